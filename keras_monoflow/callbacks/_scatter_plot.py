@@ -1,0 +1,191 @@
+"""Points in the plane, and the vector field that moves them."""
+
+import keras
+import numpy as np
+
+from keras_monoflow.callbacks._checks import check_range
+from keras_monoflow.callbacks._matplotlib import import_matplotlib
+
+_DATA_COLOUR = "#5b7fa6"
+_SAMPLE_COLOUR = "#e4572e"
+_ARROWS_PER_SIDE = 22
+_MARGIN = 0.25
+
+
+def plot_scatter(data, samples, velocity=None, limits=None, title=None):
+    """Draw data, generated samples and a vector field in the plane.
+
+    All arrows of the field have the same length; their colour gives the speed,
+    on a logarithmic scale, because it spans orders of magnitude. Where the
+    speed is zero or not finite there is no arrow.
+
+    The figure belongs to no window and to no pyplot state: save it with
+    `figure.savefig(...)`, or let a notebook show it. Needs matplotlib:
+    `pip install "keras-monoflow[plot]"`.
+
+    Args:
+        data: Array or tensor of shape `(n, 2)`, or `None`.
+        samples: Array or tensor of shape `(m, 2)`, or `None`.
+        velocity: Function from points of shape `(k, 2)` to vectors of that
+            shape, in data units per unit of time; for instance
+            `model.velocity`. Defaults to `None`, no arrows.
+        limits: `(low, high)` for both axes, or
+            `((x_low, x_high), (y_low, y_high))`. Defaults to a square around
+            the data, or around the samples where there are no data.
+        title: String, or `None`.
+
+    Returns:
+        A `matplotlib.figure.Figure` of 6 x 6 inches and 120 dots per inch,
+        or 6.9 inches wide where the colour bar of the speed is shown.
+
+    Raises:
+        ValueError: If points are not two-dimensional, if both `data` and
+            `samples` are `None`, or if `limits` do not increase.
+
+    Example:
+
+    ```python
+    import numpy as np
+    import keras_monoflow as kmf
+
+    rng = np.random.default_rng(0)
+    figure = kmf.callbacks.plot_scatter(
+        data=rng.normal(size=(500, 2)),
+        samples=rng.normal(size=(500, 2)) + 1.0,
+        velocity=lambda x: -x,
+        title="Towards the origin",
+    )
+    figure.savefig("scatter.png")
+    ```
+    """
+    data = None if data is None else as_points("data", data)
+    samples = None if samples is None else as_points("samples", samples)
+    if data is None and samples is None:
+        raise ValueError("`data` and `samples` must not both be `None`.")
+    if limits is None:
+        limits = square_around(samples if data is None else data)
+    limits = check_limits(limits)
+
+    figure, axes = _empty_axes(limits, title, with_bar=velocity is not None)
+    if velocity is not None:
+        _draw_field(figure, axes, velocity, limits)
+    for points, colour, label in (
+        (data, _DATA_COLOUR, "data"),
+        (samples, _SAMPLE_COLOUR, "generated"),
+    ):
+        if points is not None:
+            axes.scatter(
+                *points.T,
+                s=9,
+                color=colour,
+                alpha=0.55,
+                linewidths=0,
+                label=label,
+                zorder=3,
+            )
+    legend = axes.legend(loc="upper right", framealpha=0.9, markerscale=2)
+    for handle in legend.legend_handles:
+        handle.set_alpha(1.0)
+    return figure
+
+
+def as_points(name, points):
+    """Return `points` as a float64 array of shape `(n, 2)`, or raise."""
+    points = keras.ops.convert_to_numpy(points)
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) == 0:
+        raise ValueError(
+            f"`{name}` must be points in the plane, of shape (n, 2) with "
+            f"n >= 1. Received: {name}.shape={points.shape}. For images use "
+            "`SampleGrid` or `image_grid`."
+        )
+    return points.astype("float64")
+
+
+def square_around(points):
+    """Limits of a square that holds all finite points and some margin."""
+    points = points[np.isfinite(points).all(axis=1)]
+    if len(points) == 0:
+        return ((-1.0, 1.0), (-1.0, 1.0))
+    low, high = points.min(axis=0), points.max(axis=0)
+    half = (0.5 + _MARGIN) * (high - low).max() or 1.0
+    centre = (low + high) / 2
+    return tuple((c - half, c + half) for c in centre)
+
+
+def check_limits(limits):
+    """Return `((x_low, x_high), (y_low, y_high))` as floats, or raise."""
+    try:
+        pairs = np.broadcast_to(np.asarray(limits, dtype="float64"), (2, 2))
+    except (TypeError, ValueError):
+        raise ValueError(
+            "`limits` must be `(low, high)` or "
+            "`((x_low, x_high), (y_low, y_high))`. "
+            f"Received: limits={limits!r}"
+        ) from None
+    return tuple(check_range("limits", pair) for pair in pairs.tolist())
+
+
+def _empty_axes(limits, title, with_bar):
+    matplotlib = import_matplotlib()
+    figure = matplotlib.figure.Figure(
+        figsize=(6.9 if with_bar else 6.0, 6.0), dpi=120, layout="constrained"
+    )
+    matplotlib.backends.backend_agg.FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set(xlim=limits[0], ylim=limits[1], aspect="equal")
+    axes.set_axisbelow(True)
+    axes.grid(color="#e6e6e6", linewidth=0.8)
+    axes.tick_params(color="#bbbbbb", labelcolor="#555555")
+    for spine in axes.spines.values():
+        spine.set_color("#bbbbbb")
+    if title is not None:
+        axes.set_title(title)
+    return figure, axes
+
+
+def _draw_field(figure, axes, velocity, limits):
+    matplotlib = import_matplotlib()
+    points, spacing = _arrow_points(limits)
+    # Float32 is what networks take; float64 would be cast with a warning.
+    field = as_points("velocity(points)", velocity(points.astype("float32")))
+    if len(field) != len(points):
+        raise ValueError(
+            "`velocity` must return a vector for each point. Received: "
+            f"{len(field)} vectors for {len(points)} points."
+        )
+    speed = np.linalg.norm(field, axis=1)
+    moving = np.isfinite(speed) & (speed > 0)
+    if not moving.any():
+        return
+    points, speed = points[moving], speed[moving]
+    arrows = 0.75 * spacing * field[moving] / speed[:, None]
+    # A few extreme points must not use up the colours.
+    low, high = np.quantile(speed, [0.02, 0.98])
+    low, high = (low, high) if high > 1.01 * low else (low / 2, low * 2)
+    quiver = axes.quiver(
+        *points.T,
+        *arrows.T,
+        speed,
+        norm=matplotlib.colors.LogNorm(low, high),
+        cmap="Greys",
+        angles="xy",
+        scale_units="xy",
+        scale=1.0,
+        pivot="mid",
+        width=0.0028,
+        zorder=2,
+    )
+    bar = figure.colorbar(quiver, ax=axes, shrink=0.75, extend="both")
+    bar.set_label("speed")
+    bar.outline.set_visible(False)
+
+
+def _arrow_points(limits):
+    """Cell centres of a grid with square cells that fills the limits."""
+    sides = [high - low for low, high in limits]
+    spacing = max(sides) / _ARROWS_PER_SIDE
+    x, y = (
+        low + (np.arange(max(1, int(side / spacing))) + 0.5) * spacing
+        for (low, _), side in zip(limits, sides)
+    )
+    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2), spacing

@@ -1,0 +1,88 @@
+"""What the callbacks that draw one picture per epoch have in common."""
+
+import os
+
+import keras
+
+from keras_monoflow.callbacks._checks import check_integer
+from keras_monoflow.callbacks._matplotlib import import_matplotlib
+
+
+class EpochPicture(keras.callbacks.Callback):
+    """Base class: draws samples from fixed latents at the end of epochs.
+
+    A subclass writes `draw(samples, epoch, filename)`.
+
+    The latents are drawn from `seed` when the first picture is due, and kept:
+    all pictures of a training, also of one that was interrupted and resumed,
+    show the same points of the latent space. No global random state is read or
+    changed, so that training runs the same with and without the callback.
+
+    Args:
+        path: Folder of the pictures; it is made if missing. They are called
+            `epoch_0001.png`, `epoch_0002.png`, ...; existing files of the same
+            name are overwritten.
+        count: Integer, number of samples in a picture.
+        every: Integer, a picture is drawn every that many epochs.
+        seed: Integer, the seed of the latents.
+    """
+
+    # Methods of the model that `draw` relies on.
+    needs = ("sample_latent", "predict_on_batch")
+
+    def __init__(self, path, count, every, seed):
+        super().__init__()
+        self.path = os.fspath(path)
+        self.count = count
+        self.every = check_integer("every", every, minimum=1)
+        self.seed = check_integer("seed", seed)
+        self._latents = None
+
+    def set_model(self, model):
+        for name in self.needs:
+            if not callable(getattr(model, name, None)):
+                raise TypeError(
+                    f"`{type(self).__name__}` needs a model with a method "
+                    f"`{name}`, such as `keras_monoflow.MonoFlowGAN`. "
+                    f"Received: model={model!r}"
+                )
+        super().set_model(model)
+
+    def on_train_begin(self, logs=None):
+        # A missing package or a folder that cannot be made should be found
+        # now, not after the first epoch.
+        import_matplotlib()
+        os.makedirs(self.path, exist_ok=True)
+        self._latents = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        epoch = epoch + 1
+        if epoch % self.every == 0:
+            filename = os.path.join(self.path, f"epoch_{epoch:04d}.png")
+            self.draw(self.generate(), epoch, filename)
+
+    def generate(self):
+        """Generate from the fixed latents.
+
+        Returns:
+            A NumPy array of shape `(count, ...)`.
+        """
+        if self._latents is None:
+            self._latents = keras.tree.map_structure(
+                keras.ops.convert_to_numpy,
+                self.model.sample_latent(self.count, seed=self.seed),
+            )
+        # Not `predict`: on torch its data loader draws from the global random
+        # state, and the next epoch would be shuffled in another order.
+        samples = self.model.predict_on_batch(self._latents)
+        return keras.ops.convert_to_numpy(samples)
+
+    def draw(self, samples, epoch, filename):
+        """Draw the picture of an epoch.
+
+        Args:
+            samples: NumPy array of shape `(count, ...)`.
+            epoch: Integer, the number of the epoch, from 1.
+            filename: The PNG file to write.
+        """
+        raise NotImplementedError

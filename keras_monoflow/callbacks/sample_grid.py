@@ -1,0 +1,66 @@
+"""A grid of generated images at the end of epochs."""
+
+from keras_monoflow.callbacks._checks import check_integer, check_range
+from keras_monoflow.callbacks._image_grid import image_grid, is_image_batch
+from keras_monoflow.callbacks._matplotlib import import_matplotlib
+from keras_monoflow.callbacks.epoch_picture import EpochPicture
+
+
+class SampleGrid(EpochPicture):
+    """Writes a grid of generated images at the end of epochs.
+
+    The images are generated from the same latents every time, so that the
+    files show one set of images getting better. They are laid out by
+    `keras_monoflow.callbacks.image_grid`: small ones are enlarged, and
+    channels that are not grey, RGB or RGBA are shown side by side.
+
+    The callback leaves the random numbers of the training alone, and goes on
+    with the same latents after `keras.callbacks.BackupAndRestore` resumed a
+    training. It needs matplotlib: `pip install "keras-monoflow[plot]"`.
+
+    Args:
+        path: Folder of the pictures; it is made if missing. They are called
+            `epoch_0001.png`, `epoch_0002.png`, ...; existing files of the same
+            name are overwritten.
+        rows: Integer, rows of the grid. Defaults to `8`.
+        columns: Integer, columns of the grid. Defaults to `8`.
+        every: Integer, a grid is written every that many epochs. Defaults to
+            `1`.
+        seed: Integer, the seed of the latents. Defaults to `0`.
+        value_range: Pair `(low, high)`, the generated values that are shown as
+            black and white; values outside are clipped. Defaults to `(-1, 1)`.
+
+    Raises:
+        ValueError: If an argument is out of its range; at the end of the
+            epoch, if the samples are not images.
+        TypeError: If the model has no method `sample_latent`.
+
+    Example:
+
+    ```python
+    import keras
+    import keras_monoflow as kmf
+
+    grid = kmf.callbacks.SampleGrid("pictures", rows=4, columns=10, every=5)
+    # gan.fit(images, epochs=50, callbacks=[grid])
+    ```
+    """
+
+    def __init__(
+        self, path, rows=8, columns=8, every=1, seed=0, value_range=(-1, 1)
+    ):
+        self.rows = check_integer("rows", rows, minimum=1)
+        self.columns = check_integer("columns", columns, minimum=1)
+        self.value_range = check_range("value_range", value_range)
+        super().__init__(path, self.rows * self.columns, every, seed)
+
+    def draw(self, samples, epoch, filename):
+        if not is_image_batch(samples.shape):
+            raise ValueError(
+                "`SampleGrid` draws images, of shape (height, width) or "
+                "(height, width, channels). Received: samples of shape "
+                f"{samples.shape[1:]}. For two-dimensional points use "
+                "`SampleScatter`."
+            )
+        grid = image_grid(samples, self.columns, self.value_range)
+        import_matplotlib().image.imsave(filename, grid)

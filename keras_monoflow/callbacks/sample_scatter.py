@@ -1,0 +1,105 @@
+"""A scatter plot of generated points at the end of epochs."""
+
+import numpy as np
+
+from keras_monoflow.callbacks._checks import check_integer
+from keras_monoflow.callbacks._scatter_plot import (
+    as_points,
+    check_limits,
+    plot_scatter,
+    square_around,
+)
+from keras_monoflow.callbacks.epoch_picture import EpochPicture
+
+
+class SampleScatter(EpochPicture):
+    """Draws data, generated points and the vector field at the end of epochs.
+
+    For samples in the plane. The generated points come from the same latents
+    every time and the axes stay the same, so that the pictures can be compared
+    or joined to a film. The arrows show `model.velocity`, the field along which
+    the samples move: all have the same length, and their colour is the
+    logarithm of the speed.
+
+    The callback leaves the random numbers of the training alone, and goes on
+    with the same latents after `keras.callbacks.BackupAndRestore` resumed a
+    training. It needs matplotlib: `pip install "keras-monoflow[plot]"`.
+
+    Args:
+        path: Folder of the pictures; it is made if missing. They are called
+            `epoch_0001.png`, `epoch_0002.png`, ...; existing files of the same
+            name are overwritten.
+        data: Array or tensor of shape `(n, 2)`, points to compare with. Where
+            there are more than `samples`, that many are picked and shown.
+            Defaults to `None`, no data in the picture.
+        samples: Integer, number of generated points. Defaults to `1000`.
+        every: Integer, a picture is drawn every that many epochs. Defaults to
+            `1`.
+        seed: Integer, the seed of the latents and of the choice of data
+            points. Defaults to `0`.
+        vector_field: Boolean, whether to draw the arrows. Defaults to `True`.
+        limits: `(low, high)` for both axes, or
+            `((x_low, x_high), (y_low, y_high))`, in data units. Defaults to a
+            square around `data`; without data, around the samples of the first
+            picture that this training draws.
+
+    Raises:
+        ValueError: If an argument is out of its range; at the end of the
+            epoch, if the samples are not two-dimensional.
+        TypeError: If the model has no method `sample_latent`, or none
+            `velocity` though `vector_field=True`.
+
+    Example:
+
+    ```python
+    import numpy as np
+    import keras_monoflow as kmf
+
+    data = np.random.default_rng(0).normal(size=(4000, 2))
+    scatter = kmf.callbacks.SampleScatter("pictures", data, every=10)
+    # gan.fit(data, epochs=100, callbacks=[scatter])
+    ```
+    """
+
+    def __init__(
+        self,
+        path,
+        data=None,
+        samples=1000,
+        every=1,
+        seed=0,
+        vector_field=True,
+        limits=None,
+    ):
+        self.samples = check_integer("samples", samples, minimum=1)
+        super().__init__(path, self.samples, every, seed)
+        self.vector_field = bool(vector_field)
+        if self.vector_field:
+            self.needs = (*EpochPicture.needs, "velocity")
+        self.data = None if data is None else as_points("data", data)
+        if limits is None and self.data is not None:
+            limits = square_around(self.data)
+        self.limits = None if limits is None else check_limits(limits)
+        if self.data is not None and len(self.data) > self.samples:
+            rows = np.random.default_rng(self.seed).choice(
+                len(self.data), self.samples, replace=False
+            )
+            self.data = self.data[rows]
+
+    def draw(self, samples, epoch, filename):
+        if samples.ndim != 2 or samples.shape[1] != 2:
+            raise ValueError(
+                "`SampleScatter` draws points in the plane, samples of shape "
+                f"(2,). Received: samples of shape {samples.shape[1:]}. For "
+                "images use `SampleGrid`."
+            )
+        if self.limits is None:
+            self.limits = square_around(as_points("samples", samples))
+        figure = plot_scatter(
+            self.data,
+            samples,
+            velocity=self.model.velocity if self.vector_field else None,
+            limits=self.limits,
+            title=f"Epoch {epoch}",
+        )
+        figure.savefig(filename)

@@ -1,0 +1,374 @@
+"""The only file that knows which backend runs.
+
+Models, losses and penalties are written once, statefully, as one would write
+them for TensorFlow: variables are read and assigned, layers update their own
+statistics, metrics collect. This file runs that code on three engines.
+
+On JAX and PyTorch a stateful function becomes a pure one inside a
+`keras.StatelessScope` that maps every variable to a value (see `_Pure`); the
+functional transforms of the framework apply to the pure function, and the
+values it assigned are handed back to the scope around it. Scopes nest, so
+a gradient may be taken inside a gradient.
+"""
+
+import keras
+from keras import ops
+
+_BACKEND = keras.backend.backend()
+
+if _BACKEND == "jax":
+    import jax
+elif _BACKEND == "torch":
+    import torch
+elif _BACKEND == "tensorflow":
+    import tensorflow as tf
+else:
+    raise ImportError(
+        "keras_monoflow runs on the TensorFlow, JAX and PyTorch backends of "
+        f"Keras. Received: KERAS_BACKEND={_BACKEND!r}."
+    )
+
+
+class _Trace(keras.StatelessScope):
+    """A stateless scope that sees the values of the scope around it.
+
+    It also remembers, in `assigned`, which variables were given a new value.
+    """
+
+    def __init__(self, state_mapping=None):
+        super().__init__(state_mapping=state_mapping)
+        self.assigned = {}
+
+    def __enter__(self):
+        super().__enter__()
+        if self.original_scope is not None:
+            self.state_mapping = {
+                **self.original_scope.state_mapping,
+                **self.state_mapping,
+            }
+        return self
+
+    def add_update(self, update):
+        variable, _ = update
+        self.assigned[id(variable)] = variable
+        super().add_update(update)
+
+
+class _Pure:
+    """A stateful `fn(*args)` as a pure function `(values, *args)`.
+
+    It returns the outputs of `fn` and the new values of the variables that
+    `fn` assigned, which `commit` then assigns in the scope around it.
+    """
+
+    def __init__(self, fn, variables=()):
+        self.fn = fn
+        self.variables = list(variables)
+        self.assigned = []
+
+    def __call__(self, values, *args):
+        with _Trace(list(zip(self.variables, values))) as trace:
+            outputs = self.fn(*args)
+        self.assigned = list(trace.assigned.values())
+        return outputs, [trace.get_current_value(v) for v in self.assigned]
+
+    def commit(self, values):
+        for variable, value in zip(self.assigned, values):
+            variable.assign(value)
+
+
+def value_and_grad(loss_fn, variables):
+    """Returns a scalar loss and its gradients with respect to `variables`.
+
+    Everything that `loss_fn` assigns on its way (seeds, batch norm
+    statistics, metrics) is kept. A variable that the loss does not depend on
+    has a zero gradient.
+
+    Args:
+        loss_fn: A function of no arguments that returns a scalar tensor.
+        variables: A list of `keras.Variable`s.
+
+    Returns:
+        A pair of the loss and the list of gradients, in the order of
+        `variables`.
+
+    Example:
+
+    ```python
+    w = keras.Variable([1.0, 2.0])
+    loss, (gradient,) = value_and_grad(lambda: ops.sum(w**2), [w])
+    ```
+    """
+    if _BACKEND == "tensorflow":
+        with tf.GradientTape() as tape:
+            loss = loss_fn()
+        return loss, _tape_gradient(tape, loss, variables)
+    pure, values = _Pure(loss_fn, variables), _values(variables)
+    if _BACKEND == "jax":
+        transform = jax.value_and_grad(pure, has_aux=True)
+        (loss, updates), gradients = transform(values)
+    else:
+        with torch.no_grad():
+            transform = torch.func.grad_and_value(pure, has_aux=True)
+            gradients, (loss, updates) = transform(values)
+    pure.commit(updates)
+    return loss, list(gradients)
+
+
+def value_and_pullback(fn, variables):
+    """Runs `fn` once and returns its output with the pullback of that run.
+
+    The pullback maps a cotangent `c` of the output's shape and dtype to the
+    list of vector-Jacobian products `c^T d fn / d variables`. This is how
+    a velocity field in sample space becomes a step of the generator.
+
+    Args:
+        fn: A function of no arguments that returns one tensor.
+        variables: A list of `keras.Variable`s.
+
+    Returns:
+        A pair of the output and the function `pullback(cotangent)`, which can
+        be called once.
+    """
+    if _BACKEND == "tensorflow":
+        with tf.GradientTape() as tape:
+            outputs = fn()
+        return outputs, lambda cotangent: _tape_gradient(
+            tape, outputs, variables, output_gradients=cotangent
+        )
+    pure, values = _Pure(fn, variables), _values(variables)
+    if _BACKEND == "jax":
+        outputs, vjp, updates = jax.vjp(pure, values, has_aux=True)
+    else:
+        with torch.no_grad():
+            outputs, vjp, updates = torch.func.vjp(pure, values, has_aux=True)
+    pure.commit(updates)
+    return outputs, lambda cotangent: list(vjp(cotangent)[0])
+
+
+def value_and_input_gradient(fn, x):
+    """Returns `fn(x)` and the gradient of its sum with respect to `x`.
+
+    With one output a sample this is the gradient at each sample. The result
+    can be differentiated again, so it may be used inside a loss.
+
+    Args:
+        fn: A function of one tensor.
+        x: A floating point tensor.
+
+    Returns:
+        A pair of `fn(x)` and a tensor of the shape of `x`.
+    """
+    if _BACKEND == "tensorflow":
+        x = tf.convert_to_tensor(x)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            outputs = fn(x)
+            total = tf.reduce_sum(outputs)
+        return outputs, tape.gradient(
+            total, x, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+    pure = _Pure(fn)
+
+    def total(x):
+        outputs, updates = pure((), x)
+        return ops.sum(outputs), (outputs, updates)
+
+    x = ops.convert_to_tensor(x)
+    if _BACKEND == "jax":
+        gradient, (outputs, updates) = jax.grad(total, has_aux=True)(x)
+    else:
+        transform = torch.func.grad(total, has_aux=True)
+        gradient, (outputs, updates) = transform(x)
+    pure.commit(updates)
+    return outputs, gradient
+
+
+def input_gradient(fn, x):
+    """Returns the gradient of `sum(fn(x))` with respect to `x`.
+
+    See `value_and_input_gradient`.
+
+    Example:
+
+    ```python
+    input_gradient(lambda x: x**3, ops.convert_to_tensor([1.0, 2.0]))  # [3, 12]
+    ```
+    """
+    return value_and_input_gradient(fn, x)[1]
+
+
+def discard_updates(fn):
+    """Returns `fn` without its side effects: no variable keeps an assignment.
+
+    A network called so can run in training mode (batch statistics, dropout,
+    power iteration) and yet be frozen.
+    """
+
+    def frozen(*args, **kwargs):
+        with _Trace():
+            return fn(*args, **kwargs)
+
+    return frozen
+
+
+def repeat(n, body, unroll=False):
+    """Calls `body(i)` for `i = 0, ..., n - 1` as one compiled loop.
+
+    Every variable is carried from one iteration to the next: weights,
+    optimizer slots, seeds, batch norm statistics, loss scales, metrics.
+    The body is compiled once, so that compile time does not grow with `n`.
+    Loops are unrolled on PyTorch, in eager TensorFlow, and under
+    `tf.distribute`, whose optimizers cannot run inside a `tf.while_loop`.
+
+    Args:
+        n: Number of iterations, a Python integer known at compile time.
+        body: A function of the index (a Python integer or an integer scalar
+            tensor), called for its side effects on variables.
+        unroll: Whether to write the iterations out one after another.
+    """
+    if n == 1 or unroll or _BACKEND == "torch":
+        for i in range(n):
+            body(i)
+    elif _BACKEND == "jax":
+        _repeat_jax(n, body)
+    elif tf.executing_eagerly() or tf.distribute.has_strategy():
+        for i in range(n):
+            body(i)
+    else:
+
+        def iteration(i):
+            body(i)
+            return (i + 1,)
+
+        tf.while_loop(
+            lambda i: i < n,
+            iteration,
+            [tf.constant(0)],
+            parallel_iterations=1,
+            maximum_iterations=n,
+        )
+
+
+def _repeat_jax(n, body):
+    with _Trace() as outer:
+        keys = list(outer.state_mapping)
+        assigned = {}
+
+        def iteration(i, values):
+            with _Trace() as inner:
+                inner.state_mapping = dict(zip(keys, values))
+                body(i)
+            for key, variable in inner.assigned.items():
+                if key not in outer.state_mapping:
+                    raise RuntimeError(
+                        f"The body of `repeat` assigned {variable.path!r}, "
+                        "which is not a variable of the running step. Attach "
+                        "it to the model, its optimizers or its metrics."
+                    )
+            assigned.update(inner.assigned)
+            return [inner.state_mapping[key] for key in keys]
+
+        values = [outer.state_mapping[key] for key in keys]
+        values = jax.lax.fori_loop(0, n, iteration, values)
+    new_values = dict(zip(keys, values))
+    for key, variable in assigned.items():
+        variable.assign(new_values[key])
+
+
+def apply_gradients(optimizer, gradients, variables):
+    """Lets `optimizer` update `variables`, in a stateless scope if need be.
+
+    Args:
+        optimizer: A built `keras.optimizers.Optimizer`, possibly a
+            `LossScaleOptimizer`.
+        gradients: List of tensors.
+        variables: All variables that the optimizer was built with.
+    """
+    if _BACKEND != "jax":
+        optimizer.apply(gradients, variables)
+        return
+    # `apply` of a LossScaleOptimizer branches on traced values and would leak
+    # them from the branches; `stateless_apply` returns them.
+    new_variables, new_state = optimizer.stateless_apply(
+        _values(optimizer.variables), gradients, _values(variables)
+    )
+    for variable, value in zip(
+        [*variables, *optimizer.variables], [*new_variables, *new_state]
+    ):
+        variable.assign(value)
+
+
+def train_step(model, step, arguments):
+    """Runs one stateful `step(data)` as the `train_step` of any backend.
+
+    Args:
+        model: The `keras.Model`.
+        step: A function of a data batch that returns a dictionary of logs.
+        arguments: What the trainer passed to `train_step`: `(data,)`, or
+            `(state, data)` on JAX.
+
+    Returns:
+        The logs, or `(logs, state)` on JAX.
+
+    Example:
+
+    ```python
+    class MyModel(keras.Model):
+        def train_step(self, *arguments):
+            return gradients.train_step(self, self.my_step, arguments)
+    ```
+    """
+    groups = [
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables if _BACKEND == "jax" else [],
+        model.metrics_variables,
+    ]
+    return _run_step(groups, step, arguments)
+
+
+def test_step(model, step, arguments):
+    """Runs one stateful `step(data)` as the `test_step` of any backend.
+
+    The arguments are those of `train_step`.
+    """
+    groups = [
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.metrics_variables,
+    ]
+    return _run_step(groups, step, arguments)
+
+
+def _run_step(groups, step, arguments):
+    if _BACKEND == "tensorflow":
+        return step(*arguments)
+    if _BACKEND == "torch":
+        # Gradients are taken by torch.func; the tape of autograd stays off.
+        with torch.no_grad():
+            return step(*arguments)
+    state, data = arguments
+    mapping = [
+        pair for group, values in zip(groups, state) for pair in zip(group, values)
+    ]
+    with _Trace(mapping) as trace:
+        logs = step(data)
+        state = tuple(
+            [trace.get_current_value(v) for v in group] for group in groups
+        )
+    return logs, state
+
+
+def _values(variables):
+    values = [v.value for v in variables]
+    return [v.detach() for v in values] if _BACKEND == "torch" else values
+
+
+def _tape_gradient(tape, target, variables, **kwargs):
+    return tape.gradient(
+        target,
+        [v.value for v in variables],
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        **kwargs,
+    )

@@ -1,0 +1,142 @@
+"""The interface of the metrics, and the checks they share."""
+
+import abc
+
+import keras
+import numpy as np
+
+
+class DistributionMetric(abc.ABC):
+    """Base class of metrics that compare two sets of samples.
+
+    A metric is called with arrays or tensors of any backend and returns a
+    float. Unlike a `keras.metrics.Metric` it is no running mean over batches:
+    a distance between distributions has to see all samples at once.
+
+    A subclass sets `default_name` and `direction`, writes
+    `compute(real, generated)` and, if it has arguments, extends `get_config`.
+    Register it with `keras.saving.register_keras_serializable` to have it
+    saved with its settings.
+
+    Args:
+        name: String, the name under which the value is logged. Defaults to
+            the class's `default_name`.
+
+    Attributes:
+        direction: `"min"` if smaller values are better, else `"max"`.
+        needs_real: Whether the metric looks at the real samples; where it does
+            not, `real` may be `None`.
+
+    Example:
+
+    ```python
+    import numpy as np
+    import keras_monoflow as kmf
+
+    class MeanShift(kmf.metrics.DistributionMetric):
+        default_name = "mean_shift"
+
+        def compute(self, real, generated):
+            return np.linalg.norm(real.mean(axis=0) - generated.mean(axis=0))
+
+    print(MeanShift()(np.zeros((5, 2)), np.ones((7, 2))))  # 1.414...
+    ```
+    """
+
+    default_name = "distribution_metric"
+    direction = "min"
+    needs_real = True
+
+    def __init__(self, name=None):
+        self.name = self.default_name if name is None else str(name)
+
+    def __call__(self, real, generated):
+        """Compare two sets of samples.
+
+        Args:
+            real: Array or tensor of shape `(n, ...)`.
+            generated: Array or tensor of shape `(m, ...)`, with the same shape
+                of a sample.
+
+        Returns:
+            A Python float.
+
+        Raises:
+            ValueError: If a set is empty or has values that are not finite, or
+                if the shapes of the samples differ.
+        """
+        return float(self.compute(*self.prepare(real, generated)))
+
+    @abc.abstractmethod
+    def compute(self, real, generated):
+        """Compute the value from checked samples.
+
+        Args:
+            real: Float64 NumPy array of shape `(n, d)`, or `None`.
+            generated: Float64 NumPy array of shape `(m, d)`.
+
+        Returns:
+            A number.
+        """
+
+    def prepare(self, real, generated):
+        """Check both sets and flatten their samples to float64 rows.
+
+        Args:
+            real: Array or tensor of shape `(n, ...)`, or `None`.
+            generated: Array or tensor of shape `(m, ...)`.
+
+        Returns:
+            Two float64 NumPy arrays, of shapes `(n, d)` and `(m, d)`; the first
+            is `None` if the metric does not need it.
+        """
+        if not self.needs_real:
+            return None, flatten_samples("generated", generated)
+        real = keras.ops.convert_to_numpy(real)
+        generated = keras.ops.convert_to_numpy(generated)
+        if real.shape[1:] != generated.shape[1:]:
+            raise ValueError(
+                "`real` and `generated` must have samples of one shape. "
+                f"Received: real.shape={real.shape}, "
+                f"generated.shape={generated.shape}"
+            )
+        return (
+            flatten_samples("real", real),
+            flatten_samples("generated", generated),
+        )
+
+    def get_config(self):
+        """Return the arguments of the metric as a dictionary."""
+        return {"name": self.name}
+
+    @classmethod
+    def from_config(cls, config):
+        """Make the metric from what `get_config` returned."""
+        return cls(**config)
+
+
+def flatten_samples(name, samples):
+    """Return samples as float64 rows, or raise an error that names them.
+
+    Args:
+        name: String, the name of the argument in errors.
+        samples: Array or tensor of shape `(n, ...)`.
+
+    Returns:
+        A float64 NumPy array of shape `(n, d)`.
+    """
+    samples = keras.ops.convert_to_numpy(samples)
+    if samples.ndim == 0 or samples.size == 0:
+        raise ValueError(
+            f"`{name}` must hold at least one sample, in an array of shape "
+            f"(n, ...). Received: {name}.shape={samples.shape}"
+        )
+    rows = samples.reshape(len(samples), -1).astype("float64")
+    bad = np.count_nonzero(~np.isfinite(rows).all(axis=1))
+    if bad:
+        raise ValueError(
+            f"`{name}` must be finite. Received: {bad} of {len(rows)} samples "
+            "with NaN or infinite values. If they are generated, the training "
+            "has diverged."
+        )
+    return rows

@@ -1,0 +1,30 @@
+"""Fixtures shared by all tests. Run with KERAS_BACKEND=tensorflow|jax|torch."""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+if os.environ["KERAS_BACKEND"] == "torch":
+    # Some callbacks import TensorFlow; torch must be loaded first.
+    import torch  # noqa: F401
+
+import keras
+import matplotlib
+import numpy as np
+import pytest
+
+matplotlib.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def reproducible():
+    """Every test starts from the same seeds and a clean Keras session."""
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(0)
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)

@@ -350,7 +350,9 @@ def _run_step(groups, step, arguments):
             return step(*arguments)
     state, data = arguments
     mapping = [
-        pair for group, values in zip(groups, state) for pair in zip(group, values)
+        pair
+        for group, values in zip(groups, state)
+        for pair in zip(group, values)
     ]
     with _Trace(mapping) as trace:
         logs = step(data)

@@ -1,0 +1,27 @@
+"""Losses, called as `loss(real_output, fake_output)`, and usable alone."""
+
+from keras_monoflow.losses.density_ratio_loss import (
+    DensityRatioLoss,
+    DonskerVaradhanLoss,
+    ExponentialLoss,
+    LeastSquaresLoss,
+    LeastSquaresRatioLoss,
+    LogisticLoss,
+    MatchedLoss,
+)
+from keras_monoflow.losses.lookup import get
+from keras_monoflow.losses.monoflow_loss import MonoFlowLoss
+from keras_monoflow.losses.named_gans import named_gan
+
+__all__ = [
+    "DensityRatioLoss",
+    "DonskerVaradhanLoss",
+    "ExponentialLoss",
+    "LeastSquaresLoss",
+    "LeastSquaresRatioLoss",
+    "LogisticLoss",
+    "MatchedLoss",
+    "MonoFlowLoss",
+    "get",
+    "named_gan",
+]

@@ -1,0 +1,59 @@
+"""The rows of Table 1 of the MonoFlow paper, by name."""
+
+from keras_monoflow import mappings
+from keras_monoflow.losses.density_ratio_loss import (
+    LeastSquaresLoss,
+    LeastSquaresRatioLoss,
+    LogisticLoss,
+    MatchedLoss,
+)
+from keras_monoflow.naming import lookup
+
+
+def named_gan(name, alpha=1.0):
+    """Returns the mapping and the discriminator objective of a known GAN.
+
+    | name | mapping `h` | objective |
+    |---|---|---|
+    | `vanilla` | softplus(u) | logistic |
+    | `non_saturated` | -softplus(-u) | logistic |
+    | `f_gan` | `r f'(r) - f(r)` = `Alpha(alpha)` | its own |
+    | `f_gan_trick` | `f'(r)` = `Alpha(alpha - 1)` | that of `f_gan` |
+    | `b_gan` | (d^alpha - 1) / alpha | least-squares ratio |
+    | `lsgan` | -(d - 1)^2 | least squares |
+    | `gebm` | exp(u), with u = -energy | its own |
+
+    Args:
+        name: A name from the table.
+        alpha: Which alpha-divergence, for the f-GANs and b-GAN: 0 is
+            KL(q || p), 1 KL(p || q), 2 Pearson, 1/2 Hellinger, -1 Neyman.
+
+    Returns:
+        A pair `(mapping, discriminator_loss)`.
+
+    Source: Yi, Zhu and Liu 2023, arXiv 2302.01075, Table 1.
+
+    Example:
+
+    ```python
+    mapping, discriminator_loss = named_gan("lsgan")
+    gan.compile(mapping=mapping, discriminator_loss=discriminator_loss, ...)
+    ```
+    """
+    alpha_mapping = mappings.Alpha
+    table = {
+        "vanilla": lambda: (mappings.Vanilla(), LogisticLoss()),
+        "non_saturated": lambda: (mappings.NonSaturating(), LogisticLoss()),
+        "f_gan": lambda: (
+            alpha_mapping(alpha),
+            MatchedLoss(alpha_mapping(alpha)),
+        ),
+        "f_gan_trick": lambda: (
+            alpha_mapping(alpha - 1.0),
+            MatchedLoss(alpha_mapping(alpha)),
+        ),
+        "b_gan": lambda: (alpha_mapping(alpha), LeastSquaresRatioLoss()),
+        "lsgan": lambda: (mappings.LeastSquares(), LeastSquaresLoss()),
+        "gebm": lambda: (alpha_mapping(1.0), MatchedLoss(alpha_mapping(1.0))),
+    }
+    return lookup(name, table, "name")()

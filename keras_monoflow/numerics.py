@@ -1,0 +1,61 @@
+"""Elementwise functions that stay accurate where the plain formula does not."""
+
+import keras
+from keras import ops
+
+
+def at_least_float32(x):
+    """Converts `x` to a tensor of at least single precision.
+
+    Half precision, integers and Python numbers become float32; float64 stays.
+    """
+    x = ops.convert_to_tensor(x)
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    return x if dtype in ("float32", "float64") else ops.cast(x, "float32")
+
+
+def log1p_remainder(x, order):
+    """`log(1 + x)` minus its Taylor polynomial of degree `order` at 0.
+
+    The plain difference cancels for small `x`, and its gradient even more;
+    here the tail of the series is summed instead.
+
+    Args:
+        x: A tensor with values above -1.
+        order: 1 or 2.
+    """
+    is_small = ops.abs(x) < 0.1
+    small = ops.where(is_small, x, ops.zeros_like(x))
+    large = ops.where(is_small, ops.ones_like(x), x)
+    tail = ops.zeros_like(x)
+    for k in range(order + 16, order, -1):
+        tail = tail * small + (-1.0) ** (k + 1) / k
+    tail = tail * small ** (order + 1)
+    polynomial = large if order == 1 else large - large**2 / 2
+    return ops.where(is_small, tail, ops.log1p(large) - polynomial)
+
+
+def continue_linearly(fn, slope, x, lower=None, upper=None):
+    """`fn` inside `[lower, upper]`, its tangent outside.
+
+    The result has a continuous derivative, and `fn` is only evaluated where
+    it is defined, so that no infinity or NaN reaches a gradient.
+
+    Args:
+        fn: Elementwise function of a tensor.
+        slope: Function that gives the derivative of `fn` at a Python float.
+        x: A tensor.
+        lower: Python float, or `None` for no lower end.
+        upper: Python float, or `None` for no upper end.
+    """
+    inside = x
+    if lower is not None:
+        inside = ops.maximum(inside, lower)
+    if upper is not None:
+        inside = ops.minimum(inside, upper)
+    value = fn(inside)
+    if lower is not None:
+        value = value + slope(lower) * ops.minimum(x - lower, 0.0)
+    if upper is not None:
+        value = value + slope(upper) * ops.maximum(x - upper, 0.0)
+    return value

@@ -212,6 +212,23 @@ def discard_updates(fn):
     return frozen
 
 
+def postpone_updates(fn):
+    """Calls `fn()` and returns its output with a function that makes its
+    assignments, so that what happens in between sees the old values."""
+    with _Trace() as trace:
+        outputs = fn()
+    updates = [
+        (variable, trace.get_current_value(variable))
+        for variable in trace.assigned.values()
+    ]
+
+    def commit():
+        for variable, value in updates:
+            variable.assign(value)
+
+    return outputs, commit
+
+
 def repeat(n, body, unroll=False):
     """Calls `body(i)` for `i = 0, ..., n - 1` as one compiled loop.
 
@@ -297,6 +314,21 @@ def apply_gradients(optimizer, gradients, variables):
         [*variables, *optimizer.variables], [*new_variables, *new_state]
     ):
         variable.assign(value)
+
+
+def use_seed_states(network):
+    """Makes layers without a `seed` draw from their own saved seed state.
+
+    They do already, except that on PyTorch `Dropout(seed=None)` draws from
+    the global generator of torch. No file keeps that one, so a resumed run
+    would differ, and the fits of one round would see different masks.
+    """
+    if _BACKEND != "torch":
+        return
+    for layer in network._flatten_layers():
+        for seed in layer._seed_generators:
+            if seed._initial_seed is None:
+                seed._initial_seed = int(seed.state.value[0])
 
 
 def train_step(model, step, arguments):

@@ -17,7 +17,9 @@ from keras_monoflow.naming import lookup
 from keras_monoflow.numerics import (
     at_least_float32,
     continue_linearly,
+    expm1,
     log1p_remainder,
+    within,
 )
 
 register = keras.saving.register_keras_serializable("keras_monoflow")
@@ -97,7 +99,7 @@ class Identity(Mapping):
         return ops.ones_like(u)
 
     def dual(self, u):
-        return -ops.expm1(-at_least_float32(u))
+        return -expm1(-at_least_float32(u))
 
 
 def _positive(value, argument, owner):
@@ -109,8 +111,10 @@ def _positive(value, argument, owner):
     return float(value)
 
 
-# exp(85) is just below the largest float32.
-_MAX_EXPONENT = 85.0
+# The largest float32 is exp(88.7): this leaves room for the tangent beyond.
+_MAX_EXPONENT = 75.0
+# exp(shift) meets exp(20) inside the gradient of torch's softplus.
+_MAX_SHIFT = 60.0
 
 
 @register
@@ -127,7 +131,7 @@ class Alpha(Mapping):
     The dual follows, so that `g'(u) = exp(-u) h'(u)` holds everywhere.
 
     Args:
-        alpha: Float `a`, with `|alpha| * limit <= 85` so that float32 holds it.
+        alpha: Float `a`, with `|alpha| * limit <= 75` so that float32 holds it.
         limit: Positive float, in units of `u`.
     """
 
@@ -155,7 +159,7 @@ class Alpha(Mapping):
         )
 
     def slope(self, u):
-        return ops.exp(self.alpha * ops.clip(u, *_bounds(**self._ends())))
+        return ops.exp(self.alpha * within(u, **self._ends()))
 
     def dual(self, u):
         u = at_least_float32(u)
@@ -172,14 +176,7 @@ class Alpha(Mapping):
 
 def _expm1_ratio(a, u):
     """`(exp(a u) - 1) / a`, and its limit `u` at `a = 0`."""
-    return u if a == 0.0 else ops.expm1(a * u) / a
-
-
-def _bounds(lower, upper):
-    return (
-        -np.inf if lower is None else lower,
-        np.inf if upper is None else upper,
-    )
+    return u if abs(a) < 1e-30 else expm1(a * u) / a
 
 
 def _dual_beyond(dual, slope, u, lower, upper):
@@ -187,13 +184,13 @@ def _dual_beyond(dual, slope, u, lower, upper):
 
     There `g = g(L) + h'(L) (exp(-L) - exp(-u))`, from `g' = exp(-u) h'(L)`.
     """
-    value = dual(ops.clip(u, *_bounds(lower, upper)))
+    value = dual(within(u, lower, upper))
     if upper is not None:
-        beyond = ops.maximum(u, upper)
-        value += slope(upper) * (math.exp(-upper) - ops.exp(-beyond))
+        beyond = ops.where(u > upper, u, upper)
+        value = value + slope(upper) * (math.exp(-upper) - ops.exp(-beyond))
     if lower is not None:
-        beyond = ops.minimum(u, lower)
-        value += slope(lower) * (math.exp(-lower) - ops.exp(-beyond))
+        beyond = ops.where(u < lower, u, lower)
+        value = value + slope(lower) * (math.exp(-lower) - ops.exp(-beyond))
     return value
 
 
@@ -208,14 +205,14 @@ class Vanilla(Mapping):
     The dual is `-exp(C) softplus(-u - C)`.
 
     Args:
-        shift: Float `C`, at most 85.
+        shift: Float `C` within +-60.
     """
 
     def __init__(self, shift=0.0):
         self.shift = float(shift)
-        if not abs(self.shift) <= _MAX_EXPONENT:
+        if not abs(self.shift) <= _MAX_SHIFT:
             raise ValueError(
-                f"`shift` of Vanilla must lie within +-{_MAX_EXPONENT:g}, or "
+                f"`shift` of Vanilla must lie within +-{_MAX_SHIFT:g}, or "
                 f"exp(shift) overflows float32. Received: shift={shift!r}."
             )
 
@@ -226,8 +223,13 @@ class Vanilla(Mapping):
         return ops.sigmoid(u + self.shift)
 
     def dual(self, u):
+        # exp(C) softplus(-v), v = u + C, is exp(-u) once exp(-v) is tiny; the
+        # softplus would underflow.
         u = at_least_float32(u)
-        return -math.exp(self.shift) * ops.softplus(-u - self.shift)
+        v = within(u + self.shift, upper=40.0)
+        near = math.exp(self.shift) * ops.softplus(-v)
+        far = ops.exp(-within(u, lower=40.0 - self.shift))
+        return -ops.where(u + self.shift > 40.0, far, near)
 
     def get_config(self):
         return {"shift": self.shift}
@@ -252,8 +254,8 @@ class NonSaturating(Mapping):
     def dual(self, u):
         # log(1 + t) - t with t = exp(-u).
         u = at_least_float32(u)
-        near = log1p_remainder(ops.exp(-ops.maximum(u, 0.0)), 1)
-        far = ops.minimum(u, 0.0)
+        near = log1p_remainder(ops.exp(-within(u, lower=0.0)), 1)
+        far = within(u, upper=0.0)
         far = ops.softplus(-far) - ops.exp(-far)
         return ops.where(u > 0.0, near, far)
 
@@ -268,7 +270,8 @@ class Arcsinh(Mapping):
 
     def h(self, u):
         # Odd, so that u << 0 does not cancel in log(u + sqrt(1 + u^2)).
-        magnitude = ops.abs(u)
+        # Not `abs`, whose gradient at 0 is 0.
+        magnitude = ops.where(u < 0.0, -u, u)
         root = ops.sqrt(1.0 + magnitude**2)
         value = ops.log1p(magnitude + magnitude**2 / (1.0 + root))
         return ops.where(u < 0.0, -value, value)
@@ -285,7 +288,7 @@ class Jeffreys(Mapping):
     tangent. The dual is `u - exp(-u)`.
 
     Args:
-        limit: Positive float of at most 85, in units of `u`.
+        limit: Positive float of at most 75, in units of `u`.
     """
 
     def __init__(self, limit=12.0):
@@ -305,7 +308,7 @@ class Jeffreys(Mapping):
         )
 
     def slope(self, u):
-        return 1.0 + ops.exp(ops.minimum(u, self.limit))
+        return 1.0 + ops.exp(within(u, upper=self.limit))
 
     def dual(self, u):
         return _dual_beyond(
@@ -329,7 +332,8 @@ class LeastSquares(Mapping):
     """
 
     def h(self, u):
-        return -(ops.sigmoid(-u) ** 2)
+        # The gradient of the plain square cancels for u << 0.
+        return -ops.exp(-2.0 * ops.softplus(u))
 
     def slope(self, u):
         return 2.0 * ops.sigmoid(u) * ops.sigmoid(-u) ** 2
@@ -338,8 +342,8 @@ class LeastSquares(Mapping):
         # softplus(-u) = -log(1 - s): what is left of the sum is the tail of
         # the logarithm from the third order on.
         u = at_least_float32(u)
-        near = 2.0 * log1p_remainder(-ops.sigmoid(-ops.maximum(u, 0.0)), 2)
-        far = ops.minimum(u, 0.0)
+        near = 2.0 * log1p_remainder(-ops.sigmoid(-within(u, lower=0.0)), 2)
+        far = within(u, upper=0.0)
         s = ops.sigmoid(-far)
         far = s**2 + 2.0 * s - 2.0 * ops.softplus(-far)
         return ops.where(u > 0.0, near, far)
@@ -411,13 +415,13 @@ def get(mapping):
             a function is not strictly increasing.
         TypeError: If it is none of these.
     """
+    if isinstance(mapping, dict):
+        mapping = deserialize(mapping)
     if isinstance(mapping, Mapping):
         return mapping
     if isinstance(mapping, str):
         table = {**NAMED, **{a: NAMED[n] for a, n in ALIASES.items()}}
         return lookup(mapping, table, "mapping")()
-    if isinstance(mapping, dict):
-        return deserialize(mapping)
     if isinstance(mapping, type) or not callable(mapping):
         raise TypeError(
             "`mapping` must be a name, a `keras_monoflow.mappings.Mapping` or "

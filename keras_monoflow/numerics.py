@@ -14,6 +14,31 @@ def at_least_float32(x):
     return x if dtype in ("float32", "float64") else ops.cast(x, "float32")
 
 
+def within(x, lower=None, upper=None):
+    """`x` moved into `[lower, upper]`.
+
+    Keeps float64, which `ops.maximum` with a number loses on torch, and has
+    the gradient 1 at the very ends on every backend.
+    """
+    if lower is not None:
+        x = ops.where(x < lower, lower, x)
+    if upper is not None:
+        x = ops.where(x > upper, upper, x)
+    return x
+
+
+def expm1(x):
+    """`exp(x) - 1` with an accurate gradient.
+
+    JAX and torch take the gradient to be `expm1(x) + 1`, which loses
+    `exp(x)` for `x << 0`.
+    """
+    is_small = ops.abs(x) < 0.5
+    small = ops.where(is_small, x, 0.0)
+    large = ops.where(is_small, 0.0, x)
+    return ops.where(is_small, ops.expm1(small), ops.exp(large) - 1.0)
+
+
 def log1p_remainder(x, order):
     """`log(1 + x)` minus its Taylor polynomial of degree `order` at 0.
 
@@ -48,14 +73,9 @@ def continue_linearly(fn, slope, x, lower=None, upper=None):
         lower: Python float, or `None` for no lower end.
         upper: Python float, or `None` for no upper end.
     """
-    inside = x
+    value = fn(within(x, lower, upper))
     if lower is not None:
-        inside = ops.maximum(inside, lower)
+        value = value + slope(lower) * ops.where(x < lower, x - lower, 0.0)
     if upper is not None:
-        inside = ops.minimum(inside, upper)
-    value = fn(inside)
-    if lower is not None:
-        value = value + slope(lower) * ops.minimum(x - lower, 0.0)
-    if upper is not None:
-        value = value + slope(upper) * ops.maximum(x - upper, 0.0)
+        value = value + slope(upper) * ops.where(x > upper, x - upper, 0.0)
     return value

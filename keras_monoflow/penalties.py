@@ -121,7 +121,7 @@ class LipschitzPenalty(_Interpolated):
         super().__init__(weight)
 
     def cost(self, squared_norm):
-        return ops.maximum(_norm(squared_norm) - 1.0, 0.0) ** 2
+        return ops.relu(_norm(squared_norm) - 1.0) ** 2
 
 
 @register
@@ -183,8 +183,10 @@ class DRAGAN(GradientPenalty):
         self.scale = float(scale)
 
     def points(self, real, generated, seed):
+        # A number as seed would draw the same again for `times`.
+        noise_seed = seed + 1 if isinstance(seed, int) else seed
         noise = keras.random.uniform(
-            ops.shape(real), dtype=real.dtype, seed=seed
+            ops.shape(real), dtype=real.dtype, seed=noise_seed
         )
         perturbed = real + self.scale * ops.std(real) * noise
         return super().points(perturbed, real, seed)

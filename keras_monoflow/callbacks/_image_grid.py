@@ -7,7 +7,8 @@ from keras_monoflow.callbacks._checks import check_integer, check_range
 
 # Small images are enlarged to about this many pixels a side.
 _VISIBLE_SIDE = 84
-_WHITE = 255
+# Mid grey tells black and white images alike from the lines between them.
+_BACKGROUND = 128
 
 
 def image_grid(
@@ -23,9 +24,8 @@ def image_grid(
     Values are mapped linearly from `value_range` to 0..255 and clipped; not a
     number counts as the lowest value. Images are enlarged by repeating pixels.
     Grey, RGB and RGBA images are shown as such; with any other number of
-    channels, the channels of an image are shown side by side in grey. Places
-    that are left over in the last row are white, as are the lines between
-    images.
+    channels, the channels of an image are shown side by side in grey. The
+    lines between images, and places left over in the last row, are mid grey.
 
     Args:
         images: Array or tensor of shape `(n, height, width)`,
@@ -89,11 +89,8 @@ def _as_channels_last(images, data_format):
             "(n, height, width, channels), and not be empty. "
             f"Received: images.shape={images.shape}"
         )
-    data_format = (
-        keras.config.image_data_format()
-        if (data_format is None)
-        else data_format
-    )
+    if data_format is None:
+        data_format = keras.config.image_data_format()
     if data_format not in ("channels_last", "channels_first"):
         raise ValueError(
             '`data_format` must be "channels_last" or "channels_first". '
@@ -128,9 +125,10 @@ def _tile(images, columns, separator):
     # Each tile brings the line to its right and below; the last is cut off.
     tiles = np.full(
         (rows * columns, height + separator, width + separator, channels),
-        _WHITE,
+        _BACKGROUND,
         dtype="uint8",
     )
+    tiles[..., 3:] = 255  # the alpha channel, if there is one
     tiles[:count, :height, :width] = images
     tiles = tiles.reshape(rows, columns, *tiles.shape[1:])
     grid = tiles.swapaxes(1, 2).reshape(

@@ -8,6 +8,7 @@ from keras_monoflow.callbacks._matplotlib import import_matplotlib
 
 _DATA_COLOUR = "#5b7fa6"
 _SAMPLE_COLOUR = "#e4572e"
+_SPEED_COLOURS = ["#e3e7eb", "#2f3b48"]
 _ARROWS_PER_SIDE = 22
 _MARGIN = 0.25
 
@@ -63,29 +64,15 @@ def plot_scatter(data, samples, velocity=None, limits=None, title=None):
     if data is None and samples is None:
         raise ValueError("`data` and `samples` must not both be `None`.")
     if limits is None:
-        limits = square_around(samples if data is None else data)
+        limits = square_around(data if samples is None else samples)
     limits = check_limits(limits)
 
     figure, axes = _empty_axes(limits, title, with_bar=velocity is not None)
     if velocity is not None:
         _draw_field(figure, axes, velocity, limits)
-    for points, colour, label in (
-        (data, _DATA_COLOUR, "data"),
-        (samples, _SAMPLE_COLOUR, "generated"),
-    ):
-        if points is not None:
-            axes.scatter(
-                *points.T,
-                s=9,
-                color=colour,
-                alpha=0.55,
-                linewidths=0,
-                label=label,
-                zorder=3,
-            )
-    legend = axes.legend(loc="upper right", framealpha=0.9, markerscale=2)
-    for handle in legend.legend_handles:
-        handle.set_alpha(1.0)
+    _draw_points(axes, data, _DATA_COLOUR, "data")
+    _draw_points(axes, samples, _SAMPLE_COLOUR, "generated")
+    _draw_legend(axes)
     return figure
 
 
@@ -139,8 +126,37 @@ def _empty_axes(limits, title, with_bar):
     for spine in axes.spines.values():
         spine.set_color("#bbbbbb")
     if title is not None:
-        axes.set_title(title)
+        axes.set_title(title, loc="left")
     return figure, axes
+
+
+def _draw_points(axes, points, colour, label):
+    if points is None:
+        return
+    axes.scatter(
+        *points.T,
+        s=9,
+        color=colour,
+        alpha=0.55,
+        linewidths=0,
+        label=label,
+        zorder=3,
+    )
+
+
+def _draw_legend(axes):
+    # Above the axes, where it hides no points.
+    legend = axes.legend(
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        ncols=2,
+        frameon=False,
+        markerscale=2,
+        handletextpad=0.2,
+        borderaxespad=0.2,
+    )
+    for handle in legend.legend_handles:
+        handle.set_alpha(1.0)
 
 
 def _draw_field(figure, axes, velocity, limits):
@@ -167,7 +183,9 @@ def _draw_field(figure, axes, velocity, limits):
         *arrows.T,
         speed,
         norm=matplotlib.colors.LogNorm(low, high),
-        cmap="Greys",
+        cmap=matplotlib.colors.LinearSegmentedColormap.from_list(
+            "speed", _SPEED_COLOURS
+        ),
         angles="xy",
         scale_units="xy",
         scale=1.0,

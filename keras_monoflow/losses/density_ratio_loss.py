@@ -26,10 +26,9 @@ class DensityRatioLoss(keras.losses.Loss):
         super().__init__(name=name)
 
     def __call__(self, real_output, fake_output):
-        with ops.name_scope(self.name):
-            return self.call(
-                at_least_float32(real_output), at_least_float32(fake_output)
-            )
+        return self.call(
+            at_least_float32(real_output), at_least_float32(fake_output)
+        )
 
     def log_ratio(self, output, fake_output=None):
         """Returns the estimate of `log(p_data / p_gen)`.

@@ -42,8 +42,7 @@ class MonoFlowLoss(keras.losses.Loss):
         self.discriminator_loss = get(discriminator_loss, self.mapping)
 
     def __call__(self, real_output, fake_output):
-        with ops.name_scope(self.name):
-            return self.call(real_output, at_least_float32(fake_output))
+        return self.call(real_output, at_least_float32(fake_output))
 
     def call(self, real_output, fake_output):
         potential = self.discriminator_loss.potential(self.mapping, fake_output)

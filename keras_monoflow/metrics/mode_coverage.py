@@ -1,5 +1,7 @@
 """How many modes of a known mixture the generated samples reach."""
 
+import operator
+
 import keras
 import numpy as np
 
@@ -68,9 +70,9 @@ class ModeCoverage(DistributionMetric):
         self.centres = flatten_samples("centres", centres)
         self.std = _positive("std", std)
         self.threshold = _positive("threshold", threshold)
-        self.minimum_samples = int(
-            _positive("minimum_samples", minimum_samples)
-        )
+        # A fraction would be rounded down to 0, which every mode reaches.
+        self.minimum_samples = operator.index(minimum_samples)
+        _positive("minimum_samples", self.minimum_samples)
 
     def compute(self, real, generated):
         return self._details(generated)["modes"]

@@ -59,7 +59,7 @@ class WassersteinDistance(DistributionMetric):
 
     real = np.random.default_rng(0).normal(size=(500, 2))
     distance = kmf.metrics.WassersteinDistance()
-    print(distance(real, real + [3.0, 4.0]))  # 5.0
+    print(distance(real, real + np.array([3.0, 4.0])))  # 5.0
     ```
     """
 

@@ -1,0 +1,146 @@
+"""Batches whose order can be found again after a restart."""
+
+import keras
+import numpy as np
+
+from keras_monoflow.datasets._checks import check_integer
+
+
+class ShuffledDataset(keras.utils.PyDataset):
+    """Shuffled batches of arrays, in an order fixed by `(seed, epoch)`.
+
+    `fit` on arrays shuffles with a generator whose state is lost when the
+    process ends, so a run that is killed and resumed sees other batches than
+    one that was never interrupted. Here the order of the rows in an epoch is
+
+    `np.random.default_rng((seed, epoch)).permutation(n)`
+
+    and nothing else, so that the resumed run sees the same batches, provided
+    that the epoch is known. The models of this package call `set_epoch` at the
+    start of every epoch of `fit`. With another Keras model call it from a
+    callback's `on_epoch_begin`, as in the example, and pass `shuffle=False` to
+    `fit`: its default shuffles the *batches* once more, with Python's global
+    generator. Leave `steps_per_epoch` unset, so that an epoch is one pass.
+
+    Left to itself the data set starts at epoch 0 and goes on by one whenever an
+    epoch ends. Keras ends one or two before the first that it trains on, so
+    that only `set_epoch` makes sure which epoch is served.
+
+    Args:
+        x: Array of shape `(n, ...)`. It is not copied and keeps its dtype.
+        y: Array of shape `(n, ...)` with labels or conditions, or `None`.
+            Defaults to `None`.
+        batch_size: Integer, the rows of a batch. Defaults to `32`.
+        seed: Integer, at least 0. Defaults to `0`.
+        drop_remainder: Boolean, whether the last batch of an epoch is left out
+            when it is smaller than the others. Which rows are left out changes
+            from epoch to epoch. A smaller last batch compiles the training
+            step a second time on JAX. Defaults to `False`.
+        **kwargs: `workers`, `use_multiprocessing` and `max_queue_size` of
+            `keras.utils.PyDataset`.
+
+    Returns:
+        When indexed with `i`, batch `i` of the current epoch: a tuple `(x,)`
+        or `(x, y)` of arrays of shape `(batch_size, ...)`.
+
+    Raises:
+        TypeError: If `batch_size`, `seed` or an epoch is no integer.
+        ValueError: If `x` is empty or a scalar, if `x` and `y` differ in
+            length, if `batch_size < 1` or `seed < 0`, or if `drop_remainder`
+            leaves no batch.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    import keras_monoflow as kmf
+
+    x = np.arange(10.0, dtype="float32")[:, None]
+    data = kmf.datasets.ShuffledDataset(x, 2.0 * x, batch_size=4, seed=0)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    follow = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: data.set_epoch(epoch)
+    )
+    model.fit(data, epochs=3, shuffle=False, callbacks=[follow])
+    ```
+    """
+
+    def __init__(
+        self,
+        x,
+        y=None,
+        batch_size=32,
+        seed=0,
+        drop_remainder=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.x = _as_rows("x", x)
+        self.y = None if y is None else _as_rows("y", y)
+        self.batch_size = check_integer("batch_size", batch_size)
+        self.seed = check_integer("seed", seed, minimum=0)
+        self.drop_remainder = bool(drop_remainder)
+        self._check_lengths()
+        self.set_epoch(0)
+
+    @property
+    def epoch(self):
+        """Integer, the epoch whose batches are served."""
+        return self._order[0]
+
+    def set_epoch(self, epoch):
+        """Serve the batches of `epoch` from now on.
+
+        Args:
+            epoch: Integer, at least 0.
+        """
+        epoch = check_integer("epoch", epoch, minimum=0)
+        rng = np.random.default_rng((self.seed, epoch))
+        # One assignment: a worker thread never sees an epoch with the
+        # permutation of another.
+        self._order = epoch, rng.permutation(len(self.x))
+
+    def on_epoch_end(self):
+        self.set_epoch(self.epoch + 1)
+
+    def __len__(self):
+        whole, rest = divmod(len(self.x), self.batch_size)
+        return whole + (rest > 0 and not self.drop_remainder)
+
+    def __getitem__(self, index):
+        if not 0 <= index < len(self):
+            raise IndexError(
+                f"`index` must be in [0, {len(self)}). Received: index={index}"
+            )
+        start = index * self.batch_size
+        rows = self._order[1][start : start + self.batch_size]
+        if self.y is None:
+            return (self.x[rows],)
+        return self.x[rows], self.y[rows]
+
+    def _check_lengths(self):
+        n = len(self.x)
+        if self.y is not None and len(self.y) != n:
+            raise ValueError(
+                "`x` and `y` must have the same number of rows. "
+                f"Received: {n} rows of x, {len(self.y)} of y."
+            )
+        if len(self) == 0:
+            raise ValueError(
+                "`drop_remainder` leaves no batch: use a smaller `batch_size`. "
+                f"Received: {n} rows, batch_size={self.batch_size}"
+            )
+
+
+def _as_rows(name, value):
+    if keras.ops.is_tensor(value):
+        value = keras.ops.convert_to_numpy(value)
+    array = np.asarray(value)
+    if array.ndim == 0 or len(array) == 0:
+        raise ValueError(
+            f"`{name}` must be an array of at least one row. "
+            f"Received: {name} of shape {array.shape}"
+        )
+    return array

@@ -1,0 +1,146 @@
+"""Checks that stop bad input before any time is spent on it."""
+
+import warnings
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def check_network(network, argument):
+    """Checks that a network is a built Keras model."""
+    if not isinstance(network, keras.Layer):
+        raise TypeError(
+            f"`{argument}` must be a `keras.Model`. Received: "
+            f"{argument}={network!r}."
+        )
+    if not network.built:
+        raise ValueError(
+            f"`{argument}` must be built, so that its shapes and weights are "
+            f"known. Received the unbuilt {network.name!r}. Start it with "
+            "`keras.Input(shape)`, or call it once on a batch."
+        )
+
+
+def latent_shape(generator):
+    """Returns the shape of one input of the generator."""
+    shape = getattr(generator, "input_shape", None)
+    if not isinstance(shape, tuple) or not all(
+        isinstance(size, int) for size in shape[1:]
+    ):
+        raise ValueError(
+            "`generator` must take one input of a known shape. Received: "
+            f"{generator.name!r} with input shape {shape!r}. Build it with "
+            "`keras.Input(shape)`."
+        )
+    return shape[1:]
+
+
+def check_shapes(generator, discriminator):
+    """Checks that generated samples fit the discriminator, and its output."""
+    generated = tuple(generator.output_shape[1:])
+    expected = tuple(discriminator.input_shape[1:])
+    fits = len(generated) == len(expected) and all(
+        b is None or a == b for a, b in zip(generated, expected)
+    )
+    if not fits:
+        raise ValueError(
+            f"`generator` makes samples of shape {generated}, but "
+            f"`discriminator` takes inputs of shape {expected}. They must be "
+            "equal."
+        )
+    output = tuple(discriminator.output_shape)
+    if output[1:] not in ((), (1,)):
+        raise ValueError(
+            "`discriminator` must return one number for each sample, of shape "
+            f"(batch, 1) or (batch,). Received: output shape {output}. End it "
+            "with `Dense(1)` and no activation."
+        )
+
+
+def check_count(value, argument):
+    """Checks for an integer of at least 1."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < 1:
+        raise ValueError(
+            f"`{argument}` must be an integer of at least 1. Received: "
+            f"{argument}={value!r}."
+        )
+    return int(value)
+
+
+def check_step_size(value):
+    """Checks for a positive number or a schedule."""
+    if isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
+        return value
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not (value > 0 and np.isfinite(value)):
+        raise ValueError(
+            "`step_size` must be a positive number, in the units of the data, "
+            "or a `keras.optimizers.schedules` object. Received: "
+            f"step_size={value!r}."
+        )
+    return float(value)
+
+
+def check_registered(thing, argument):
+    """Warns if a function or class cannot be saved; returns whether it can."""
+    name = getattr(thing, "__name__", type(thing).__name__)
+    module = getattr(thing, "__module__", "") or ""
+    if keras.saving.get_registered_name(thing) != name or (
+        module.split(".")[0] == "keras"
+    ):
+        return True
+    warnings.warn(
+        f"The {argument} {name!r} is not registered, so the model cannot be "
+        "saved as a whole. Decorate it with "
+        "`@keras.saving.register_keras_serializable()`.",
+        stacklevel=3,
+    )
+    return False
+
+
+def first_batch(x, batch_size):
+    """Returns the first rows of arrays and of `PyDataset`s, else `None`.
+
+    Streams are left alone: looking at them would consume their state.
+    """
+    if isinstance(x, keras.utils.PyDataset):
+        batch = x[0]
+        return ops.convert_to_numpy(
+            batch[0] if isinstance(batch, (tuple, list)) else batch
+        )
+    if hasattr(x, "shape") and hasattr(x, "__getitem__"):
+        return np.asarray(ops.convert_to_numpy(x[: batch_size or 32]))
+    return None
+
+
+def check_data(x, sample_shape, batch_size):
+    """Checks shape, finiteness and range of the first batch.
+
+    Returns:
+        Whether the data look like images in 0..255.
+    """
+    batch = first_batch(x, batch_size)
+    if batch is None or batch.dtype == object:
+        return False
+    if batch.shape[1:] != tuple(sample_shape) and None not in sample_shape:
+        raise ValueError(
+            f"`x` has samples of shape {batch.shape[1:]}, but the "
+            f"discriminator takes {tuple(sample_shape)}."
+        )
+    if batch.dtype.kind == "f" and not np.isfinite(batch).all():
+        bad = batch[~np.isfinite(batch)][0]
+        raise ValueError(
+            f"`x` has {bad} among its first {len(batch)} samples. Training "
+            "needs finite data: remove or replace these values."
+        )
+    in_bytes = batch.min() >= 0 and 1.0 < batch.max() <= 255
+    whole = batch.dtype.kind in "iu" or np.all(batch == np.round(batch))
+    return bool(batch.ndim >= 3 and in_bytes and whole)
+
+
+IN_BYTES = (
+    "The images look like integers in 0..255. Generators that end in tanh make "
+    "values in [-1, 1]: scale the data with `x / 127.5 - 1`."
+)

@@ -1,0 +1,180 @@
+"""MonoFlow as a Keras model."""
+
+import keras
+from keras import ops
+
+from keras_monoflow import losses, mappings
+from keras_monoflow.models import checks
+from keras_monoflow.models.adversarial_model import AdversarialModel
+
+
+@keras.saving.register_keras_serializable("keras_monoflow")
+class MonoFlowGAN(AdversarialModel):
+    """A GAN whose generator follows `grad h(log(p_data / p_gen))`.
+
+    The discriminator estimates the log density ratio `u`; the generator
+    moves its samples along `grad h(u)`, with any strictly increasing mapping
+    `h`. Every divergence GAN is a choice of `h` (MonoFlow, arXiv 2302.01075).
+
+    Args:
+        generator: A built `keras.Model` from latent points to samples.
+        discriminator: A built `keras.Model` from samples to `(batch, 1)` or
+            `(batch,)`, with no activation at the end.
+        prior: `"normal"`, `"uniform"`, a function like those of
+            `keras.random`, or an array of source samples, of which rows are
+            drawn.
+        seed: Integer seed of all noise that training draws, or `None`.
+        name: Name of the model.
+
+    Raises:
+        ValueError: If a network is not built, or the shapes do not fit.
+
+    Example:
+
+    ```python
+    import keras
+    import keras_monoflow as kmf
+
+    gan = kmf.MonoFlowGAN(
+        kmf.networks.mlp_generator(latent_dim=2, output_dim=2),
+        kmf.networks.mlp_discriminator(input_dim=2),
+    )
+    gan.compile(
+        generator_optimizer=keras.optimizers.Adam(1e-3, beta_1=0.5),
+        discriminator_optimizer=keras.optimizers.Adam(1e-3, beta_1=0.5),
+        mapping="non_saturating",
+    )
+    gan.fit(kmf.datasets.gaussian_ring(1024, seed=0), batch_size=128)
+    samples = gan.sample(64, seed=0)
+    ```
+    """
+
+    def compile(
+        self,
+        generator_optimizer=None,
+        discriminator_optimizer=None,
+        mapping="non_saturating",
+        discriminator_loss="logistic",
+        penalty=None,
+        discriminator_steps=1,
+        split_batch=False,
+        persistency=1,
+        step_size=None,
+        reuse_generated=False,
+        **kwargs,
+    ):
+        """Configures training.
+
+        Args:
+            generator_optimizer: A `keras.optimizers.Optimizer`.
+            discriminator_optimizer: Another one.
+            mapping: A name, a `keras_monoflow.mappings.Mapping`, or a strictly
+                increasing function of the log density ratio.
+            discriminator_loss: A name, a `keras_monoflow.losses.
+                DensityRatioLoss`, or `"matched"` for the mapping's own.
+            penalty: A `keras_monoflow.penalties.Penalty`, a list, or `None`.
+            discriminator_steps: Discriminator updates a round.
+            split_batch: Whether each of these steps gets a slice of the batch
+                of its own, as in the papers; by default each sees all of it.
+                The generator's batch has the size of a slice, and rows that
+                do not fill a slice are left out.
+            persistency: Number `K` of generator updates that fit the same
+                moved samples (W1-FE, arXiv 2405.16351).
+            step_size: How far samples move along the velocity in a round: a
+                positive float in data units per unit of velocity, or a
+                `keras.optimizers.schedules` object of the round. It scales the
+                generator's gradient. The default is 1 for `persistency=1`;
+                there is no safe default for more.
+            reuse_generated: Whether all updates of a round share one batch of
+                generated samples and its forward pass, as in the MonoFlow
+                authors' code.
+            **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as
+                in `keras.Model.compile`.
+
+        Raises:
+            ValueError: If a name is unknown, a mapping is not increasing, or
+                a number is out of range.
+        """
+        if step_size is None:
+            if persistency != 1:
+                raise ValueError(
+                    "`step_size` must be given with `persistency` above 1, "
+                    "since a sample moves by step_size * h'(u) |grad u| and "
+                    "no value is safe for all mappings. Received: "
+                    f"persistency={persistency!r}, step_size=None."
+                )
+            step_size = 1.0
+        self.mapping = mappings.get(mapping)
+        self.discriminator_loss = losses.get(discriminator_loss, self.mapping)
+        for thing, argument in self._user_objects():
+            checks.check_registered(thing, argument)
+        self._compile(
+            generator_optimizer,
+            discriminator_optimizer,
+            penalty=penalty,
+            discriminator_steps=discriminator_steps,
+            split_batch=split_batch,
+            persistency=persistency,
+            step_size=step_size,
+            reuse_generated=reuse_generated,
+            log_names=(
+                "generator_loss",
+                "discriminator_loss",
+                "log_ratio_real",
+                "log_ratio_fake",
+                "velocity_norm",
+            ),
+            **kwargs,
+        )
+
+    def objective(self, real_output, fake_output):
+        return self.discriminator_loss(real_output, fake_output)
+
+    def potential_of(self, output, fake_output=None):
+        """Returns `V = h(log_ratio(output))`."""
+        return self.discriminator_loss.potential(
+            self.mapping, output, fake_output
+        )
+
+    def log_ratio(self, x):
+        """Returns the estimate of `log(p_data / p_gen)` at `x`.
+
+        Args:
+            x: Array `(n, *sample_shape)`.
+
+        Returns:
+            A NumPy array `(n,)`.
+        """
+        output = self.discriminator(ops.cast(x, "float32"), training=False)
+        fake = None
+        if isinstance(self.discriminator_loss, losses.DonskerVaradhanLoss):
+            generated = self.sample(len(x), seed=0)
+            fake = self.discriminator(generated, training=False)
+        ratio = self.discriminator_loss.log_ratio(output, fake)
+        return ops.convert_to_numpy(ops.stop_gradient(ratio)).reshape(-1)
+
+    def _log_outputs(self, batch, real_output, fake_output):
+        log_ratio = self.discriminator_loss.log_ratio
+        self._log(
+            batch,
+            log_ratio_real=ops.mean(log_ratio(real_output, fake_output)),
+            log_ratio_fake=ops.mean(log_ratio(fake_output, fake_output)),
+        )
+
+    def _compile_arguments(self):
+        return {
+            **super()._compile_arguments(),
+            "mapping": mappings.serialize(self.mapping),
+            "discriminator_loss": keras.saving.serialize_keras_object(
+                self.discriminator_loss
+            ),
+        }
+
+    def _user_objects(self):
+        mapping = getattr(self, "mapping", mappings.Identity())
+        thing = mapping
+        if isinstance(mapping, mappings.FunctionMapping):
+            thing = mapping.function
+        elif not isinstance(mapping, type):
+            thing = type(mapping)
+        return [*super()._user_objects(), (thing, "mapping")]

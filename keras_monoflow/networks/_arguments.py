@@ -1,0 +1,59 @@
+"""Checks of the networks' arguments, and the seeds of their layers."""
+
+import operator
+import zlib
+
+import numpy as np
+
+
+def check_integer(name, value, minimum=1):
+    """Return `value` as an `int`, or raise an error that names the argument."""
+    try:
+        integer = operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"`{name}` must be an integer. Received: {name}={value!r}"
+        ) from None
+    if integer < minimum:
+        raise ValueError(
+            f"`{name}` must be at least {minimum}. Received: {name}={value!r}"
+        )
+    return integer
+
+
+def check_image_shape(image_shape, stages):
+    """Return `image_shape` as three integers that `stages` halvings allow."""
+    shape = tuple(image_shape)
+    if len(shape) != 3:
+        raise ValueError(
+            "`image_shape` must be `(height, width, channels)`. "
+            f"Received: image_shape={image_shape!r}"
+        )
+    shape = tuple(check_integer("image_shape", side) for side in shape)
+    factor = 2**stages
+    if shape[0] % factor or shape[1] % factor:
+        raise ValueError(
+            f"`image_shape` must have a height and width divisible by {factor} "
+            f"for `stages={stages}`: pad, crop or resize the images. "
+            f"Received: image_shape={image_shape!r}"
+        )
+    return shape
+
+
+def seed_stream(seed, network):
+    """Yield a seed for every layer, or `None` for ever if `seed` is `None`.
+
+    Initialisers with the same integer and shape give the same weights, so
+    every layer needs its own, and so do a generator and a discriminator that
+    are built with the same seed.
+
+    Args:
+        seed: Integer, at least 0, or `None`. With `None` Keras draws from the
+            state that `keras.utils.set_random_seed` sets.
+        network: String, which network the layers belong to.
+    """
+    if seed is not None:
+        seed = check_integer("seed", seed, minimum=0)
+        rng = np.random.default_rng((seed, zlib.crc32(network.encode())))
+    while True:
+        yield None if seed is None else int(rng.integers(2**31 - 1))

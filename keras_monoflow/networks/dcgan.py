@@ -1,0 +1,193 @@
+"""Deep convolutional GANs for small images (Radford et al., 2016)."""
+
+import keras
+from keras import layers
+
+from keras_monoflow.networks import _convolutions as conv
+from keras_monoflow.networks._arguments import (
+    check_image_shape,
+    check_integer,
+    seed_stream,
+)
+
+
+def dcgan_generator(
+    latent_dim=100,
+    image_shape=(28, 28, 1),
+    filters=None,
+    stages=2,
+    blocks="dcgan",
+    batch_norm=True,
+    seed=None,
+    name="generator",
+):
+    """Build the generator of a DCGAN (arXiv 1511.06434).
+
+    A dense layer makes `filters * 2 ** (stages - 1)` feature maps of
+    `image_shape / 2 ** stages` pixels. Every stage doubles their height and
+    width and halves their number; the last one gives the channels of the
+    image. ReLUs stand between, `tanh` at the end. Weights are drawn
+    from N(0, 0.02²), the scales of the batch normalisation from N(1, 0.02²).
+
+    There are two kinds of blocks, of similar size with their default widths:
+
+    - `"dcgan"`: the paper's transposed 4x4 convolutions with stride 2. With
+      `image_shape=(32, 32, 3), stages=3, filters=128` this is the CIFAR-10
+      generator of the authors of MonoFlow. (Their MNIST generator makes 32x32
+      pixels and crops them; here it starts from 7x7.)
+    - `"depth_to_space"`: 3x3 convolutions with stride 1, whose channels are
+      rearranged into pixels (Shi et al., 2016, arXiv 1609.05158). On a CPU XLA
+      compiles strided and transposed convolutions to slow code, so that this
+      is the kind to take there on JAX.
+
+    Args:
+        latent_dim: Integer, the size of the latent vectors. Defaults to `100`.
+        image_shape: Three integers `(height, width, channels)`, height and
+            width in pixels and divisible by `2 ** stages`. Defaults to
+            `(28, 28, 1)`.
+        filters: Integer, the feature maps before the last stage. Defaults to
+            `None`: 64 for `"dcgan"` and 48 for `"depth_to_space"`.
+        stages: Integer, how often the height and width double. Defaults to
+            `2`.
+        blocks: `"dcgan"` or `"depth_to_space"`. Defaults to `"dcgan"`.
+        batch_norm: Boolean, whether to normalise all feature maps but the
+            image. The layers have biases only without it. Defaults to `True`.
+        seed: Integer, at least 0, or `None`. An integer gives the same weights
+            at every call. Defaults to `None`, new weights (the same ones after
+            the same `keras.utils.set_random_seed`).
+        name: String, the name of the model. Defaults to `"generator"`.
+
+    Returns:
+        A built `keras.Model` from `(batch, latent_dim)` to float32 images
+        `(batch, height, width, channels)` with values in `[-1, 1]`.
+
+    Raises:
+        TypeError: If a size or the seed is no integer.
+        ValueError: If a size is below 1, if `image_shape` has not three
+            entries or cannot be halved `stages` times, if `blocks` is unknown
+            or the seed below 0.
+
+    Example:
+
+    ```python
+    import numpy as np
+    import keras_monoflow as kmf
+
+    generator = kmf.networks.dcgan_generator(image_shape=(32, 32, 3), seed=0)
+    print(generator(np.zeros((4, 100))).shape)  # (4, 32, 32, 3)
+    ```
+    """
+    latent_dim = check_integer("latent_dim", latent_dim)
+    filters, stages = _check_sizes(filters, stages, blocks)
+    height, width, channels = check_image_shape(image_shape, stages)
+    seeds = seed_stream(seed, "dcgan_generator")
+
+    inputs = keras.Input((latent_dim,))
+    maps = filters * 2 ** (stages - 1)
+    base = (height // 2**stages, width // 2**stages, maps)
+    x = layers.Dense(
+        base[0] * base[1] * maps,
+        use_bias=not batch_norm,
+        kernel_initializer=conv.normal(seeds),
+    )(inputs)
+    x = layers.Reshape(base)(x)
+    for stage in reversed(range(stages)):
+        if batch_norm:
+            x = conv.batch_norm(x, seeds)
+        x = layers.ReLU()(x)
+        maps = filters * 2 ** (stage - 1) if stage else channels
+        x = conv.upsample(x, maps, blocks, not batch_norm, seeds)
+    # Losses and flows need float32 whatever the policy of the layers.
+    outputs = layers.Activation("tanh", dtype="float32")(x)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def dcgan_discriminator(
+    image_shape=(28, 28, 1),
+    filters=None,
+    stages=2,
+    blocks="dcgan",
+    batch_norm=False,
+    negative_slope=0.2,
+    seed=None,
+    name="discriminator",
+):
+    """Build the discriminator of a DCGAN (arXiv 1511.06434).
+
+    Every stage halves the height and width and, after the first, doubles the
+    number of feature maps; leaky ReLUs follow, and a dense layer gives
+    one number, the logit. The weights are drawn as in `dcgan_generator`, whose
+    docstring describes the two kinds of blocks (here the 4x4 convolutions with
+    stride 2 are plain ones, and pixels are rearranged into channels).
+
+    The paper normalises the feature maps of all stages but the first. This is
+    off by default: with batch statistics the output for one image depends
+    on the others, and then a penalty on the gradient of each sample and the
+    velocity of each sample are not defined. With
+    `image_shape=(32, 32, 3), stages=3, batch_norm=True` this is the CIFAR-10
+    discriminator of the authors of MonoFlow.
+
+    Args:
+        image_shape: Three integers `(height, width, channels)`, height and
+            width in pixels and divisible by `2 ** stages`. Defaults to
+            `(28, 28, 1)`.
+        filters: Integer, the feature maps after the first stage. Defaults to
+            `None`: 64 for `"dcgan"` and 48 for `"depth_to_space"`.
+        stages: Integer, how often the height and width are halved. Defaults
+            to `2`.
+        blocks: `"dcgan"` or `"depth_to_space"`. Defaults to `"dcgan"`.
+        batch_norm: Boolean, whether to normalise the feature maps of all
+            stages but the first. The layers have biases only without it.
+            Defaults to `False`.
+        negative_slope: Number, the slope of the leaky ReLUs below 0. Defaults
+            to `0.2`.
+        seed: Integer, at least 0, or `None`. An integer gives the same weights
+            at every call. Defaults to `None`, new weights (the same ones after
+            the same `keras.utils.set_random_seed`).
+        name: String, the name of the model. Defaults to `"discriminator"`.
+
+    Returns:
+        A built `keras.Model` from images `(batch, height, width, channels)` to
+        float32 logits `(batch, 1)`.
+
+    Raises:
+        TypeError: If a size or the seed is no integer.
+        ValueError: If a size is below 1, if `image_shape` has not three
+            entries or cannot be halved `stages` times, if `blocks` is unknown
+            or the seed below 0.
+
+    Example:
+
+    ```python
+    import numpy as np
+    import keras_monoflow as kmf
+
+    discriminator = kmf.networks.dcgan_discriminator((32, 32, 3), seed=0)
+    print(discriminator(np.zeros((4, 32, 32, 3))).shape)  # (4, 1)
+    ```
+    """
+    filters, stages = _check_sizes(filters, stages, blocks)
+    shape = check_image_shape(image_shape, stages)
+    seeds = seed_stream(seed, "dcgan_discriminator")
+
+    inputs = keras.Input(shape)
+    x = inputs
+    for stage in range(stages):
+        maps = filters * 2**stage
+        x = conv.downsample(x, maps, blocks, not batch_norm, seeds)
+        if batch_norm and stage > 0:
+            x = conv.batch_norm(x, seeds)
+        x = layers.LeakyReLU(negative_slope=negative_slope)(x)
+    x = layers.Dense(
+        1, use_bias=not batch_norm, kernel_initializer=conv.normal(seeds)
+    )(layers.Flatten(data_format="channels_last")(x))
+    # Losses and flows need float32 whatever the policy of the layers.
+    outputs = layers.Activation("linear", dtype="float32")(x)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def _check_sizes(filters, stages, blocks):
+    conv.check_blocks(blocks)
+    if filters is None:
+        filters = conv.DEFAULT_FILTERS[blocks]
+    return check_integer("filters", filters), check_integer("stages", stages)

@@ -1,6 +1,31 @@
-"""Keras 3 models that train generators by following gradient flows."""
+"""Keras 3 models that train generators by following gradient flows.
 
-from keras_monoflow import losses, mappings, optimizers, penalties
+Nothing here imports a framework that `import keras` does not.
+"""
+
+from keras_monoflow import (
+    callbacks,
+    datasets,
+    losses,
+    mappings,
+    metrics,
+    networks,
+    optimizers,
+    penalties,
+)
 from keras_monoflow.models import AdversarialModel, MonoFlowGAN
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AdversarialModel",
+    "MonoFlowGAN",
+    "callbacks",
+    "datasets",
+    "losses",
+    "mappings",
+    "metrics",
+    "networks",
+    "optimizers",
+    "penalties",
+]

@@ -11,6 +11,8 @@ values it assigned are handed back to the scope around it. Scopes nest, so
 a gradient may be taken inside a gradient.
 """
 
+import contextlib
+
 import keras
 from keras import ops
 
@@ -329,6 +331,31 @@ def use_seed_states(network):
         for seed in layer._seed_generators:
             if seed._initial_seed is None:
                 seed._initial_seed = int(seed.state.value[0])
+
+
+@contextlib.contextmanager
+def keep_variables(model):
+    """Keeps a model usable if an error stops its `fit` in the first step.
+
+    The JAX trainer moves the values out of the variables before it traces the
+    step, so that an error there (labels that do not belong, say) loses them.
+    """
+    if _BACKEND != "jax":
+        yield
+        return
+    variables = [
+        *model.variables,
+        *model.optimizer.variables,
+        *model.metrics_variables,
+    ]
+    values = _values(variables)
+    try:
+        yield
+    except BaseException:
+        for variable, value in zip(variables, values):
+            if variable._value is None and not value.is_deleted():
+                variable._value = value
+        raise
 
 
 def train_step(model, step, arguments):

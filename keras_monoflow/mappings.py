@@ -18,6 +18,7 @@ from keras_monoflow.numerics import (
     at_least_float32,
     continue_linearly,
     expm1,
+    expm1_ratio,
     log1p_remainder,
     within,
 )
@@ -131,16 +132,21 @@ class Alpha(Mapping):
     The dual follows, so that `g'(u) = exp(-u) h'(u)` holds everywhere.
 
     Args:
-        alpha: Float `a`, with `|alpha| * limit <= 75` so that float32 holds it.
+        alpha: Float `a`, with `|alpha| * limit <= 75` so that float32 holds
+            `h`, and `(1 + |alpha|) * limit <= 75` if it is negative, so that
+            float32 holds the dual.
         limit: Positive float, in units of `u`.
     """
 
     def __init__(self, alpha, limit=12.0):
         self.alpha = float(alpha)
         self.limit = _positive(limit, "limit", "Alpha")
-        if not abs(self.alpha) * self.limit <= _MAX_EXPONENT:
+        exponent, factor = abs(self.alpha), "|alpha|"
+        if self.alpha < 0:
+            exponent, factor = 1.0 - self.alpha, "(1 + |alpha|)"
+        if not exponent * self.limit <= _MAX_EXPONENT:
             raise ValueError(
-                "`alpha` of Alpha must satisfy |alpha| * limit <= "
+                f"`alpha` of Alpha must satisfy {factor} * limit <= "
                 f"{_MAX_EXPONENT:g}, or exp overflows float32. Received: "
                 f"alpha={alpha!r}, limit={limit!r}. Lower `limit`."
             )
@@ -152,7 +158,7 @@ class Alpha(Mapping):
 
     def h(self, u):
         return continue_linearly(
-            lambda v: _expm1_ratio(self.alpha, v),
+            lambda v: expm1_ratio(self.alpha, v),
             lambda end: math.exp(self.alpha * end),
             u,
             **self._ends(),
@@ -164,7 +170,7 @@ class Alpha(Mapping):
     def dual(self, u):
         u = at_least_float32(u)
         return _dual_beyond(
-            lambda v: _expm1_ratio(self.alpha - 1.0, v),
+            lambda v: expm1_ratio(self.alpha - 1.0, v),
             lambda end: math.exp(self.alpha * end),
             u,
             **self._ends(),
@@ -174,11 +180,6 @@ class Alpha(Mapping):
         return {"alpha": self.alpha, "limit": self.limit}
 
 
-def _expm1_ratio(a, u):
-    """`(exp(a u) - 1) / a`, and its limit `u` at `a = 0`."""
-    return u if abs(a) < 1e-30 else expm1(a * u) / a
-
-
 def _dual_beyond(dual, slope, u, lower, upper):
     """The dual of a mapping that is linear beyond `lower` or `upper`.
 
@@ -186,11 +187,11 @@ def _dual_beyond(dual, slope, u, lower, upper):
     """
     value = dual(within(u, lower, upper))
     if upper is not None:
-        beyond = ops.where(u > upper, u, upper)
-        value = value + slope(upper) * (math.exp(-upper) - ops.exp(-beyond))
+        beyond = ops.where(u > upper, u - upper, 0.0)
+        value = value - slope(upper) * math.exp(-upper) * expm1(-beyond)
     if lower is not None:
-        beyond = ops.where(u < lower, u, lower)
-        value = value + slope(lower) * (math.exp(-lower) - ops.exp(-beyond))
+        beyond = ops.where(u < lower, u - lower, 0.0)
+        value = value - slope(lower) * math.exp(-lower) * expm1(-beyond)
     return value
 
 

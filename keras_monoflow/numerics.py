@@ -14,6 +14,11 @@ def at_least_float32(x):
     return x if dtype in ("float32", "float64") else ops.cast(x, "float32")
 
 
+def mean(x):
+    """The mean of all values, which `ops.mean` rounds to float32 on torch."""
+    return ops.sum(x) / ops.cast(ops.size(x), x.dtype)
+
+
 def within(x, lower=None, upper=None):
     """`x` moved into `[lower, upper]`.
 
@@ -37,6 +42,11 @@ def expm1(x):
     small = ops.where(is_small, x, 0.0)
     large = ops.where(is_small, 0.0, x)
     return ops.where(is_small, ops.expm1(small), ops.exp(large) - 1.0)
+
+
+def expm1_ratio(a, x):
+    """`(exp(a x) - 1) / a` for a Python float `a`, its limit `x` at `a = 0`."""
+    return x if abs(a) < 1e-15 else expm1(a * x) / a
 
 
 def log1p_remainder(x, order):

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_monoflow.gradients import input_gradient
-from keras_monoflow.numerics import at_least_float32
+from keras_monoflow.numerics import at_least_float32, mean
 
 register = keras.saving.register_keras_serializable("keras_monoflow")
 
@@ -51,7 +51,7 @@ class Penalty:
         )
         axes = tuple(range(1, len(x.shape)))
         squared_norm = ops.sum(gradient**2, axis=axes)
-        return self.weight * ops.mean(self.cost(squared_norm))
+        return self.weight * mean(self.cost(squared_norm))
 
     def get_config(self):
         return {"weight": self.weight}

@@ -6,7 +6,10 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 if os.environ["KERAS_BACKEND"] == "torch":
     # Some callbacks import TensorFlow; torch must be loaded first.
-    import torch  # noqa: F401
+    import torch
+
+    # The tensors of the tests are too small to share.
+    torch.set_num_threads(1)
 
 import keras
 import matplotlib

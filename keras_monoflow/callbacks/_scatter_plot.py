@@ -64,7 +64,7 @@ def plot_scatter(data, samples, velocity=None, limits=None, title=None):
     if data is None and samples is None:
         raise ValueError("`data` and `samples` must not both be `None`.")
     if limits is None:
-        limits = square_around(data if samples is None else samples)
+        limits = square_around(samples if data is None else data)
     limits = check_limits(limits)
 
     figure, axes = _empty_axes(limits, title, with_bar=velocity is not None)
@@ -115,10 +115,10 @@ def check_limits(limits):
 def _empty_axes(limits, title, with_bar):
     matplotlib = import_matplotlib()
     figure = matplotlib.figure.Figure(
-        figsize=(6.9 if with_bar else 6.0, 6.0), dpi=120, layout="constrained"
+        figsize=(6.9 if with_bar else 6.0, 6.0), dpi=120
     )
     matplotlib.backends.backend_agg.FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    axes = figure.add_axes(_in_inches(figure, 0.6, 0.4, 5.2, 5.2))
     axes.set(xlim=limits[0], ylim=limits[1], aspect="equal")
     axes.set_axisbelow(True)
     axes.grid(color="#e6e6e6", linewidth=0.8)
@@ -128,6 +128,16 @@ def _empty_axes(limits, title, with_bar):
     if title is not None:
         axes.set_title(title, loc="left")
     return figure, axes
+
+
+def _in_inches(figure, *box):
+    """A box `(left, bottom, width, height)` as shares of the figure.
+
+    An automatic layout would make room for the labels, whose widths vary, and
+    the axes would jump from picture to picture.
+    """
+    width, height = figure.get_size_inches()
+    return [b / side for b, side in zip(box, (width, height) * 2)]
 
 
 def _draw_points(axes, points, colour, label):
@@ -193,8 +203,13 @@ def _draw_field(figure, axes, velocity, limits):
         width=0.0028,
         zorder=2,
     )
-    bar = figure.colorbar(quiver, ax=axes, shrink=0.75, extend="both")
-    bar.set_label("speed")
+    bar = figure.colorbar(
+        quiver,
+        cax=figure.add_axes(_in_inches(figure, 5.95, 0.9, 0.18, 4.2)),
+        extend="both",
+    )
+    bar.ax.set_title("speed", fontsize="medium", loc="left")
+    bar.ax.tick_params(labelsize="small", which="both")
     bar.outline.set_visible(False)
 
 

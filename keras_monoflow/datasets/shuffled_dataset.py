@@ -36,8 +36,6 @@ class ShuffledDataset(keras.utils.PyDataset):
             when it is smaller than the others. Which rows are left out changes
             from epoch to epoch. A smaller last batch compiles the training
             step a second time on JAX. Defaults to `False`.
-        **kwargs: `workers`, `use_multiprocessing` and `max_queue_size` of
-            `keras.utils.PyDataset`.
 
     Returns:
         When indexed with `i`, batch `i` of the current epoch: a tuple `(x,)`
@@ -74,9 +72,10 @@ class ShuffledDataset(keras.utils.PyDataset):
         batch_size=32,
         seed=0,
         drop_remainder=False,
-        **kwargs,
     ):
-        super().__init__(**kwargs)
+        # No workers: rows in memory are read at once, and Keras serves
+        # batches that its workers fetched before `set_epoch` was called.
+        super().__init__()
         self.x = _as_rows("x", x)
         self.y = None if y is None else _as_rows("y", y)
         self.batch_size = check_integer("batch_size", batch_size)

@@ -6,7 +6,12 @@ import keras
 from keras import ops
 
 from keras_monoflow import mappings
-from keras_monoflow.numerics import at_least_float32, continue_linearly
+from keras_monoflow.numerics import (
+    at_least_float32,
+    continue_linearly,
+    expm1_ratio,
+    mean,
+)
 
 register = keras.saving.register_keras_serializable("keras_monoflow")
 
@@ -96,7 +101,7 @@ class LogisticLoss(DensityRatioLoss):
         real = (1.0 - smoothing) * ops.softplus(-real_output)
         if smoothing:
             real = real + smoothing * ops.softplus(real_output)
-        return ops.mean(real) + ops.mean(ops.softplus(fake_output))
+        return mean(real) + mean(ops.softplus(fake_output))
 
     def log_ratio(self, output, fake_output=None):
         output = at_least_float32(output)
@@ -137,8 +142,8 @@ class LeastSquaresLoss(DensityRatioLoss):
         self.margin = _margin(margin, "LeastSquaresLoss")
 
     def call(self, real_output, fake_output):
-        real = ops.mean((real_output - 1.0) ** 2)
-        return (real + ops.mean(fake_output**2)) / 2
+        real = mean((real_output - 1.0) ** 2)
+        return (real + mean(fake_output**2)) / 2
 
     def log_ratio(self, output, fake_output=None):
         return continue_linearly(
@@ -169,7 +174,7 @@ class ExponentialLoss(DensityRatioLoss):
         super().__init__(name=name)
 
     def call(self, real_output, fake_output):
-        return ops.mean(ops.exp(-real_output)) + ops.mean(ops.exp(fake_output))
+        return mean(ops.exp(-real_output)) + mean(ops.exp(fake_output))
 
     def log_ratio(self, output, fake_output=None):
         return 2.0 * at_least_float32(output)
@@ -188,7 +193,7 @@ class DonskerVaradhanLoss(DensityRatioLoss):
         super().__init__(name=name)
 
     def call(self, real_output, fake_output):
-        return _log_mean_exp(fake_output) - ops.mean(real_output)
+        return _log_mean_exp(fake_output) - mean(real_output)
 
     def log_ratio(self, output, fake_output=None):
         """See `DensityRatioLoss.log_ratio`.
@@ -203,7 +208,7 @@ class DonskerVaradhanLoss(DensityRatioLoss):
 
 def _log_mean_exp(x):
     maximum = ops.stop_gradient(ops.max(x))
-    return maximum + ops.log(ops.mean(ops.exp(x - maximum)))
+    return maximum + ops.log(mean(ops.exp(x - maximum)))
 
 
 @register
@@ -225,17 +230,19 @@ class LeastSquaresRatioLoss(DensityRatioLoss):
         self.margin = _margin(margin, "LeastSquaresRatioLoss")
 
     def call(self, real_output, fake_output):
-        return ops.mean(fake_output**2) / 2 - ops.mean(real_output)
+        return mean(fake_output**2) / 2 - mean(real_output)
 
     def log_ratio(self, output, fake_output=None):
         return self._above_margin(ops.log, lambda end: 1.0 / end, output)
 
     def potential(self, mapping, output, fake_output=None):
-        if not isinstance(mapping, mappings.Alpha) or mapping.alpha == 0.0:
+        if not isinstance(mapping, mappings.Alpha):
             return super().potential(mapping, output, fake_output)
         a = mapping.alpha
         return self._above_margin(
-            lambda d: (d**a - 1.0) / a, lambda end: end ** (a - 1.0), output
+            lambda d: expm1_ratio(a, ops.log(d)),
+            lambda end: end ** (a - 1.0),
+            output,
         )
 
     def _above_margin(self, fn, slope, output):
@@ -276,8 +283,8 @@ class MatchedLoss(DensityRatioLoss):
             )
 
     def call(self, real_output, fake_output):
-        fake = ops.mean(self.mapping(fake_output))
-        return fake - ops.mean(self.mapping.dual(real_output))
+        fake = mean(self.mapping(fake_output))
+        return fake - mean(self.mapping.dual(real_output))
 
     def log_ratio(self, output, fake_output=None):
         return at_least_float32(output)

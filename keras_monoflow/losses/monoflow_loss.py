@@ -1,11 +1,10 @@
 """The generator's loss of every MonoFlow."""
 
 import keras
-from keras import ops
 
 from keras_monoflow import mappings
 from keras_monoflow.losses.lookup import get
-from keras_monoflow.numerics import at_least_float32
+from keras_monoflow.numerics import at_least_float32, mean
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
@@ -46,7 +45,7 @@ class MonoFlowLoss(keras.losses.Loss):
 
     def call(self, real_output, fake_output):
         potential = self.discriminator_loss.potential(self.mapping, fake_output)
-        return -ops.mean(potential)
+        return -mean(potential)
 
     def get_config(self):
         return {

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_monoflow import gradients, penalties
 from keras_monoflow.models import checks
-from keras_monoflow.models.fitting import FirstBatchCheck, SetEpoch
+from keras_monoflow.models.fitting import callbacks_for
 from keras_monoflow.models.prior import Prior
 from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.optimizers import PairOptimizer, scale_losses
@@ -265,12 +265,8 @@ class AdversarialModel(keras.Model):
 
     def _real_batch(self, data):
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
-        if y is not None or weight is not None:
-            raise ValueError(
-                f"{type(self).__name__} is unconditional, but the data come "
-                "with labels or sample weights. Pass `fit(x)` the samples "
-                "alone, for example `dataset.map(lambda x, y: x)`."
-            )
+        for extra in (y, weight):
+            checks.check_unlabelled(extra, type(self).__name__)
         return ops.cast(x, "float32")
 
     def _slice_size(self, real):
@@ -279,12 +275,8 @@ class AdversarialModel(keras.Model):
         if not self.split_batch:
             return size
         steps = self.discriminator_steps
-        if isinstance(size, int) and size < steps:
-            raise ValueError(
-                f"`split_batch=True` cuts each batch into discriminator_steps="
-                f"{steps} slices, but a batch has {size} samples. Raise "
-                "`batch_size` or drop the ragged last batch."
-            )
+        if isinstance(size, int):
+            checks.check_split(size, steps)
         return size // steps
 
     def _slice(self, real, i, size):
@@ -336,20 +328,26 @@ class AdversarialModel(keras.Model):
                 f"Call `compile` of {type(self).__name__} before `fit`: it "
                 "takes the optimizers, the losses and all training choices."
             )
-        shape = tuple(self.discriminator.input_shape[1:])
-        if checks.check_data(x, shape, batch_size):
-            self._warn_in_bytes()
-        extra = [FirstBatchCheck()]
+        self._check_data(x, y, batch_size or 32)
         if hasattr(x, "set_epoch"):
             # The order is the data set's own business.
-            extra.append(SetEpoch(x))
             kwargs["shuffle"] = False
-        kwargs["callbacks"] = _add_callbacks(kwargs.get("callbacks"), extra)
-        return super().fit(x, y, batch_size, *args, **kwargs)
+        kwargs["callbacks"] = callbacks_for(x, kwargs.get("callbacks"))
+        with gradients.keep_variables(self):
+            return super().fit(x, y, batch_size, *args, **kwargs)
+
+    def _check_data(self, x, y, batch_size):
+        checks.check_unlabelled(y, type(self).__name__)
+        smallest = checks.smallest_batch(x, batch_size)
+        if self.split_batch and smallest is not None:
+            checks.check_split(smallest, self.discriminator_steps)
+        shape = self.discriminator.input_shape[1:]
+        if checks.check_data(x, shape, batch_size):
+            self._warn_in_bytes()
 
     def _warn_in_bytes(self):
         if not getattr(self, "_warned_in_bytes", False):
-            warnings.warn(checks.IN_BYTES, stacklevel=3)
+            warnings.warn(checks.IN_BYTES, stacklevel=4)
         self._warned_in_bytes = True
 
     def sample_latent(self, n, seed=None):
@@ -467,7 +465,7 @@ class AdversarialModel(keras.Model):
             store[f"seed_{i}"] = ops.convert_to_numpy(seed.value)
 
     def load_own_variables(self, store):
-        saved = np.array(store["shapes"]) if "shapes" in store.keys() else None
+        saved = np.array(store["shapes"]) if "shapes" in store else None
         if saved is None or not np.array_equal(saved, self._network_shapes()):
             raise ValueError(
                 f"The file holds the weights of other networks than those of "
@@ -503,19 +501,6 @@ class _LogMeans:
         return {
             m.name: m.result() for m in self.metrics if m.name not in without
         }
-
-
-def _add_callbacks(callbacks, extra):
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        for callback in extra:
-            callbacks.append(callback)
-            callback.set_model(callbacks.model)
-        return callbacks
-    if callbacks is None:
-        callbacks = []
-    elif not isinstance(callbacks, (list, tuple)):
-        callbacks = [callbacks]
-    return [*extra, *callbacks]
 
 
 def _computes_in_float16(*networks):

@@ -106,13 +106,29 @@ def first_batch(x, batch_size):
     Streams are left alone: looking at them would consume their state.
     """
     if isinstance(x, keras.utils.PyDataset):
-        batch = x[0]
-        return ops.convert_to_numpy(
-            batch[0] if isinstance(batch, (tuple, list)) else batch
-        )
-    if hasattr(x, "shape") and hasattr(x, "__getitem__"):
-        return np.asarray(ops.convert_to_numpy(x[: batch_size or 32]))
+        return _samples(x[0])
+    if _is_array(x):
+        return np.asarray(ops.convert_to_numpy(x[:batch_size]))
     return None
+
+
+def smallest_batch(x, batch_size):
+    """Returns the size of the smallest batch of an epoch, or `None`."""
+    if isinstance(x, keras.utils.PyDataset):
+        batches = x.num_batches
+        return len(_samples(x[batches - 1])) if batches else None
+    if _is_array(x):
+        return len(x) % batch_size or batch_size
+    return None
+
+
+def _is_array(x):
+    return hasattr(x, "shape") and hasattr(x, "__getitem__")
+
+
+def _samples(batch):
+    batch = batch[0] if isinstance(batch, (tuple, list)) else batch
+    return ops.convert_to_numpy(batch)
 
 
 def check_data(x, sample_shape, batch_size):
@@ -138,6 +154,26 @@ def check_data(x, sample_shape, batch_size):
     in_bytes = batch.min() >= 0 and 1.0 < batch.max() <= 255
     whole = batch.dtype.kind in "iu" or np.all(batch == np.round(batch))
     return bool(batch.ndim >= 3 and in_bytes and whole)
+
+
+def check_split(size, steps):
+    """Checks that a batch of `size` samples can be cut into `steps` slices."""
+    if size < steps:
+        raise ValueError(
+            "`split_batch=True` cuts each batch into discriminator_steps="
+            f"{steps} slices, but a batch has {size} samples. Raise "
+            "`batch_size`, or drop the ragged last batch."
+        )
+
+
+def check_unlabelled(y, owner):
+    """Checks that no labels or sample weights come with the data."""
+    if y is not None:
+        raise ValueError(
+            f"{owner} is unconditional, but the data come with labels or "
+            "sample weights. Pass `fit(x)` the samples alone, for example "
+            "`dataset.map(lambda x, y: x)`."
+        )
 
 
 IN_BYTES = (

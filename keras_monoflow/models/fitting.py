@@ -7,6 +7,9 @@ import numpy as np
 class FirstBatchCheck(keras.callbacks.Callback):
     """Stops with an explanation if the very first batch gives NaN."""
 
+    # It touches no state, so Keras need not wait for it after each batch.
+    async_safe = True
+
     def __init__(self):
         super().__init__()
         self._checked = False
@@ -35,3 +38,48 @@ class SetEpoch(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self._dataset.set_epoch(epoch)
+
+
+class ShowNaN(keras.callbacks.Callback):
+    """Lets `keras.callbacks.TerminateOnNaN` see a NaN in any log.
+
+    By itself it reads only `loss`, which adversarial models do not have.
+    """
+
+    def __init__(self, terminate):
+        super().__init__()
+        self._terminate = terminate
+
+    def on_train_batch_end(self, batch, logs=None):
+        values = [float(value) for value in (logs or {}).values()]
+        if not np.isfinite(values).all():
+            self._terminate.on_train_batch_end(batch, {"loss": float("nan")})
+
+
+def callbacks_for(data, callbacks):
+    """Returns the user's callbacks with those that `fit` needs, as one list.
+
+    Args:
+        data: The `x` of `fit`.
+        callbacks: The `callbacks` of `fit`: `None`, one, a list, or
+            a `keras.callbacks.CallbackList`.
+    """
+    given = getattr(callbacks, "callbacks", callbacks)
+    if given is None:
+        given = []
+    elif not isinstance(given, (list, tuple)):
+        given = [given]
+    extra = [FirstBatchCheck()]
+    if hasattr(data, "set_epoch"):
+        extra.append(SetEpoch(data))
+    extra += [
+        ShowNaN(c)
+        for c in keras.tree.flatten(list(given))
+        if isinstance(c, keras.callbacks.TerminateOnNaN)
+    ]
+    if not isinstance(callbacks, keras.callbacks.CallbackList):
+        return [*extra, *given]
+    for callback in extra:
+        callback.set_model(callbacks.model)
+    callbacks.callbacks.extend(extra)
+    return callbacks

@@ -39,7 +39,7 @@ class Prior(keras.layers.Layer):
             self.function = lookup(spec, NAMED, "prior")
         elif isinstance(spec, dict) and "rows" in spec:
             # From a configuration: the values come with the weights.
-            self._hold(np.zeros((spec["rows"], *latent_shape), spec["dtype"]))
+            self._hold(np.zeros((spec["rows"], *latent_shape), "float32"))
         elif isinstance(spec, dict):
             self.spec = keras.saving.deserialize_keras_object(spec)
             self.function = self.spec
@@ -60,7 +60,7 @@ class Prior(keras.layers.Layer):
         self.spec = None
         self.rows = self.add_weight(
             shape=array.shape,
-            dtype=array.dtype.name,
+            dtype="float32",
             initializer="zeros",
             trainable=False,
             name="rows",
@@ -82,17 +82,16 @@ class Prior(keras.layers.Layer):
     def serialize_spec(self):
         """The prior as it stands in a model's configuration."""
         if self.rows is not None:
-            return {"rows": self.rows.shape[0], "dtype": self.rows.dtype}
+            return {"rows": self.rows.shape[0]}
         if isinstance(self.spec, str):
             return self.spec
         return keras.saving.serialize_keras_object(self.spec)
 
 
 def _read(data):
-    """Reads an array, or an iterable of batches, into one float array."""
+    """Reads an array, or an iterable of batches, into one float32 array."""
     if not hasattr(data, "shape"):
         batches = [b[0] if isinstance(b, (tuple, list)) else b for b in data]
         batches = [ops.convert_to_numpy(b) for b in batches]
         data = np.concatenate(batches)
-    array = ops.convert_to_numpy(data)
-    return array if array.dtype.kind == "f" else array.astype("float32")
+    return ops.convert_to_numpy(data).astype("float32")

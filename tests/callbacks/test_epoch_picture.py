@@ -77,3 +77,21 @@ def test_another_model_gets_latents_of_its_own(stand_in, tmp_path):
     stand_in((4, 4), latent_size=3).fit_noise([grid], epochs=1)
     stand_in((4, 4), latent_size=5).fit_noise([grid], epochs=1)
     assert grid._latents.shape == (2, 5)
+
+
+def test_latents_are_drawn_once(stand_in, tmp_path):
+    class Unseeded(stand_in):
+        """A model whose prior takes no notice of the seed."""
+
+        def sample_latent(self, n, seed=None):
+            return super().sample_latent(n)
+
+    class Keep(SampleGrid):
+        seen = ()
+
+        def draw(self, samples, epoch, filename):
+            self.seen = (*self.seen, self._latents)
+
+    grid = Keep(tmp_path)
+    Unseeded((4, 4)).fit_noise([grid], epochs=2)
+    np.testing.assert_array_equal(*grid.seen)

@@ -45,12 +45,12 @@ def test_large_data_are_thinned_after_the_limits_are_taken(tmp_path, rng):
     data[7] = (-2.0, 0.0)
     data[8] = (2.0, 0.0)
     scatter = SampleScatter(
-        tmp_path, keras.ops.convert_to_tensor(data), samples=20
+        tmp_path, keras.ops.convert_to_tensor(data), samples=200
     )
-    assert scatter.data.shape == (20, 2)
+    assert scatter.data.shape == (200, 2)
     rows = [np.abs(data - row).sum(axis=1).argmin() for row in scatter.data]
     np.testing.assert_allclose(data[rows], scatter.data, atol=1e-6)
-    assert len(set(rows)) == 20
+    assert len(set(rows)) == 200
     assert scatter.limits[0] == (-3.0, 3.0)
 
 

@@ -82,6 +82,18 @@ def test_no_arrow_without_a_direction(tmp_path):
     still.savefig(tmp_path / "still.png")
 
 
+def test_axes_stay_in_place_from_picture_to_picture(rng):
+    samples = rng.normal(size=(9, 2))
+    boxes = []
+    for scale in (0.0, 1e-30, 1.0, 12345.0):
+        figure = plot_scatter(
+            None, samples, lambda x, s=scale: s * x, limits=(-3, 3)
+        )
+        figure.canvas.draw()
+        boxes.append(figure.axes[0].get_window_extent().bounds)
+    np.testing.assert_array_equal(boxes, [boxes[0]] * 4)
+
+
 def test_limits():
     points = np.array([[0.0, 0.0], [4.0, 2.0]])
     axes = plot_scatter(points, points + 100.0).axes[0]

@@ -92,7 +92,8 @@ def test_symmetric_and_unmoved_by_a_common_shift(seed, shift, order):
 def test_equal_sets_are_at_distance_zero_far_from_the_origin(rng):
     x = rng.normal(size=(30, 2)) + 1e6
     assert WassersteinDistance()(x, x[::-1]) == 0.0
-    assert WassersteinDistance()(np.ones((3, 2)), np.ones((2, 2))) == 0.0
+    with np.errstate(all="raise"):
+        assert WassersteinDistance()(np.ones((3, 2)), np.ones((2, 2))) == 0.0
 
 
 def test_tensors_and_images(rng):

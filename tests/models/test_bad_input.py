@@ -1,0 +1,232 @@
+"""Bad input gets an error that names the argument and quotes the value."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import make_gan, make_networks
+from keras import layers, ops
+
+import keras_monoflow as kmf
+
+
+def dense(inputs, outputs):
+    return keras.Sequential([layers.Input((inputs,)), layers.Dense(outputs)])
+
+
+@pytest.mark.parametrize(
+    ("networks", "words"),
+    [
+        (
+            lambda: (keras.Sequential([layers.Dense(2)]), dense(2, 1)),
+            ["generator", "built", "keras.Input"],
+        ),
+        (
+            lambda: (dense(2, 2), keras.Sequential([layers.Dense(1)])),
+            ["discriminator", "built"],
+        ),
+        (
+            lambda: (dense(2, 3), dense(2, 1)),
+            ["generator", r"\(3,\)", "discriminator", r"\(2,\)"],
+        ),
+        (
+            lambda: (dense(2, 2), dense(2, 5)),
+            ["discriminator", r"\(None, 5\)", r"Dense\(1\)"],
+        ),
+        (lambda: ("mlp", dense(2, 1)), ["generator", "'mlp'"]),
+    ],
+)
+def test_networks(networks, words):
+    with pytest.raises((ValueError, TypeError)) as error:
+        kmf.MonoFlowGAN(*networks())
+    for word in words:
+        error.match(word)
+
+
+def test_flat_outputs_are_fine(data):
+    discriminator = keras.Sequential(
+        [layers.Input((2,)), layers.Dense(1), layers.Reshape(())]
+    )
+    gan = kmf.MonoFlowGAN(dense(2, 2), discriminator)
+    gan.compile(
+        generator_optimizer=keras.optimizers.SGD(),
+        discriminator_optimizer=keras.optimizers.SGD(),
+        penalty=kmf.penalties.R1(),
+    )
+    gan.fit(data, verbose=0)
+    assert gan.velocity(data).shape == data.shape
+
+
+@pytest.mark.parametrize(
+    ("prior", "words"),
+    [
+        ("gaussian", ["prior", "'gaussian'", "normal", "uniform"]),
+        (np.zeros((5, 3)), ["prior", r"\(5, 3\)", r"\(rows, 2"]),
+    ],
+)
+def test_prior(prior, words):
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        kmf.MonoFlowGAN(*make_networks(), prior=prior)
+    for word in words:
+        error.match(word)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"mapping": "vanila"}, ["mapping", "'vanila'", "'vanilla'"]),
+        ({"mapping": lambda u: -u}, ["mapping", "strictly increasing", "-7"]),
+        (
+            {"discriminator_loss": "logistik"},
+            ["discriminator_loss", "'logistik'", "Did you mean 'logistic'"],
+        ),
+        (
+            {"discriminator_loss": "mse"},
+            ["discriminator_loss", "least_squares"],
+        ),
+        (
+            {"mapping": "arcsinh", "discriminator_loss": "matched"},
+            ["dual", "Arcsinh", "'logistic'"],
+        ),
+        ({"discriminator_steps": 0}, ["discriminator_steps", "=0"]),
+        ({"discriminator_steps": 2.5}, ["discriminator_steps", "2.5"]),
+        ({"persistency": -1, "step_size": 0.1}, ["persistency", "-1"]),
+        ({"persistency": 5}, ["step_size", "persistency=5"]),
+        ({"step_size": 0.0}, ["step_size", "0.0"]),
+        ({"step_size": float("nan")}, ["step_size", "nan"]),
+        ({"step_size": "big"}, ["step_size", "'big'"]),
+        ({"penalty": 10.0}, ["penalty", "10.0", "R1"]),
+        ({"generator_optimizer": None}, ["generator_optimizer", "required"]),
+        ({"loss": "mse"}, ["loss", "MonoFlowGAN"]),
+        ({"metrics": ["accuracy"]}, ["metrics", "MonoFlowGAN"]),
+    ],
+)
+def test_compile_arguments(arguments, words):
+    with pytest.raises((ValueError, TypeError)) as error:
+        make_gan(**arguments)
+    for word in words:
+        error.match(word)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: kmf.penalties.R1(0.0), lambda: kmf.penalties.R1(-2.0)]
+)
+def test_penalty_weights(make):
+    with pytest.raises(ValueError, match="weight"):
+        make()
+
+
+def test_one_optimizer_for_two():
+    adam = keras.optimizers.Adam()
+    with pytest.raises(ValueError, match="two objects"):
+        make_gan(generator_optimizer=adam, discriminator_optimizer=adam)
+
+
+def test_uncompiled_fit(data):
+    gan = kmf.MonoFlowGAN(*make_networks())
+    with pytest.raises(ValueError, match="`compile` of MonoFlowGAN"):
+        gan.fit(data)
+
+
+def test_data_of_another_shape():
+    with pytest.raises(ValueError, match=r"\(3,\).*\(2,\)"):
+        make_gan().fit(np.zeros((8, 3)))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_data_with_nan_in_the_first_batch(bad, data):
+    data[3, 1] = bad
+    with pytest.raises(ValueError, match=f"`x` has {bad}"):
+        make_gan().fit(data, verbose=0)
+    with pytest.raises(ValueError, match=f"`x` has {bad}"):
+        make_gan().fit(kmf.datasets.ShuffledDataset(data, batch_size=64))
+
+
+def test_streams_with_nan_in_the_first_batch(data):
+    data[3, 1] = np.nan
+
+    def batches():
+        while True:
+            yield (data,)
+
+    with pytest.raises(ValueError, match="first batch gave"):
+        make_gan().fit(batches(), steps_per_epoch=2, epochs=1, verbose=0)
+
+
+def test_labels_for_an_unconditional_model(data):
+    with pytest.raises(ValueError, match="unconditional"):
+        make_gan().fit(data, np.zeros(len(data)), verbose=0)
+
+
+def test_an_error_in_the_first_step_loses_no_weights(data):
+    def labelled():
+        while True:
+            yield data, np.zeros(len(data))
+
+    gan = make_gan()
+    before = gan.get_weights()
+    with pytest.raises(ValueError, match="unconditional"):
+        gan.fit(labelled(), steps_per_epoch=2, verbose=0)
+    for a, b in zip(before, gan.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    gan.fit(data, verbose=0)
+
+
+def test_batch_too_small_to_split(data):
+    gan = make_gan(discriminator_steps=5, split_batch=True)
+    with pytest.raises(ValueError, match=r"discriminator_steps=5.*batch_size"):
+        gan.fit(data, batch_size=4, verbose=0)
+    # A ragged last batch that is too small is found before training starts.
+    before = gan.get_weights()
+    with pytest.raises(ValueError, match="has 2 samples"):
+        gan.fit(data[:34], batch_size=32, verbose=0)
+    for a, b in zip(before, gan.get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
+def images_gan():
+    generator = keras.Sequential(
+        [layers.Input((2,)), layers.Dense(16), layers.Reshape((4, 4, 1))]
+    )
+    discriminator = keras.Sequential(
+        [layers.Input((4, 4, 1)), layers.Flatten(), layers.Dense(1)]
+    )
+    gan = kmf.MonoFlowGAN(generator, discriminator)
+    gan.compile(
+        generator_optimizer=keras.optimizers.SGD(1e-6),
+        discriminator_optimizer=keras.optimizers.SGD(1e-6),
+    )
+    return gan
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_images_in_bytes_warn_once(rng, dtype, recwarn):
+    x = rng.integers(0, 256, size=(8, 4, 4, 1)).astype(dtype)
+    gan = images_gan()
+    gan.fit(x, verbose=0)
+    gan.fit(x, verbose=0)
+    gan.fit(x / 127.5 - 1, verbose=0)
+    said = [w for w in recwarn if "0..255" in str(w.message)]
+    assert len(said) == 1
+    assert "x / 127.5 - 1" in str(said[0].message)
+
+
+def test_scaled_images_do_not_warn(rng, recwarn):
+    images_gan().fit(rng.uniform(-1, 1, size=(8, 4, 4, 1)), verbose=0)
+    assert not [w for w in recwarn if "0..255" in str(w.message)]
+
+
+def test_pair_optimizer_takes_no_step_itself():
+    gan = make_gan()
+    with pytest.raises(ValueError, match="takes no step"):
+        gan.optimizer.apply([ops.zeros(2)])
+
+
+def test_pair_optimizer_scales_both_rates():
+    gan = make_gan()
+    gan.optimizer.learning_rate = 0.05
+    rates = [
+        float(ops.convert_to_numpy(o.learning_rate))
+        for o in gan.optimizer.optimizers
+    ]
+    np.testing.assert_allclose(rates, [0.05, 0.1], rtol=1e-6)
+    np.testing.assert_allclose(float(gan.optimizer.learning_rate), 0.05)

@@ -1,0 +1,348 @@
+"""The public behaviour of MonoFlowGAN."""
+
+import json
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from conftest import make_gan, make_networks
+from keras import layers, ops
+
+import keras_monoflow as kmf
+
+POLICIES = ["float32", "mixed_bfloat16", "mixed_float16"]
+
+
+@keras.saving.register_keras_serializable("tests")
+def cubic(u):
+    return u + u**3 / 10
+
+
+@keras.saving.register_keras_serializable("tests")
+def two_point(shape, dtype=None, seed=None):
+    return ops.sign(keras.random.normal(shape, dtype=dtype, seed=seed))
+
+
+def fit(gan, data, **kwargs):
+    return gan.fit(data, batch_size=32, verbose=0, **kwargs)
+
+
+def test_logs_are_what_they_say(data):
+    """One batch, so that means over the epoch are values of that batch."""
+    gan = make_gan("identity", penalty=kmf.penalties.R1(3.0))
+    discriminator = keras.models.clone_model(gan.discriminator)
+    discriminator.set_weights(gan.discriminator.get_weights())
+    prior = np.tile([[0.3, -0.2]], (2, 1))
+    gan = kmf.MonoFlowGAN(gan.generator, gan.discriminator, prior=prior)
+    gan.compile(
+        generator_optimizer=keras.optimizers.SGD(0.1),
+        discriminator_optimizer=keras.optimizers.SGD(0.2),
+        mapping="identity",
+        penalty=kmf.penalties.R1(3.0),
+    )
+    sample = ops.convert_to_numpy(gan.generator(prior))
+    logs = gan.fit(data, batch_size=64, verbose=0).history
+
+    def outputs(network, x):
+        return ops.convert_to_numpy(network(x))[:, 0].astype("float64")
+
+    real, fake = outputs(discriminator, data), outputs(discriminator, sample)
+    loss = np.mean(np.logaddexp(0, -real)) + np.mean(np.logaddexp(0, fake))
+    np.testing.assert_allclose(logs["discriminator_loss"], loss, rtol=1e-5)
+    np.testing.assert_allclose(logs["log_ratio_real"], real.mean(), rtol=1e-4)
+    np.testing.assert_allclose(logs["log_ratio_fake"], fake.mean(), rtol=1e-4)
+    # The generator's logs follow the discriminator's update.
+    np.testing.assert_allclose(
+        logs["generator_loss"],
+        -outputs(gan.discriminator, sample).mean(),
+        rtol=1e-4,
+    )
+    speed = np.linalg.norm(gan.velocity(sample), axis=-1).mean()
+    np.testing.assert_allclose(logs["velocity_norm"], speed, rtol=1e-4)
+    kernels = discriminator.get_weights()
+    hidden = np.tanh(data @ kernels[0] + kernels[1])
+    gradient = ((1 - hidden**2) * kernels[2][:, 0]) @ kernels[0].T
+    want = 1.5 * np.mean(np.sum(gradient**2, -1))
+    np.testing.assert_allclose(logs["penalty"], want, rtol=1e-4)
+
+
+def test_sample_is_a_function_of_the_seed():
+    gan = make_gan()
+    a, b = gan.sample(7, seed=3), gan.sample(7, seed=3, batch_size=2)
+    assert isinstance(a, np.ndarray)
+    assert a.shape == (7, 2)
+    np.testing.assert_allclose(a, b, rtol=1e-6)
+    assert not np.allclose(a, gan.sample(7, seed=4))
+    assert not np.allclose(gan.sample(7), gan.sample(7))
+    z = gan.sample_latent(7, seed=3)
+    np.testing.assert_allclose(gan.predict(z, verbose=0), a, rtol=1e-6)
+
+
+def test_evaluate_repeats_itself_and_sees_all_batches(data):
+    gan = make_gan()
+    ragged = data[:50]
+    a = gan.evaluate(ragged, batch_size=32, verbose=0, return_dict=True)
+    b = gan.evaluate(ragged, batch_size=32, verbose=0, return_dict=True)
+    assert a == b
+    assert set(a) == {
+        "discriminator_loss",
+        "generator_loss",
+        "log_ratio_real",
+        "log_ratio_fake",
+    }
+    real = ops.convert_to_numpy(gan.discriminator(ragged)).mean()
+    np.testing.assert_allclose(a["log_ratio_real"], real, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "prior",
+    ["normal", "uniform", two_point, np.array([[1.0, 2.0], [3.0, 4.0]])],
+    ids=["normal", "uniform", "function", "array"],
+)
+def test_priors_and_their_saving(prior, tmp_path, data):
+    gan = kmf.MonoFlowGAN(*make_networks(), prior=prior, seed=1)
+    gan.compile(
+        generator_optimizer=keras.optimizers.Adam(),
+        discriminator_optimizer=keras.optimizers.Adam(),
+    )
+    z = gan.sample_latent(4000, seed=0)
+    if isinstance(prior, np.ndarray):
+        assert {tuple(row) for row in z} == {(1.0, 2.0), (3.0, 4.0)}
+        np.testing.assert_allclose(z.mean(0), [2.0, 3.0], atol=0.1)
+        # The values are weights, and not part of the configuration.
+        assert "3.0" not in json.dumps(gan.get_config()["prior"])
+    elif prior == "normal":
+        np.testing.assert_allclose(z.std(0), 1.0, atol=0.05)
+    elif prior == "uniform":
+        assert z.min() >= -1
+        assert z.max() <= 1
+        np.testing.assert_allclose(z.std(0), 3**-0.5, atol=0.05)
+    else:
+        assert set(np.unique(z)) == {-1.0, 1.0}
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.saving.load_model(tmp_path / "gan.keras")
+    np.testing.assert_array_equal(
+        loaded.sample_latent(9, seed=0), gan.sample_latent(9, seed=0)
+    )
+    fit(loaded, data)
+
+
+def test_keras_file_keeps_every_choice(tmp_path, data):
+    gan = make_gan(
+        kmf.mappings.Alpha(2.0, limit=5.0),
+        generator_optimizer=keras.optimizers.Adam(1e-3, beta_1=0.5),
+        discriminator_optimizer=keras.optimizers.RMSprop(1e-3),
+        discriminator_loss=kmf.losses.LogisticLoss(0.1),
+        penalty=[kmf.penalties.R1(2.0), kmf.penalties.DRAGAN(3.0, scale=0.2)],
+        discriminator_steps=3,
+        split_batch=True,
+        persistency=2,
+        step_size=keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5),
+        steps_per_execution=1,
+    )
+    fit(gan, data)
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.saving.load_model(tmp_path / "gan.keras")
+    assert loaded.get_compile_config() == gan.get_compile_config()
+    assert loaded.seed == gan.seed
+    assert loaded.mapping.limit == 5.0
+    assert loaded.penalties[1].scale == 0.2
+    assert isinstance(loaded.optimizer.discriminator, keras.optimizers.RMSprop)
+
+
+def test_custom_mapping_by_function(tmp_path, data):
+    gan = make_gan(cubic)
+    fit(gan, data)
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.saving.load_model(tmp_path / "gan.keras")
+    np.testing.assert_array_equal(loaded.velocity(data), gan.velocity(data))
+
+
+def test_unregistered_function_warns_and_save_writes_nothing(tmp_path):
+    with pytest.warns(UserWarning, match="not registered"):
+        gan = make_gan(lambda u: 2.0 * u)
+    path = tmp_path / "gan.keras"
+    path.write_text("precious")
+    with pytest.raises(ValueError, match="not registered"):
+        gan.save(path)
+    assert path.read_text() == "precious"
+    gan.save_weights(tmp_path / "gan.weights.h5")
+
+
+def test_registered_things_do_not_warn():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        for mapping in (cubic, "mle", kmf.mappings.Vanilla(5.0)):
+            make_gan(mapping)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_losses_are_float32_under_every_policy(policy, data):
+    keras.config.set_dtype_policy(policy)
+    gan = make_gan(penalty=kmf.penalties.R1(1.0))
+    scaled = isinstance(
+        gan.optimizer.discriminator, keras.optimizers.LossScaleOptimizer
+    )
+    assert scaled == (policy == "mixed_float16")
+    before = gan.get_weights()
+    history = fit(gan, data, epochs=2).history
+    assert np.isfinite([v for vs in history.values() for v in vs]).all()
+    moved = [
+        np.abs(a - b).max() for a, b in zip(before, gan.get_weights()) if a.size
+    ]
+    assert max(moved) > 1e-3
+    seen = []
+
+    class Spy(kmf.losses.LogisticLoss):
+        def call(self, real_output, fake_output):
+            seen.extend([real_output.dtype, fake_output.dtype])
+            return super().call(real_output, fake_output)
+
+    fit(make_gan(discriminator_loss=Spy()), data)
+    dtypes = {keras.backend.standardize_dtype(d) for d in seen}
+    assert dtypes == {"float32"}
+
+
+def test_float16_follows_float32(data):
+    """Loss scaling is undone exactly: the same weights to half precision."""
+
+    def train(policy):
+        keras.utils.set_random_seed(0)
+        keras.config.set_dtype_policy(policy)
+        gan = make_gan(penalty=kmf.penalties.R1(1.0))
+        # The first scale overflows: start below it.
+        fit(gan, data, epochs=20, shuffle=False)
+        return gan
+
+    half, single = train("mixed_float16"), train("float32")
+    iterations = int(ops.convert_to_numpy(half.optimizer.generator.iterations))
+    assert 30 <= iterations <= 40
+    for a, b in zip(half.get_weights(), single.get_weights()):
+        np.testing.assert_allclose(a, b, atol=0.1)
+
+
+def test_split_batch_uses_each_slice_once(data):
+    """With a linear critic and no generator movement, the update of two
+    slices equals that of two batches given one after another."""
+    common = {
+        "generator_optimizer": keras.optimizers.SGD(0.0),
+        "discriminator_optimizer": keras.optimizers.SGD(0.5),
+    }
+    networks = make_networks()
+    prior = np.ones((2, 2))
+    split = kmf.MonoFlowGAN(*networks, prior=prior)
+    weights = split.get_weights()
+    split.compile(**common, discriminator_steps=2, split_batch=True)
+    split.fit(data, batch_size=64, shuffle=False, verbose=0)
+    after_split = split.discriminator.get_weights()
+    split.set_weights(weights)
+    split.compile(
+        generator_optimizer=keras.optimizers.SGD(0.0),
+        discriminator_optimizer=keras.optimizers.SGD(0.5),
+    )
+    split.fit(data, batch_size=32, shuffle=False, verbose=0)
+    for a, b in zip(after_split, split.discriminator.get_weights()):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_batch_norm_statistics_advance_once_a_round(data):
+    generator = keras.Sequential(
+        [
+            layers.Input((2,)),
+            layers.Dense(2, trainable=False),
+            layers.BatchNormalization(momentum=0.5),
+            layers.Dense(2),
+        ]
+    )
+    prior = np.array([[1.0, 2.0]])
+    gan = kmf.MonoFlowGAN(generator, make_networks()[1], prior=prior)
+    gan.compile(
+        generator_optimizer=keras.optimizers.SGD(0.1),
+        discriminator_optimizer=keras.optimizers.SGD(0.1),
+        persistency=4,
+        step_size=0.1,
+        reuse_generated=True,
+    )
+    hidden = ops.convert_to_numpy(generator.layers[0](prior))[0]
+    fit(gan, data[:32])
+    mean = ops.convert_to_numpy(generator.layers[1].moving_mean)
+    np.testing.assert_allclose(mean, hidden / 2, rtol=1e-5)
+
+
+def test_generator_step_leaves_the_discriminator_alone(data):
+    """Its batch statistics see only the batches that it learns from."""
+    discriminator = keras.Sequential(
+        [
+            layers.Input((2,)),
+            layers.BatchNormalization(momentum=0.5, center=False, scale=False),
+            layers.Dense(1),
+        ]
+    )
+    generator = make_networks()[0]
+    prior = np.array([[1.0, 2.0]])
+    gan = kmf.MonoFlowGAN(generator, discriminator, prior=prior)
+    gan.compile(
+        generator_optimizer=keras.optimizers.SGD(0.1),
+        discriminator_optimizer=keras.optimizers.SGD(0.1),
+        penalty=kmf.penalties.GradientPenalty(1.0),
+    )
+    fake = ops.convert_to_numpy(generator(prior))[0]
+    fit(gan, data[:32])
+    # Half of the way to the data, then half of the way to the samples.
+    want = 0.25 * data[:32].mean(0) + 0.5 * fake
+    mean = ops.convert_to_numpy(discriminator.layers[0].moving_mean)
+    np.testing.assert_allclose(mean, want, rtol=1e-4, atol=1e-6)
+
+
+def test_weight_regularization_is_added(data):
+    """Weight decay of a generator whose discriminator is constant."""
+    generator = keras.Sequential(
+        [layers.Input((2,)), layers.Dense(2, kernel_regularizer="l2")]
+    )
+    discriminator = keras.Sequential(
+        [layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")]
+    )
+    gan = kmf.MonoFlowGAN(generator, discriminator)
+    gan.compile(
+        generator_optimizer=keras.optimizers.SGD(1.0),
+        discriminator_optimizer=keras.optimizers.SGD(0.0),
+    )
+    kernel = generator.get_weights()[0]
+    fit(gan, data[:32])
+    # l2 is 0.01 |w|^2, so a step of 1 leaves 1 - 0.02 of the weight.
+    np.testing.assert_allclose(
+        generator.get_weights()[0], 0.98 * kernel, rtol=1e-5
+    )
+
+
+def test_works_with_tf_data_and_dataloaders(data):
+    gan = make_gan()
+    tf = pytest.importorskip("tensorflow")
+    history = gan.fit(
+        tf.data.Dataset.from_tensor_slices(data).batch(16), verbose=0
+    )
+    assert np.isfinite(history.history["generator_loss"]).all()
+    assert int(ops.convert_to_numpy(gan.optimizer.iterations)) == 4
+
+
+def test_summary_and_config(capsys):
+    gan = make_gan()
+    gan.summary()
+    out = capsys.readouterr().out
+    assert "generator" in out
+    assert "discriminator" in out
+    again = kmf.MonoFlowGAN.from_config(gan.get_config())
+    assert again.latent_shape == (2,)
+
+
+@pytest.mark.parametrize("mapping", sorted(kmf.mappings.NAMED))
+def test_every_mapping_trains(mapping, data):
+    matched = kmf.mappings.get(mapping).dual is not None
+    gan = make_gan(
+        mapping,
+        discriminator_loss="matched" if matched else "logistic",
+        run_eagerly=True,
+    )
+    history = fit(gan, data[:32])
+    assert np.isfinite([v[0] for v in history.history.values()]).all()

@@ -1,0 +1,133 @@
+"""One full round of MonoFlowGAN against finite differences in NumPy."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import keras_monoflow as kmf
+
+TIMES = np.linspace(0.05, 0.95, 16)
+LATENT = np.array([0.7, -0.4])
+GENERATOR_RATE, DISCRIMINATOR_RATE = 0.3, 0.2
+
+
+class FixedTimes(kmf.penalties.GradientPenalty):
+    """A gradient penalty at given interpolation times."""
+
+    def times(self, x, seed):
+        return ops.convert_to_tensor(TIMES.reshape(-1, 1), dtype=x.dtype)
+
+
+def softplus(x):
+    return np.logaddexp(0.0, x)
+
+
+def generate(weights, z):
+    return np.tanh(z @ weights[0] + weights[1]) @ weights[2] + weights[3]
+
+
+def discriminate(weights, x):
+    hidden = np.tanh(x @ weights[0] + weights[1])
+    return (hidden @ weights[2] + weights[3])[:, 0]
+
+
+def input_gradient(weights, x):
+    hidden = np.tanh(x @ weights[0] + weights[1])
+    return ((1 - hidden**2) * weights[2][:, 0]) @ weights[0].T
+
+
+def r1(weights, real, generated):
+    return 2.0 / 2 * np.mean(np.sum(input_gradient(weights, real) ** 2, -1))
+
+
+def two_sided(weights, real, generated):
+    t = TIMES.reshape(-1, 1)
+    gradient = input_gradient(weights, t * real + (1 - t) * generated)
+    return 3.0 * np.mean((np.linalg.norm(gradient, axis=-1) - 1) ** 2)
+
+
+def descend(loss, weights, rate, eps=1e-6):
+    """One step of gradient descent, by central differences."""
+    new = []
+    for i, w in enumerate(weights):
+        gradient = np.zeros_like(w)
+        for index in np.ndindex(w.shape):
+            values = []
+            for sign in (1, -1):
+                moved = [v.copy() for v in weights]
+                moved[i][index] += sign * eps
+                values.append(loss(moved))
+            gradient[index] = (values[0] - values[1]) / (2 * eps)
+        new.append(w - rate * gradient)
+    return new
+
+
+def expected_round(g, d, real, h, penalty, steps):
+    z = np.tile(LATENT, (len(real), 1))
+    generated = generate(g, z)
+
+    def discriminator_loss(w):
+        loss = np.mean(softplus(-discriminate(w, real)))
+        loss += np.mean(softplus(discriminate(w, generated)))
+        return loss + penalty(w, real, generated)
+
+    for _ in range(steps):
+        d = descend(discriminator_loss, d, DISCRIMINATOR_RATE)
+    g = descend(
+        lambda w: -np.mean(h(discriminate(d, generate(w, z)))),
+        g,
+        GENERATOR_RATE,
+    )
+    return g, d
+
+
+@pytest.mark.parametrize("reuse_generated", [False, True])
+@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize(
+    ("penalty", "expected_penalty"),
+    [(kmf.penalties.R1(2.0), r1), (FixedTimes(3.0), two_sided)],
+    ids=["R1", "GradientPenalty"],
+)
+def test_weights_after_one_round(
+    rng, penalty, expected_penalty, steps, reuse_generated
+):
+    generator = keras.Sequential(
+        [layers.Input((2,)), layers.Dense(4, "tanh"), layers.Dense(2)]
+    )
+    discriminator = keras.Sequential(
+        [layers.Input((2,)), layers.Dense(5, "tanh"), layers.Dense(1)]
+    )
+    for network in (generator, discriminator):
+        network.set_weights(
+            [rng.normal(size=w.shape) for w in network.get_weights()]
+        )
+    real = rng.normal(1.0, size=(16, 2)).astype("float32")
+    g, d = (
+        [w.astype("float64") for w in network.get_weights()]
+        for network in (generator, discriminator)
+    )
+    before = g + d
+    expected = expected_round(
+        g, d, real, lambda u: softplus(u + 1), expected_penalty, steps
+    )
+
+    # A prior of equal rows: the latent batch is known whatever the seed.
+    gan = kmf.MonoFlowGAN(
+        generator, discriminator, prior=np.tile(LATENT, (3, 1))
+    )
+    gan.compile(
+        generator_optimizer=keras.optimizers.SGD(GENERATOR_RATE),
+        discriminator_optimizer=keras.optimizers.SGD(DISCRIMINATOR_RATE),
+        mapping=kmf.mappings.Vanilla(1.0),
+        penalty=penalty,
+        discriminator_steps=steps,
+        reuse_generated=reuse_generated,
+    )
+    gan.fit(real, batch_size=16, epochs=1, shuffle=False, verbose=0)
+
+    after = generator.get_weights() + discriminator.get_weights()
+    for old, new, want in zip(before, after, expected[0] + expected[1]):
+        assert np.linalg.norm(want - old) > 1e-3 * np.linalg.norm(old)
+        error = np.linalg.norm(new - want)
+        assert error <= 1e-5 * np.linalg.norm(want)

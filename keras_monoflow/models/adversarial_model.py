@@ -371,8 +371,19 @@ class AdversarialModel(keras.Model):
         Returns:
             A NumPy array `(n, *sample_shape)`.
         """
+        checks.check_count(batch_size, "batch_size")
         latent = self.sample_latent(n, seed)
-        return self.predict(latent, batch_size=min(n, batch_size), verbose=0)
+        size = min(n, batch_size)
+        # Full batches only: another size would compile anew. `predict` would
+        # do it all, but on PyTorch it draws from the generator that shuffles
+        # training data.
+        padding = latent[:1].repeat(-n % size, axis=0)
+        latent = np.concatenate([latent, padding])
+        batches = [
+            self.predict_on_batch(latent[i : i + size])
+            for i in range(0, len(latent), size)
+        ]
+        return np.concatenate(batches)[:n]
 
     def velocity(self, x):
         """Returns `grad V(x)`, the direction in which samples move.

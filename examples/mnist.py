@@ -1,0 +1,170 @@
+"""Learns to draw MNIST digits with a DCGAN and any mapping.
+
+The settings are those of the MonoFlow authors: Adam with beta_1 = 0.5,
+learning rates 2e-4 and 1e-4, batches of 128, latent points in 100 dimensions,
+one discriminator step a round, and the same generated samples in both steps.
+A grid of digits is drawn after every epoch. A run that was killed goes on from
+its last epoch when started again with the same `--output`.
+
+    python examples/mnist.py --epochs 15
+    python examples/mnist.py --mapping arcsinh --output runs/arcsinh
+"""
+
+import argparse
+import os
+import pathlib
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--mapping", default="non_saturating", help="which flow to follow")
+    add("--objective", default="logistic", help="what the discriminator learns")
+    add("--epochs", type=int, default=15, help="passes over the data")
+    add("--batch-size", type=int, default=128)
+    add("--limit", type=int, default=None, help="use only that many images")
+    add("--seed", type=int, default=0)
+    add(
+        "--blocks",
+        choices=("dcgan", "depth_to_space"),
+        default="dcgan",
+        help="strided convolutions, or blocks that are fast on every CPU",
+    )
+    add(
+        "--backend",
+        choices=("tensorflow", "jax", "torch"),
+        default=os.environ.get("KERAS_BACKEND", "tensorflow"),
+        help="Keras backend",
+    )
+    add("--data-dir", default=None, help="TensorFlow Datasets folder")
+    add(
+        "--output",
+        type=pathlib.Path,
+        default=pathlib.Path("runs/mnist"),
+        help="folder for pictures, logs, backup and model",
+    )
+    return parser.parse_args()
+
+
+def make_gan(arguments):
+    import keras
+
+    import keras_monoflow as kmf
+
+    gan = kmf.MonoFlowGAN(
+        kmf.networks.dcgan_generator(
+            latent_dim=100, blocks=arguments.blocks, seed=arguments.seed
+        ),
+        kmf.networks.dcgan_discriminator(
+            blocks=arguments.blocks, seed=arguments.seed
+        ),
+        seed=arguments.seed,
+    )
+    gan.compile(
+        generator_optimizer=keras.optimizers.Adam(1e-4, beta_1=0.5),
+        discriminator_optimizer=keras.optimizers.Adam(2e-4, beta_1=0.5),
+        mapping=arguments.mapping,
+        discriminator_loss=arguments.objective,
+        reuse_generated=True,
+    )
+    return gan
+
+
+def train_classifier(images, labels):
+    """A small network that reads digits, to judge the generated ones."""
+    import keras
+    from keras import layers
+
+    classifier = keras.Sequential(
+        [
+            layers.Input((28, 28, 1)),
+            layers.Conv2D(16, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dense(64, activation="relu"),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    classifier.compile("adam", "sparse_categorical_crossentropy")
+    classifier.fit(images, labels, batch_size=128, epochs=2, verbose=2)
+    return classifier
+
+
+def judge(gan, images, labels, arguments):
+    """Prints which digits the generator draws, and how readable they are."""
+    import numpy as np
+
+    import keras_monoflow as kmf
+
+    print("\nTraining a classifier to judge the digits")
+    classifier = train_classifier(images, labels)
+    test, test_labels = kmf.datasets.load_images(
+        "mnist", split="test", data_dir=arguments.data_dir, with_labels=True
+    )
+
+    def read(digits):
+        return classifier.predict(digits, batch_size=500, verbose=0)
+
+    real, fake = read(test), read(gan.sample(10_000, seed=0))
+    shares = np.bincount(fake.argmax(-1), minlength=10) / len(fake)
+    rows = [
+        ("accuracy on test digits", np.mean(real.argmax(-1) == test_labels)),
+        ("mean confidence, test digits", real.max(-1).mean()),
+        ("mean confidence, generated", fake.max(-1).mean()),
+    ]
+    print()
+    for name, value in rows:
+        print(f"{name:<32}{value:>8.3f}")
+    print(
+        f"{'classes drawn (1 % or more)':<32}{np.sum(shares >= 0.01):>5} of 10"
+    )
+    print("share of each digit, in percent, for 0 to 9:")
+    print("  ".join(f"{100 * share:.1f}" for share in shares))
+
+
+def main():
+    arguments = parse_arguments()
+    os.environ["KERAS_BACKEND"] = arguments.backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+    import keras
+
+    import keras_monoflow as kmf
+
+    keras.utils.set_random_seed(arguments.seed)
+    images, labels = kmf.datasets.load_images(
+        "mnist", data_dir=arguments.data_dir, with_labels=True
+    )
+    images, labels = images[: arguments.limit], labels[: arguments.limit]
+    data = kmf.datasets.ShuffledDataset(
+        images,
+        batch_size=arguments.batch_size,
+        seed=arguments.seed,
+        drop_remainder=True,
+    )
+    gan = make_gan(arguments)
+    output = arguments.output
+    output.mkdir(parents=True, exist_ok=True)
+    gan.fit(
+        data,
+        epochs=arguments.epochs,
+        callbacks=[
+            kmf.callbacks.SampleGrid(output, rows=8, columns=16),
+            keras.callbacks.CSVLogger(output / "log.csv", append=True),
+            keras.callbacks.BackupAndRestore(
+                output / "backup", double_checkpoint=True
+            ),
+        ],
+    )
+    gan.save(output / "gan.keras")
+    judge(gan, images, labels, arguments)
+    print(f"\nA grid for each epoch, the log and the model are in {output}")
+
+
+if __name__ == "__main__":
+    main()

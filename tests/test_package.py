@@ -1,0 +1,58 @@
+"""What importing the package does, and does not."""
+
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import pytest
+
+FRAMEWORKS = {"tensorflow", "jax", "torch"}
+EXTRAS = {"ot", "tensorflow_datasets", "keras_tuner", "tensorboard"}
+
+CODE = """
+import json, sys
+{block}
+import keras
+before = set(sys.modules)
+import keras_monoflow
+names = {{name.split(".")[0] for name in set(sys.modules) - before}}
+print(json.dumps(sorted(names)))
+"""
+
+# A module that is None in sys.modules counts as not installed.
+BLOCK = "sys.modules.update(dict.fromkeys({names}))"
+
+
+def imported(block=""):
+    root = os.path.dirname(os.path.dirname(__file__))
+    path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", CODE.format(block=block)],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_imports_no_framework_that_keras_does_not():
+    assert not imported() & (FRAMEWORKS | EXTRAS | {"matplotlib", "scipy"})
+
+
+def test_imports_with_keras_and_one_backend_only():
+    others = FRAMEWORKS - {keras.backend.backend()}
+    missing = others | EXTRAS | {"matplotlib", "PIL"}
+    if keras.backend.backend() != "jax":
+        missing.add("scipy")
+    assert "keras_monoflow" in imported(BLOCK.format(names=missing))
+
+
+def test_extras_explain_themselves(monkeypatch):
+    import keras_monoflow as kmf
+
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    with pytest.raises(ImportError, match=r"keras-monoflow\[datasets\]"):
+        kmf.datasets.load_images("mnist")

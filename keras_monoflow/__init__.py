@@ -6,6 +6,7 @@ Nothing here imports a framework that `import keras` does not.
 from keras_monoflow import (
     callbacks,
     datasets,
+    gradients,
     losses,
     mappings,
     metrics,
@@ -22,6 +23,7 @@ __all__ = [
     "MonoFlowGAN",
     "callbacks",
     "datasets",
+    "gradients",
     "losses",
     "mappings",
     "metrics",

@@ -102,9 +102,12 @@ def value_and_grad(loss_fn, variables):
     ```
     """
     if _BACKEND == "tensorflow":
+        pure = _Pure(loss_fn)
         with tf.GradientTape() as tape:
-            loss = loss_fn()
-        return loss, _tape_gradient(tape, loss, variables)
+            loss, updates = pure(())
+        gradients = _tape_gradient(tape, loss, variables)
+        pure.commit(updates)
+        return loss, gradients
     pure, values = _Pure(loss_fn, variables), _values(variables)
     if _BACKEND == "jax":
         transform = jax.value_and_grad(pure, has_aux=True)
@@ -133,8 +136,10 @@ def value_and_pullback(fn, variables):
         be called once.
     """
     if _BACKEND == "tensorflow":
+        pure = _Pure(fn)
         with tf.GradientTape() as tape:
-            outputs = fn()
+            outputs, updates = pure(())
+        pure.commit(updates)
         return outputs, lambda cotangent: _tape_gradient(
             tape, outputs, variables, output_gradients=cotangent
         )
@@ -215,14 +220,27 @@ def discard_updates(fn):
 
 
 def postpone_updates(fn):
-    """Calls `fn()` and returns its output with a function that makes its
-    assignments, so that what happens in between sees the old values."""
+    """Calls `fn()` and holds back what it assigns to non-trainable variables.
+
+    Trainable variables are assigned at once: spectral normalization rescales
+    kernels in its forward pass, and an optimizer steps from there.
+
+    Args:
+        fn: A function of no arguments.
+
+    Returns:
+        A pair of its output and a function `commit()` that makes the
+        assignments; what happens in between sees the old values.
+    """
     with _Trace() as trace:
         outputs = fn()
-    updates = [
-        (variable, trace.get_current_value(variable))
-        for variable in trace.assigned.values()
-    ]
+    updates = []
+    for variable in trace.assigned.values():
+        value = trace.get_current_value(variable)
+        if variable.trainable:
+            variable.assign(value)
+        else:
+            updates.append((variable, value))
 
     def commit():
         for variable, value in updates:

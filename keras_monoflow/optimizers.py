@@ -108,12 +108,28 @@ class PairOptimizer(keras.optimizers.Optimizer):
             optimizer.finalize_variable_values(optimizer._trainable_variables)
 
     def get_config(self):
-        serialize = keras.saving.serialize_keras_object
         return {
             "generator_optimizer": serialize(self.generator),
             "discriminator_optimizer": serialize(self.discriminator),
             "name": self.name,
         }
+
+
+def serialize(optimizer):
+    """Returns a configuration that loads on every backend.
+
+    On PyTorch, Keras writes the name of its own subclass for that backend,
+    which a model loaded elsewhere could not train with.
+    """
+    config = keras.saving.serialize_keras_object(optimizer)
+    known = getattr(keras.optimizers, config["class_name"], ())
+    is_own = type(optimizer).__module__.startswith("keras.")
+    if is_own and isinstance(optimizer, known):
+        config.update(module="keras.optimizers", registered_name=None)
+    if isinstance(optimizer, LossScaleOptimizer):
+        inner = serialize(optimizer.inner_optimizer)
+        config["config"]["inner_optimizer"] = inner
+    return config
 
 
 def scale_losses(optimizer):

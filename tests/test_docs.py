@@ -4,6 +4,7 @@ import importlib.util
 import pathlib
 import re
 
+import keras
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -30,6 +31,20 @@ def test_pages_are_found():
     assert {"index.md", "quickstart.md", "mappings.md"} <= names
 
 
+@pytest.fixture
+def compile_fast():
+    """On JAX nearly all of the time here goes into optimising programs."""
+    if keras.backend.backend() != "jax":
+        yield
+        return
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.mark.usefixtures("compile_fast")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_code_runs(page, tmp_path, monkeypatch):
     if "kmf.metrics.WassersteinDistance" in code_of(page):

@@ -168,7 +168,8 @@ def test_gradient_of_the_dual(mapping, row):
 
 @settings(max_examples=50, deadline=None)
 @given(
-    a=st.floats(-3.5, 4),
+    # The oracle itself fails for subnormal a: there a * u is rounded away.
+    a=st.floats(-3.5, 4, allow_subnormal=False),
     limit=st.floats(0.5, 15),
     u=st.lists(st.floats(-20, 20, width=32), min_size=8, max_size=8),
 )
@@ -427,7 +428,9 @@ def test_check_names_the_interval(function, low, high):
     with pytest.raises(ValueError, match="strictly increasing") as error:
         mappings.get(function)
     ends = re.search(r"on (\S+) <= u <= (\S+):", str(error.value)).groups()
-    assert_allclose([float(end) for end in ends], [low, high], atol=0.13)
+    first, last = (float(end) for end in ends)
+    assert first < last
+    assert_allclose([first, last], [low, high], atol=0.13)
 
 
 def test_check_rejects_functions_that_are_not_elementwise():

@@ -86,7 +86,7 @@ class LogisticLoss(DensityRatioLoss):
             the tangent takes over.
     """
 
-    def __init__(self, label_smoothing=0.0, margin=1e-3, name="logistic"):
+    def __init__(self, label_smoothing=0.0, margin=0.02, name="logistic"):
         super().__init__(name=name)
         if not 0.0 <= label_smoothing < 0.5:
             raise ValueError(
@@ -137,7 +137,7 @@ class LeastSquaresLoss(DensityRatioLoss):
     Source: Mao et al. 2017, arXiv 1611.04076.
     """
 
-    def __init__(self, margin=1e-3, name="least_squares"):
+    def __init__(self, margin=0.02, name="least_squares"):
         super().__init__(name=name)
         self.margin = _margin(margin, "LeastSquaresLoss")
 
@@ -225,7 +225,7 @@ class LeastSquaresRatioLoss(DensityRatioLoss):
     Source: Uehara et al. 2016, arXiv 1610.02920.
     """
 
-    def __init__(self, margin=1e-3, name="least_squares_ratio"):
+    def __init__(self, margin=0.02, name="least_squares_ratio"):
         super().__init__(name=name)
         self.margin = _margin(margin, "LeastSquaresRatioLoss")
 

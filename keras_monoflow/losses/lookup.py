@@ -58,6 +58,14 @@ def get(discriminator_loss, mapping=None):
             f"{discriminator_loss!r}."
         )
     table = {**NAMED, **{a: NAMED[n] for a, n in ALIASES.items()}}
-    if mapping is not None:
-        table["matched"] = lambda: MatchedLoss(mappings.get(mapping))
+    table["matched"] = lambda: _matched(mapping)
     return naming.lookup(discriminator_loss, table, "discriminator_loss")()
+
+
+def _matched(mapping):
+    if mapping is None:
+        raise ValueError(
+            "`discriminator_loss='matched'` stands for the objective of a "
+            "mapping, and none was given. Use `MatchedLoss(mapping)`."
+        )
+    return MatchedLoss(mappings.get(mapping))

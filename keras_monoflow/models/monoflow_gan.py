@@ -146,12 +146,16 @@ class MonoFlowGAN(AdversarialModel):
             A NumPy array `(n,)`.
         """
         output = self.discriminator(ops.cast(x, "float32"), training=False)
-        fake = None
-        if isinstance(self.discriminator_loss, losses.DonskerVaradhanLoss):
-            generated = self.sample(len(x), seed=0)
-            fake = self.discriminator(generated, training=False)
-        ratio = self.discriminator_loss.log_ratio(output, fake)
+        ratio = self.discriminator_loss.log_ratio(
+            output, self._reference_output()
+        )
         return ops.convert_to_numpy(ops.stop_gradient(ratio)).reshape(-1)
+
+    def _reference_output(self):
+        if not isinstance(self.discriminator_loss, losses.DonskerVaradhanLoss):
+            return None
+        generated = self.sample(1024, seed=0)
+        return self.discriminator(generated, training=False)
 
     def _log_outputs(self, batch, real_output, fake_output):
         log_ratio = self.discriminator_loss.log_ratio

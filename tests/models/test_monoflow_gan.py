@@ -151,6 +151,23 @@ def test_keras_file_keeps_every_choice(tmp_path, data):
     assert isinstance(loaded.optimizer.discriminator, keras.optimizers.RMSprop)
 
 
+def test_optimizers_are_named_for_every_backend():
+    for name, config in (
+        make_gan(
+            generator_optimizer=keras.optimizers.Adam(),
+            discriminator_optimizer=keras.optimizers.LossScaleOptimizer(
+                keras.optimizers.RMSprop()
+            ),
+        )
+        .get_compile_config()
+        .items()
+    ):
+        if name.endswith("optimizer"):
+            assert config["module"] == "keras.optimizers"
+            inner = config["config"].get("inner_optimizer", config)
+            assert inner["module"] == "keras.optimizers"
+
+
 def test_custom_mapping_by_function(tmp_path, data):
     gan = make_gan(cubic)
     fit(gan, data)
@@ -293,6 +310,76 @@ def test_generator_step_leaves_the_discriminator_alone(data):
     want = 0.25 * data[:32].mean(0) + 0.5 * fake
     mean = ops.convert_to_numpy(discriminator.layers[0].moving_mean)
     np.testing.assert_allclose(mean, want, rtol=1e-4, atol=1e-6)
+
+
+def test_spectral_normalization_trains_both(data):
+    def normalized(units):
+        return layers.SpectralNormalization(layers.Dense(units))
+
+    generator = keras.Sequential([layers.Input((2,)), normalized(2)])
+    discriminator = keras.Sequential([layers.Input((2,)), normalized(1)])
+    prior = np.array([[1.0, 2.0]])
+    gan = kmf.MonoFlowGAN(generator, discriminator, prior=prior)
+    gan.compile(
+        generator_optimizer=keras.optimizers.SGD(0.0),
+        discriminator_optimizer=keras.optimizers.SGD(0.0),
+        mapping="identity",
+    )
+    fit(gan, data[:32])
+    # A round without learning only normalises the kernels.
+    kernels = [n.layers[0].kernel for n in (generator, discriminator)]
+    before = [ops.convert_to_numpy(k).copy() for k in kernels]
+    for kernel in before:
+        assert np.linalg.norm(kernel, 2) < 1.5
+    for name, config in gan.optimizer.optimizers:
+        optimizer.learning_rate = 0.1
+    fit(gan, data[:32])
+    for kernel, old in zip(kernels, before):
+        assert np.abs(ops.convert_to_numpy(kernel) - old).max() > 1e-3
+
+
+@pytest.mark.parametrize("steps", [2, 3])
+def test_steps_per_execution_changes_nothing(data, steps):
+    if keras.backend.backend() == "torch":
+        pytest.skip("Keras has no steps_per_execution on PyTorch")
+    single = make_gan()
+    several = make_gan(steps_per_execution=steps)
+    several.set_weights(single.get_weights())
+    for gan in (single, several):
+        fit(gan, data, epochs=2, shuffle=False)
+    for a, b in zip(single.get_weights(), several.get_weights()):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_compiled_and_eager_agree(data):
+    # One latent point: XLA draws other noise from the same seed on TensorFlow.
+    prior = np.array([[1.0, 2.0]])
+    eager = kmf.MonoFlowGAN(*make_networks(), prior=prior)
+    compiled = kmf.MonoFlowGAN(*make_networks(), prior=prior)
+    compiled.set_weights(eager.get_weights())
+    for gan, arguments in (
+        (eager, {"run_eagerly": True}),
+        (compiled, {"jit_compile": keras.backend.backend() != "torch"}),
+    ):
+        gan.compile(
+            generator_optimizer=keras.optimizers.SGD(0.1),
+            discriminator_optimizer=keras.optimizers.SGD(0.2),
+            discriminator_steps=2,
+            **arguments,
+        )
+    for gan in (eager, compiled):
+        fit(gan, data, epochs=2, shuffle=False)
+    for a, b in zip(eager.get_weights(), compiled.get_weights()):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_donsker_varadhan_potential_is_normalised(data):
+    """The velocity of a single point does not depend on its company."""
+    gan = make_gan("arcsinh", discriminator_loss="donsker_varadhan")
+    fit(gan, data, epochs=3)
+    together = gan.velocity(data)
+    alone = np.concatenate([gan.velocity(x[None]) for x in data[:3]])
+    np.testing.assert_allclose(alone, together[:3], rtol=1e-4, atol=1e-6)
 
 
 def test_weight_regularization_is_added(data):

@@ -1,0 +1,93 @@
+"""What every mapping has in common."""
+
+import keras
+
+from keras_monoflow.gradients import input_gradient
+from keras_monoflow.numerics import at_least_float32
+
+register = keras.saving.register_keras_serializable("keras_monoflow")
+
+
+class Mapping:
+    """A strictly increasing function `h` of the log density ratio `u`.
+
+    Subclasses define `h(u)` with `keras.ops`. They may define `slope(u)`, the
+    derivative in closed form (automatic differentiation is used otherwise),
+    and `dual(u)`.
+
+    Calling the mapping, `derivative` and `dual` take a tensor of any shape and
+    return one of the same shape, in float32 or the input's float64.
+
+    Example:
+
+    ```python
+    import keras_monoflow as kmf
+    from keras import ops
+
+    class Cubic(kmf.mappings.Mapping):
+        def h(self, u):
+            return u + u**3
+
+    kmf.mappings.check_monotone(Cubic())
+    Cubic().derivative(ops.convert_to_tensor([0.0, 1.0]))  # [1, 4]
+    ```
+    """
+
+    #: The function `g` with `g'(u) = exp(-u) h'(u)`, or `None` if unknown.
+    dual = None
+
+    def h(self, u):
+        raise NotImplementedError(
+            f"{type(self).__name__} must define `h(self, u)`."
+        )
+
+    def __call__(self, u):
+        """Returns `h(u)`."""
+        return self.h(at_least_float32(u))
+
+    def slope(self, u):
+        return input_gradient(self.h, u)
+
+    def derivative(self, u):
+        """Returns `h'(u)`, the speed of a sample along `grad u`."""
+        return self.slope(at_least_float32(u))
+
+    def get_config(self):
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+    def __repr__(self):
+        arguments = ", ".join(
+            f"{k}={v!r}" for k, v in self.get_config().items()
+        )
+        return f"{type(self).__name__}({arguments})"
+
+
+@register
+class FunctionMapping(Mapping):
+    """A user's function as a mapping, differentiated automatically.
+
+    Args:
+        function: A strictly increasing elementwise function of a tensor.
+            Decorate it with `keras.saving.register_keras_serializable` to be
+            able to save models that use it.
+    """
+
+    def __init__(self, function):
+        self.function = function
+
+    def h(self, u):
+        return self.function(u)
+
+    def get_config(self):
+        return {"function": keras.saving.serialize_keras_object(self.function)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(keras.saving.deserialize_keras_object(config["function"]))
+
+    def __repr__(self):
+        return f"FunctionMapping({getattr(self.function, '__name__', '?')})"

@@ -1,0 +1,119 @@
+"""What an adversarial model writes to files, and takes back from them."""
+
+import warnings
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_monoflow import optimizers
+from keras_monoflow.models import checks
+
+
+class SavesEverything:
+    """The half of an adversarial model that makes a resumed run exact.
+
+    Keras saves weights, optimizer slots and what `get_config` returns. Added
+    here are the compile arguments, the states of all random seeds, and the
+    shapes of the networks, to refuse files of other ones.
+    """
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "generator": serialize(self.generator),
+            "discriminator": serialize(self.discriminator),
+            "prior": self.prior.serialize_spec(),
+            "seed": self.seed,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        for role in ("generator", "discriminator"):
+            config[role] = keras.saving.deserialize_keras_object(
+                config[role], custom_objects=custom_objects
+            )
+        return cls(**config)
+
+    def get_compile_config(self):
+        return self._compile_arguments() if self.compiled else {}
+
+    def _compile_arguments(self):
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "generator_optimizer": optimizers.serialize(
+                self.optimizer.generator
+            ),
+            "discriminator_optimizer": optimizers.serialize(
+                self.optimizer.discriminator
+            ),
+            "penalty": [serialize(p) for p in self.penalties],
+            "discriminator_steps": self.discriminator_steps,
+            "split_batch": self.split_batch,
+            "persistency": self.persistency,
+            "step_size": serialize(self.step_size),
+            "reuse_generated": self.reuse_generated,
+            **self._trainer_arguments,
+        }
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def save(self, filepath, *args, **kwargs):
+        """As in Keras; raises before it writes if something cannot be saved."""
+        self._check_savable()
+        return super().save(filepath, *args, **kwargs)
+
+    def _check_savable(self):
+        for thing, argument in self._user_objects():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                registered = checks.check_registered(thing, argument)
+            if not registered:
+                raise ValueError(
+                    f"The {argument} {thing!r} is not registered with Keras, "
+                    "so a saved model could not be loaded. Decorate it with "
+                    "`@keras.saving.register_keras_serializable()`, or save "
+                    "weights only with `save_weights`. Nothing was written."
+                )
+
+    def _user_objects(self):
+        """Functions that a user may have passed, with the argument's name."""
+        prior = self.prior.spec
+        return (
+            []
+            if prior is None or isinstance(prior, str)
+            else [(prior, "prior")]
+        )
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        store["shapes"] = self._network_shapes()
+        # Keras leaves the state of random seeds out of files.
+        for i, seed in enumerate(self._seed_states()):
+            store[f"seed_{i}"] = ops.convert_to_numpy(seed.value)
+
+    def load_own_variables(self, store):
+        saved = np.array(store["shapes"]) if "shapes" in store else None
+        if saved is None or not np.array_equal(saved, self._network_shapes()):
+            raise ValueError(
+                f"The file holds the weights of other networks than those of "
+                f"{self.name!r}: the shapes of generator and discriminator "
+                "weights differ. Build the networks as they were when the "
+                "file was written, or resume in another folder."
+            )
+        for i, seed in enumerate(self._seed_states()):
+            seed.assign(np.array(store[f"seed_{i}"]))
+
+    def _seed_states(self):
+        weights = {id(w) for w in self.weights}
+        return [v for v in self.variables if id(v) not in weights]
+
+    def _network_shapes(self):
+        """The ranks and shapes of all weights as one list of integers."""
+        weights = [*self.generator.weights, *self.discriminator.weights]
+        return np.array(
+            [n for w in weights for n in (len(w.shape), *w.shape)], "int64"
+        )

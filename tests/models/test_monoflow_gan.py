@@ -331,7 +331,7 @@ def test_spectral_normalization_trains_both(data):
     before = [ops.convert_to_numpy(k).copy() for k in kernels]
     for kernel in before:
         assert np.linalg.norm(kernel, 2) < 1.5
-    for name, config in gan.optimizer.optimizers:
+    for optimizer in gan.optimizer.optimizers:
         optimizer.learning_rate = 0.1
     fit(gan, data[:32])
     for kernel, old in zip(kernels, before):

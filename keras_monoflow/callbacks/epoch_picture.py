@@ -4,7 +4,7 @@ import os
 
 import keras
 
-from keras_monoflow.callbacks._checks import check_integer
+from keras_monoflow.arguments import check_integer
 from keras_monoflow.callbacks._matplotlib import import_matplotlib
 
 

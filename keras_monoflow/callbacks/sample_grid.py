@@ -1,6 +1,7 @@
 """A grid of generated images at the end of epochs."""
 
-from keras_monoflow.callbacks._checks import check_integer, check_range
+from keras_monoflow.arguments import check_integer
+from keras_monoflow.callbacks._checks import check_range
 from keras_monoflow.callbacks._image_grid import image_grid, is_image_batch
 from keras_monoflow.callbacks._matplotlib import import_matplotlib
 from keras_monoflow.callbacks.epoch_picture import EpochPicture

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_monoflow.callbacks._checks import check_integer
+from keras_monoflow.arguments import check_integer
 from keras_monoflow.callbacks._scatter_plot import (
     as_points,
     check_limits,

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from keras_monoflow.datasets._checks import check_integer, check_length
+from keras_monoflow.arguments import check_integer
+from keras_monoflow.datasets._checks import check_length
 from keras_monoflow.datasets._mixture import sample_mixture
 
 
@@ -33,7 +34,7 @@ def grid_centres(side=5, spacing=2.0):
     print(centres.shape)  # (9, 2)
     ```
     """
-    side = check_integer("side", side)
+    side = check_integer("side", side, minimum=1)
     spacing = check_length("spacing", spacing)
     line = spacing * (np.arange(side) - (side - 1) / 2)
     grid = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1)
@@ -75,6 +76,6 @@ def gaussian_grid(n, side=5, spacing=2.0, std=0.05, seed=None):
     print(points.shape)  # (1000, 2)
     ```
     """
-    n = check_integer("n", n)
+    n = check_integer("n", n, minimum=1)
     std = check_length("std", std)
     return sample_mixture(grid_centres(side, spacing), n, std, seed)

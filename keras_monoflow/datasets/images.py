@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_monoflow.datasets._checks import check_integer
+from keras_monoflow.arguments import check_integer
 
 BLOCK = 128  # images that are scaled at once
 
@@ -93,7 +93,7 @@ def _pair(size):
             "`size` must be an integer or a pair `(height, width)`. "
             f"Received: size={size!r}"
         )
-    return tuple(check_integer("size", side) for side in pair)
+    return tuple(check_integer("size", side, minimum=1) for side in pair)
 
 
 def _builder(tfds, name, data_dir):

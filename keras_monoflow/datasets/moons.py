@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from keras_monoflow.datasets._checks import check_integer, check_length
+from keras_monoflow.arguments import check_integer
+from keras_monoflow.datasets._checks import check_length
 
 
 def two_moons(n, noise=0.05, seed=None):
@@ -36,7 +37,7 @@ def two_moons(n, noise=0.05, seed=None):
     print(points.shape)  # (500, 2)
     ```
     """
-    n = check_integer("n", n)
+    n = check_integer("n", n, minimum=1)
     noise = check_length("noise", noise)
     rng = np.random.default_rng(seed)
     outer = np.linspace(0.0, np.pi, n - n // 2)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from keras_monoflow.datasets._checks import check_integer, check_length
+from keras_monoflow.arguments import check_integer
+from keras_monoflow.datasets._checks import check_length
 from keras_monoflow.datasets._mixture import sample_mixture
 
 
@@ -32,7 +33,7 @@ def ring_centres(modes=8, radius=2.0):
     print(centres.shape)  # (4, 2)
     ```
     """
-    modes = check_integer("modes", modes)
+    modes = check_integer("modes", modes, minimum=1)
     radius = check_length("radius", radius)
     angles = 2.0 * np.pi * np.arange(modes) / modes
     centres = radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -73,6 +74,6 @@ def gaussian_ring(n, modes=8, radius=2.0, std=0.1, seed=None):
     print(points.shape)  # (1000, 2)
     ```
     """
-    n = check_integer("n", n)
+    n = check_integer("n", n, minimum=1)
     std = check_length("std", std)
     return sample_mixture(ring_centres(modes, radius), n, std, seed)

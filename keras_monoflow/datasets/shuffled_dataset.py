@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_monoflow.datasets._checks import check_integer
+from keras_monoflow.arguments import check_integer
 
 
 class ShuffledDataset(keras.utils.PyDataset):
@@ -78,7 +78,7 @@ class ShuffledDataset(keras.utils.PyDataset):
         super().__init__()
         self.x = _as_rows("x", x)
         self.y = None if y is None else _as_rows("y", y)
-        self.batch_size = check_integer("batch_size", batch_size)
+        self.batch_size = check_integer("batch_size", batch_size, minimum=1)
         self.seed = check_integer("seed", seed, minimum=0)
         self.drop_remainder = bool(drop_remainder)
         self._check_lengths()

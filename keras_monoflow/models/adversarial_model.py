@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_monoflow import gradients, penalties
+from keras_monoflow.arguments import check_integer
 from keras_monoflow.models import checks
 from keras_monoflow.models.fitting import callbacks_for
 from keras_monoflow.models.logs import LogMeans
@@ -80,11 +81,11 @@ class AdversarialModel(TrainsInRounds, SavesEverything, keras.Model):
                     "judge samples, use `keras_monoflow.metrics`."
                 )
         self.penalties = penalties.get(penalty)
-        self.discriminator_steps = checks.check_count(
-            discriminator_steps, "discriminator_steps"
+        self.discriminator_steps = check_integer(
+            "discriminator_steps", discriminator_steps, minimum=1
         )
         self.split_batch = bool(split_batch)
-        self.persistency = checks.check_count(persistency, "persistency")
+        self.persistency = check_integer("persistency", persistency, minimum=1)
         self.step_size = checks.check_step_size(step_size)
         self.reuse_generated = bool(reuse_generated)
         self._log_means = LogMeans(
@@ -214,7 +215,7 @@ class AdversarialModel(TrainsInRounds, SavesEverything, keras.Model):
 
         Training noise is left alone. The same `seed` gives the same points.
         """
-        checks.check_count(n, "n")
+        check_integer("n", n, minimum=1)
         if seed is None:
             seed = int(np.random.SeedSequence().generate_state(1)[0] >> 1)
         return ops.convert_to_numpy(self.prior.draw(n, seed))
@@ -230,7 +231,7 @@ class AdversarialModel(TrainsInRounds, SavesEverything, keras.Model):
         Returns:
             A NumPy array `(n, *sample_shape)`.
         """
-        checks.check_count(batch_size, "batch_size")
+        check_integer("batch_size", batch_size, minimum=1)
         latent = self.sample_latent(n, seed)
         size = min(n, batch_size)
         # Full batches only: another size would compile anew. `predict` would

@@ -58,17 +58,6 @@ def check_shapes(generator, discriminator):
         )
 
 
-def check_count(value, argument):
-    """Checks for an integer of at least 1."""
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < 1:
-        raise ValueError(
-            f"`{argument}` must be an integer of at least 1. Received: "
-            f"{argument}={value!r}."
-        )
-    return int(value)
-
-
 def check_step_size(value):
     """Checks for a positive number or a schedule."""
     if isinstance(value, keras.optimizers.schedules.LearningRateSchedule):

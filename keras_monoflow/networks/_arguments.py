@@ -1,24 +1,10 @@
 """Checks of the networks' arguments, and the seeds of their layers."""
 
-import operator
 import zlib
 
 import numpy as np
 
-
-def check_integer(name, value, minimum=1):
-    """Return `value` as an `int`, or raise an error that names the argument."""
-    try:
-        integer = operator.index(value)
-    except TypeError:
-        raise TypeError(
-            f"`{name}` must be an integer. Received: {name}={value!r}"
-        ) from None
-    if integer < minimum:
-        raise ValueError(
-            f"`{name}` must be at least {minimum}. Received: {name}={value!r}"
-        )
-    return integer
+from keras_monoflow.arguments import check_integer
 
 
 def check_image_shape(image_shape, stages):
@@ -29,7 +15,9 @@ def check_image_shape(image_shape, stages):
             "`image_shape` must be `(height, width, channels)`. "
             f"Received: image_shape={image_shape!r}"
         )
-    shape = tuple(check_integer("image_shape", side) for side in shape)
+    shape = tuple(
+        check_integer("image_shape", side, minimum=1) for side in shape
+    )
     factor = 2**stages
     if shape[0] % factor or shape[1] % factor:
         raise ValueError(

@@ -3,10 +3,10 @@
 import keras
 from keras import layers
 
+from keras_monoflow.arguments import check_integer
 from keras_monoflow.networks import _convolutions as conv
 from keras_monoflow.networks._arguments import (
     check_image_shape,
-    check_integer,
     seed_stream,
 )
 
@@ -77,7 +77,7 @@ def dcgan_generator(
     print(generator(np.zeros((4, 100))).shape)  # (4, 32, 32, 3)
     ```
     """
-    latent_dim = check_integer("latent_dim", latent_dim)
+    latent_dim = check_integer("latent_dim", latent_dim, minimum=1)
     filters, stages = _check_sizes(filters, stages, blocks)
     height, width, channels = check_image_shape(image_shape, stages)
     seeds = seed_stream(seed, "dcgan_generator")
@@ -190,4 +190,6 @@ def _check_sizes(filters, stages, blocks):
     conv.check_blocks(blocks)
     if filters is None:
         filters = conv.DEFAULT_FILTERS[blocks]
-    return check_integer("filters", filters), check_integer("stages", stages)
+    return check_integer("filters", filters, minimum=1), check_integer(
+        "stages", stages, minimum=1
+    )

@@ -5,7 +5,8 @@ import math
 import keras
 from keras import layers
 
-from keras_monoflow.networks._arguments import check_integer, seed_stream
+from keras_monoflow.arguments import check_integer
+from keras_monoflow.networks._arguments import seed_stream
 
 
 def mlp_generator(
@@ -53,8 +54,8 @@ def mlp_generator(
     print(generator(np.zeros((5, 2))).shape)  # (5, 2)
     ```
     """
-    latent_dim = check_integer("latent_dim", latent_dim)
-    output_dim = check_integer("output_dim", output_dim)
+    latent_dim = check_integer("latent_dim", latent_dim, minimum=1)
+    output_dim = check_integer("output_dim", output_dim, minimum=1)
     seeds = seed_stream(seed, "mlp_generator")
     return _mlp(latent_dim, output_dim, units, negative_slope, seeds, name)
 
@@ -100,7 +101,7 @@ def mlp_discriminator(
     print(discriminator(np.zeros((5, 2))).shape)  # (5, 1)
     ```
     """
-    input_dim = check_integer("input_dim", input_dim)
+    input_dim = check_integer("input_dim", input_dim, minimum=1)
     seeds = seed_stream(seed, "mlp_discriminator")
     return _mlp(input_dim, 1, units, negative_slope, seeds, name)
 
@@ -109,7 +110,7 @@ def _mlp(input_dim, output_dim, units, negative_slope, seeds, name):
     inputs = keras.Input((input_dim,))
     x = inputs
     for width in units:
-        x = _uniform_dense(x, check_integer("units", width), seeds)
+        x = _uniform_dense(x, check_integer("units", width, minimum=1), seeds)
         x = layers.LeakyReLU(negative_slope=negative_slope)(x)
     x = _uniform_dense(x, output_dim, seeds)
     # Losses and flows need float32 whatever the policy of the layers.

@@ -9,6 +9,7 @@ def import_matplotlib():
         import matplotlib.colors
         import matplotlib.figure
         import matplotlib.image
+        import matplotlib.ticker
     except ImportError as error:
         raise ImportError(
             "Drawing pictures needs matplotlib. Install it with "

@@ -208,6 +208,11 @@ def _draw_field(figure, axes, velocity, limits):
         cax=figure.add_axes(_in_inches(figure, 5.95, 0.9, 0.18, 4.2)),
         extend="both",
     )
+    # Plain numbers; 0.3 is easier to read than 3 x 10^-1.
+    plain = matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:.2g}")
+    bar.ax.yaxis.set_major_formatter(plain)
+    if high < 30 * low:
+        bar.ax.yaxis.set_minor_formatter(plain)
     bar.ax.set_title("speed", fontsize="medium", loc="left")
     bar.ax.tick_params(labelsize="small", which="both")
     bar.outline.set_visible(False)

@@ -1,5 +1,6 @@
 """A run that was interrupted ends as if it had not been."""
 
+import functools
 import os
 import pathlib
 import subprocess
@@ -15,20 +16,25 @@ import keras_monoflow as kmf
 SCRIPT = pathlib.Path(__file__).with_name("resume_run.py")
 
 
-@pytest.fixture(params=["in_order", "shuffled"])
-def order(request):
-    return request.param
+ORDERS = ["in_order", "shuffled"]
 
 
-def run_process(folder, order, action):
-    root = SCRIPT.parents[2]
-    path = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), str(folder), order, action],
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-    )
+def run_processes(folder, action):
+    """Runs the action for both orders of the data at the same time."""
+    path = os.pathsep.join([str(SCRIPT.parents[2]), *sys.path[1:]])
+    processes = []
+    for order in ORDERS:
+        (folder / order).mkdir(exist_ok=True)
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, SCRIPT, folder / order, order, action],
+                env={**os.environ, "PYTHONPATH": path},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    return [(p.communicate()[1][-2000:], p.returncode) for p in processes]
 
 
 def saved_state(folder, action):
@@ -42,6 +48,7 @@ def assert_same(actual, expected):
         np.testing.assert_array_equal(a, b, err_msg=f"variable {i}")
 
 
+@functools.cache
 def uninterrupted(order):
     keras.utils.set_random_seed(11)
     gan = resume_run.make_model()
@@ -49,30 +56,38 @@ def uninterrupted(order):
     return resume_run.state(gan)
 
 
-def test_keras_file_continues_in_a_new_process(tmp_path, order):
-    keras.utils.set_random_seed(11)
-    gan = resume_run.make_model()
-    resume_run.train(gan, order, resume_run.HALF)
-    gan.save(tmp_path / "half.keras")
-    half = resume_run.state(gan)
-    done = run_process(tmp_path, order, "load")
-    assert done.returncode == 0, done.stderr[-2000:]
-    resumed = saved_state(tmp_path, "load")
-    assert_same(resumed, uninterrupted(order))
-    # It was not a comparison of standstills.
-    assert any(not np.array_equal(a, b) for a, b in zip(half, resumed))
+def test_keras_file_continues_in_a_new_process(tmp_path):
+    half = {}
+    for order in ORDERS:
+        keras.utils.set_random_seed(11)
+        gan = resume_run.make_model()
+        resume_run.train(gan, order, resume_run.HALF)
+        (tmp_path / order).mkdir()
+        gan.save(tmp_path / order / "half.keras")
+        half[order] = resume_run.state(gan)
+    for error, code in run_processes(tmp_path, "load"):
+        assert code == 0, error
+    for order in ORDERS:
+        resumed = saved_state(tmp_path / order, "load")
+        assert_same(resumed, uninterrupted(order))
+        # It was not a comparison of standstills.
+        assert not all(map(np.array_equal, half[order], resumed))
 
 
-def test_backup_continues_after_kill_9(tmp_path, order):
-    killed = run_process(tmp_path, order, "killed")
-    assert killed.returncode == -9, killed.stderr[-2000:]
-    assert (tmp_path / "backup" / "latest.weights.h5").exists()
-    assert not (tmp_path / "killed.npz").exists()
-    restored = run_process(tmp_path, order, "restored")
-    assert restored.returncode == 0, restored.stderr[-2000:]
-    assert_same(saved_state(tmp_path, "restored"), uninterrupted(order))
+def test_backup_continues_after_kill_9(tmp_path):
+    for error, code in run_processes(tmp_path, "killed"):
+        assert code == -9, error
+    for order in ORDERS:
+        assert (tmp_path / order / "backup" / "latest.weights.h5").exists()
+        assert not (tmp_path / order / "killed.npz").exists()
+    for error, code in run_processes(tmp_path, "restored"):
+        assert code == 0, error
+    for order in ORDERS:
+        resumed = saved_state(tmp_path / order, "restored")
+        assert_same(resumed, uninterrupted(order))
 
 
+@pytest.mark.parametrize("order", ORDERS)
 def test_looking_on_changes_nothing(tmp_path, order, rng):
     class LookOn(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -98,8 +113,8 @@ def test_looking_on_changes_nothing(tmp_path, order, rng):
         validation_data=x,
     )
     ignored = gan.evaluation_seed.state
-    names = [v for v in gan.variables + gan.optimizer.variables]
-    for variable, a, b in zip(names, resume_run.state(gan), expected):
+    variables = gan.variables + gan.optimizer.variables
+    for variable, a, b in zip(variables, resume_run.state(gan), expected):
         if variable is not ignored:
             np.testing.assert_array_equal(a, b, err_msg=variable.path)
 

@@ -226,6 +226,26 @@ def test_swap_ema_weights(data, which):
             np.testing.assert_allclose(seen[i], want, rtol=1e-5, atol=1e-7)
 
 
+def test_use_ema_ends_with_the_averages_of_both(data):
+    gan = make_gan(
+        generator_optimizer=keras.optimizers.SGD(0.1, use_ema=True),
+        discriminator_optimizer=keras.optimizers.SGD(0.2, use_ema=True),
+    )
+    last = []
+
+    class Last(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            optimizers = self.model.optimizer.optimizers
+            last[:] = [
+                ops.convert_to_numpy(v.value)
+                for o in optimizers
+                for v in o._model_variables_moving_average
+            ]
+
+    fit(gan, data, [Last()])
+    assert equal(weights(gan), last)
+
+
 def test_swap_ema_weights_says_when_it_has_nothing_to_do(data):
     with pytest.raises(ValueError, match="use_ema"):
         fit(

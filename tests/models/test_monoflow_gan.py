@@ -198,10 +198,9 @@ def test_registered_things_do_not_warn():
 def test_losses_are_float32_under_every_policy(policy, data):
     keras.config.set_dtype_policy(policy)
     gan = make_gan(penalty=kmf.penalties.R1(1.0))
-    scaled = isinstance(
-        gan.optimizer.discriminator, keras.optimizers.LossScaleOptimizer
-    )
-    assert scaled == (policy == "mixed_float16")
+    for optimizer in (gan.optimizer.generator, gan.optimizer.discriminator):
+        scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        assert scaled == (policy == "mixed_float16")
     before = gan.get_weights()
     history = fit(gan, data, epochs=2).history
     assert np.isfinite([v for vs in history.values() for v in vs]).all()
@@ -285,6 +284,34 @@ def test_batch_norm_statistics_advance_once_a_round(data):
     fit(gan, data[:32])
     mean = ops.convert_to_numpy(generator.layers[1].moving_mean)
     np.testing.assert_allclose(mean, hidden / 2, rtol=1e-5)
+
+
+def test_all_fits_of_a_round_see_the_same_dropout_mask(data):
+    """Only rows of kept inputs move, and these are the same for every K."""
+    discriminator = make_networks()[1]
+
+    def moved_rows(persistency):
+        generator = keras.Sequential(
+            [
+                layers.Input((16,)),
+                layers.Dropout(0.5, seed=4),
+                layers.Dense(2, use_bias=False, kernel_initializer="ones"),
+            ]
+        )
+        gan = kmf.MonoFlowGAN(generator, discriminator, prior=np.ones((1, 16)))
+        gan.compile(
+            generator_optimizer=keras.optimizers.SGD(0.01),
+            discriminator_optimizer=keras.optimizers.SGD(0.0),
+            persistency=persistency,
+            step_size=0.1,
+            reuse_generated=True,
+        )
+        gan.fit(data[:1], batch_size=1, verbose=0)
+        return np.any(generator.get_weights()[0] != 1, axis=1)
+
+    once = moved_rows(1)
+    assert 0 < once.sum() < 16
+    np.testing.assert_array_equal(moved_rows(6), once)
 
 
 def test_generator_step_leaves_the_discriminator_alone(data):

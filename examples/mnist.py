@@ -3,8 +3,8 @@
 The settings are those of the MonoFlow authors: Adam with beta_1 = 0.5,
 learning rates 2e-4 and 1e-4, batches of 128, latent points in 100 dimensions,
 one discriminator step a round, and the same generated samples in both steps.
-A grid of digits is drawn after every epoch. A run that was killed goes on from
-its last epoch when started again with the same `--output`.
+A grid of digits is drawn after every epoch. A run that was killed, or that
+should have more epochs, goes on when started again with the same `--output`.
 
     python examples/mnist.py --epochs 15
     python examples/mnist.py --mapping arcsinh --output runs/arcsinh
@@ -58,8 +58,9 @@ def make_gan(arguments):
         kmf.networks.dcgan_generator(
             latent_dim=100, blocks=arguments.blocks, seed=arguments.seed
         ),
+        # Batch norm suits this discriminator, as there is no penalty.
         kmf.networks.dcgan_discriminator(
-            blocks=arguments.blocks, seed=arguments.seed
+            blocks=arguments.blocks, batch_norm=True, seed=arguments.seed
         ),
         seed=arguments.seed,
     )
@@ -157,7 +158,9 @@ def main():
             kmf.callbacks.SampleGrid(output, rows=8, columns=16),
             keras.callbacks.CSVLogger(output / "log.csv", append=True),
             keras.callbacks.BackupAndRestore(
-                output / "backup", double_checkpoint=True
+                output / "backup",
+                double_checkpoint=True,
+                delete_checkpoint=False,
             ),
         ],
     )

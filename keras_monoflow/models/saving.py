@@ -81,15 +81,12 @@ class SavesEverything:
 
     def _user_objects(self):
         """Functions that a user may have passed, with the argument's name."""
-        prior = self.prior.spec
-        return (
-            []
-            if prior is None or isinstance(prior, str)
-            else [(prior, "prior")]
-        )
+        function = self.prior.spec
+        if function is None or isinstance(function, str):
+            return []
+        return [(function, "prior")]
 
     def save_own_variables(self, store):
-        super().save_own_variables(store)
         store["shapes"] = self._network_shapes()
         # Keras leaves the state of random seeds out of files.
         for i, seed in enumerate(self._seed_states()):
@@ -99,7 +96,7 @@ class SavesEverything:
         saved = np.array(store["shapes"]) if "shapes" in store else None
         if saved is None or not np.array_equal(saved, self._network_shapes()):
             raise ValueError(
-                f"The file holds the weights of other networks than those of "
+                "The file holds the weights of other networks than those of "
                 f"{self.name!r}: the shapes of generator and discriminator "
                 "weights differ. Build the networks as they were when the "
                 "file was written, or resume in another folder."

@@ -14,11 +14,12 @@ from keras_monoflow import (
     optimizers,
     penalties,
 )
-from keras_monoflow.models import AdversarialModel, MonoFlowGAN
+from keras_monoflow.models import W1FE, AdversarialModel, MonoFlowGAN
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "W1FE",
     "AdversarialModel",
     "MonoFlowGAN",
     "callbacks",

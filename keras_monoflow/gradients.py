@@ -287,6 +287,28 @@ def repeat(n, body, unroll=False):
         )
 
 
+def only_if(condition, body):
+    """Calls `body()` for its side effects if a scalar condition holds.
+
+    Args:
+        condition: A Python bool or a boolean scalar tensor.
+        body: A function of no arguments; what it returns is dropped.
+    """
+    if isinstance(condition, bool) or _BACKEND == "torch":
+        if condition:
+            body()
+    elif _BACKEND == "jax":
+        # A loop of one or no iterations carries the variables.
+        _repeat_jax(ops.cast(condition, "int32"), lambda i: body())
+    else:
+
+        def run():
+            body()
+            return tf.constant(True)
+
+        tf.cond(condition, run, lambda: tf.constant(False))
+
+
 def _repeat_jax(n, body):
     with _Trace() as outer:
         keys = list(outer.state_mapping)

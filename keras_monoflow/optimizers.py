@@ -22,6 +22,7 @@ class PairOptimizer(keras.optimizers.Optimizer):
         generator_optimizer: A `keras.optimizers.Optimizer`, its name or its
             configuration.
         discriminator_optimizer: Likewise; a different object.
+        role: What messages and logs call the discriminator.
         name: Name of the pair.
     """
 
@@ -29,23 +30,28 @@ class PairOptimizer(keras.optimizers.Optimizer):
         self,
         generator_optimizer,
         discriminator_optimizer,
+        role="discriminator",
         name="pair_optimizer",
     ):
         super().__init__(learning_rate=0.0, name=name)
+        self.role = role
         self.generator = _get(generator_optimizer, "generator_optimizer")
-        self.discriminator = _get(
-            discriminator_optimizer, "discriminator_optimizer"
-        )
+        self.discriminator = _get(discriminator_optimizer, f"{role}_optimizer")
         if self.generator is self.discriminator:
             raise ValueError(
-                "`generator_optimizer` and `discriminator_optimizer` must be "
+                f"`generator_optimizer` and `{role}_optimizer` must be "
                 "two objects, because each keeps the state of one network. "
                 f"Received the same one twice: {self.generator}."
             )
-        for role in ("generator", "discriminator"):
-            optimizer = getattr(self, role)
-            optimizer.name = role
-            _inner(optimizer).name = role
+        self._name_children()
+
+    def _name_children(self):
+        for optimizer, name in (
+            (self.generator, "generator"),
+            (self.discriminator, self.role),
+        ):
+            optimizer.name = name
+            _inner(optimizer).name = name
 
     @property
     def optimizers(self):
@@ -111,6 +117,7 @@ class PairOptimizer(keras.optimizers.Optimizer):
         return {
             "generator_optimizer": serialize(self.generator),
             "discriminator_optimizer": serialize(self.discriminator),
+            "role": self.role,
             "name": self.name,
         }
 

@@ -12,6 +12,7 @@ from keras_monoflow.losses.density_ratio_loss import (
 from keras_monoflow.losses.lookup import get
 from keras_monoflow.losses.monoflow_loss import MonoFlowLoss
 from keras_monoflow.losses.named_gans import named_gan
+from keras_monoflow.losses.wasserstein_loss import WassersteinLoss
 
 __all__ = [
     "DensityRatioLoss",
@@ -22,6 +23,7 @@ __all__ = [
     "LogisticLoss",
     "MatchedLoss",
     "MonoFlowLoss",
+    "WassersteinLoss",
     "get",
     "named_gan",
 ]

@@ -2,5 +2,6 @@
 
 from keras_monoflow.models.adversarial_model import AdversarialModel
 from keras_monoflow.models.monoflow_gan import MonoFlowGAN
+from keras_monoflow.models.w1fe import W1FE
 
-__all__ = ["AdversarialModel", "MonoFlowGAN"]
+__all__ = ["W1FE", "AdversarialModel", "MonoFlowGAN"]

@@ -38,9 +38,9 @@ class AdversarialModel(TrainsInRounds, SavesEverything, keras.Model):
     ):
         super().__init__(name=name)
         checks.check_network(generator, "generator")
-        checks.check_network(discriminator, "discriminator")
+        checks.check_network(discriminator, self.role)
         latent_shape = checks.latent_shape(generator)
-        checks.check_shapes(generator, discriminator)
+        checks.check_shapes(generator, discriminator, self.role)
         self.generator = generator
         self.discriminator = discriminator
         for network in (generator, discriminator):
@@ -57,6 +57,9 @@ class AdversarialModel(TrainsInRounds, SavesEverything, keras.Model):
         """Maps latent points to samples."""
         return self.generator(latent, training=training)
 
+    #: What arguments, logs and files call the discriminator.
+    role = "discriminator"
+
     # ------------------------------------------------------------- compile
 
     def _compile(
@@ -66,8 +69,11 @@ class AdversarialModel(TrainsInRounds, SavesEverything, keras.Model):
         penalty,
         discriminator_steps,
         split_batch,
+        discriminator_warmup,
         persistency,
         step_size,
+        update,
+        normalize_velocity,
         reuse_generated,
         log_names,
         **kwargs,
@@ -82,16 +88,24 @@ class AdversarialModel(TrainsInRounds, SavesEverything, keras.Model):
                 )
         self.penalties = penalties.get(penalty)
         self.discriminator_steps = check_integer(
-            "discriminator_steps", discriminator_steps, minimum=1
+            f"{self.role}_steps", discriminator_steps, minimum=1
         )
         self.split_batch = bool(split_batch)
+        self.discriminator_warmup = check_integer(
+            f"{self.role}_warmup", discriminator_warmup, minimum=0
+        )
         self.persistency = check_integer("persistency", persistency, minimum=1)
         self.step_size = checks.check_step_size(step_size)
+        self.update = checks.check_update(update)
+        self.normalize_velocity = bool(normalize_velocity)
         self.reuse_generated = bool(reuse_generated)
-        self._log_means = LogMeans(
-            [*log_names, "penalty"] if self.penalties else log_names
+        log_names = [*log_names, "velocity_norm"]
+        log_names += ["penalty"] if self.penalties else []
+        log_names += ["regression_loss"] if self.persistency > 1 else []
+        self._log_means = LogMeans(log_names)
+        optimizer = PairOptimizer(
+            generator_optimizer, discriminator_optimizer, role=self.role
         )
-        optimizer = PairOptimizer(generator_optimizer, discriminator_optimizer)
         if _computes_in_float16(self.generator, self.discriminator):
             optimizer.generator = scale_losses(optimizer.generator)
             optimizer.discriminator = scale_losses(optimizer.discriminator)
@@ -140,13 +154,16 @@ class AdversarialModel(TrainsInRounds, SavesEverything, keras.Model):
         generated = at_least_float32(self.generator(z, training=False))
         real_output = self.discriminator(real, training=False)
         fake_output = self.discriminator(generated, training=False)
+        objective = self.objective(real_output, fake_output)
         self._log(
             real,
-            discriminator_loss=self.objective(real_output, fake_output),
+            **{f"{self.role}_loss": objective},
             generator_loss=-ops.mean(self.potential_of(fake_output)),
         )
         self._log_outputs(real, real_output, fake_output)
-        return self._log_means.results(without=("penalty", "velocity_norm"))
+        return self._log_means.results(
+            without=("penalty", "velocity_norm", "regression_loss")
+        )
 
     def evaluate(self, *args, **kwargs):
         """As in Keras. The generated samples are the same in every call."""
@@ -200,7 +217,7 @@ class AdversarialModel(TrainsInRounds, SavesEverything, keras.Model):
         checks.check_unlabelled(y, type(self).__name__)
         smallest = checks.smallest_batch(x, batch_size)
         if self.split_batch and smallest is not None:
-            checks.check_split(smallest, self.discriminator_steps)
+            checks.check_split(smallest, self.discriminator_steps, self.role)
         shape = self.discriminator.input_shape[1:]
         if checks.check_data(x, shape, batch_size):
             self._warn_in_bytes()

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_monoflow.naming import lookup
+
 
 def check_network(network, argument):
     """Checks that a network is a built Keras model."""
@@ -36,7 +38,7 @@ def latent_shape(generator):
     return shape[1:]
 
 
-def check_shapes(generator, discriminator):
+def check_shapes(generator, discriminator, role):
     """Checks that generated samples fit the discriminator, and its output."""
     generated = tuple(generator.output_shape[1:])
     expected = tuple(discriminator.input_shape[1:])
@@ -46,13 +48,12 @@ def check_shapes(generator, discriminator):
     if not fits:
         raise ValueError(
             f"`generator` makes samples of shape {generated}, but "
-            f"`discriminator` takes inputs of shape {expected}. They must be "
-            "equal."
+            f"`{role}` takes inputs of shape {expected}. They must be equal."
         )
     output = tuple(discriminator.output_shape)
     if output[1:] not in ((), (1,)):
         raise ValueError(
-            "`discriminator` must return one number for each sample, of shape "
+            f"`{role}` must return one number for each sample, of shape "
             f"(batch, 1) or (batch,). Received: output shape {output}. End it "
             "with `Dense(1)` and no activation."
         )
@@ -70,6 +71,19 @@ def check_step_size(value):
             f"step_size={value!r}."
         )
     return float(value)
+
+
+UPDATES = ("persistent", "naive", "proximal")
+
+
+def check_update(update):
+    """Checks the name of a generator update."""
+    if not isinstance(update, str):
+        raise TypeError(
+            f"`update` must be one of {', '.join(UPDATES)}. Received: "
+            f"update={update!r}."
+        )
+    return lookup(update, dict(zip(UPDATES, UPDATES)), "update")
 
 
 def check_registered(thing, argument):
@@ -145,12 +159,12 @@ def check_data(x, sample_shape, batch_size):
     return bool(batch.ndim >= 3 and in_bytes and whole)
 
 
-def check_split(size, steps):
+def check_split(size, steps, role):
     """Checks that a batch of `size` samples can be cut into `steps` slices."""
     if size < steps:
         raise ValueError(
-            "`split_batch=True` cuts each batch into discriminator_steps="
-            f"{steps} slices, but a batch has {size} samples. Raise "
+            f"`split_batch=True` cuts each batch into {role}_steps={steps} "
+            f"slices, but a batch has {size} samples. Raise "
             "`batch_size`, or drop the ragged last batch."
         )
 

@@ -58,8 +58,11 @@ class MonoFlowGAN(AdversarialModel):
         penalty=None,
         discriminator_steps=1,
         split_batch=False,
+        discriminator_warmup=0,
         persistency=1,
         step_size=None,
+        update="persistent",
+        normalize_velocity=False,
         reuse_generated=False,
         **kwargs,
     ):
@@ -78,6 +81,8 @@ class MonoFlowGAN(AdversarialModel):
                 of its own, as in the papers; by default each sees all of it.
                 The generator's batch has the size of a slice, and rows that
                 do not fill a slice are left out.
+            discriminator_warmup: The first that many batches of the model's
+                life train the discriminator only.
             persistency: Number `K` of generator updates that fit the same
                 moved samples (W1-FE, arXiv 2405.16351).
             step_size: How far samples move along the velocity in a round: a
@@ -85,6 +90,11 @@ class MonoFlowGAN(AdversarialModel):
                 `keras.optimizers.schedules` object of the round. It scales the
                 generator's gradient. The default is 1 for `persistency=1`;
                 there is no safe default for more.
+            update: What the `K` updates minimise: `"persistent"` fits the moved
+                samples, `"naive"` repeats the plain loss, `"proximal"` adds
+                the squared distance to where the samples were.
+            normalize_velocity: Whether to divide the velocity by its mean
+                length over the batch, so that `step_size` is a length.
             reuse_generated: Whether all updates of a round share one batch of
                 generated samples and its forward pass, as in the MonoFlow
                 authors' code.
@@ -114,15 +124,17 @@ class MonoFlowGAN(AdversarialModel):
             penalty=penalty,
             discriminator_steps=discriminator_steps,
             split_batch=split_batch,
+            discriminator_warmup=discriminator_warmup,
             persistency=persistency,
             step_size=step_size,
+            update=update,
+            normalize_velocity=normalize_velocity,
             reuse_generated=reuse_generated,
             log_names=(
                 "generator_loss",
                 "discriminator_loss",
                 "log_ratio_real",
                 "log_ratio_fake",
-                "velocity_norm",
             ),
             **kwargs,
         )

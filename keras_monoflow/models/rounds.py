@@ -1,5 +1,8 @@
 """One round of training, written once for every flow and every backend."""
 
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
 import keras
 from keras import ops
 
@@ -15,20 +18,18 @@ class TrainsInRounds:
         return gradients.train_step(self, self._round, arguments)
 
     def _round(self, data):
-        """Discriminator steps, then the generator follows the flow.
+        """The discriminator learns, then the generator follows the flow.
 
-        The generator's part is the persistent step of W1-FE (arXiv 2405.16351,
-        Algorithm 1) for any potential: one latent batch, one velocity, and
-        `persistency` fits to the same moved samples.
+        During the first `discriminator_warmup` rounds of the model's life the
+        discriminator learns alone.
         """
         real = self._real_batch(data)
         size = self._slice_size(real)
-        if self.reuse_generated:
-            latent, samples, pullback, commit = self._generate(size)
+        shared = self._generate(size) if self.reuse_generated else None
 
         def discriminator_step(i):
-            if self.reuse_generated:
-                generated = samples
+            if shared:
+                generated = shared.samples
             else:
                 z = self.prior.draw(size, self.seed_generator)
                 generated = self.generator(z, training=True)
@@ -36,12 +37,18 @@ class TrainsInRounds:
             self._discriminator_step(batch, at_least_float32(generated))
 
         gradients.repeat(self.discriminator_steps, discriminator_step)
-        if not self.reuse_generated:
-            latent, samples, pullback, commit = self._generate(size)
-        self._generator_step(latent, samples, pullback)
-        commit()
+        gradients.only_if(
+            self._is_warm(),
+            lambda: self._generator_steps(shared or self._generate(size)),
+        )
         self.optimizer.count_round()
         return self._log_means.results()
+
+    def _is_warm(self):
+        if not self.discriminator_warmup:
+            return True
+        rounds = ops.convert_to_tensor(self.optimizer.iterations)
+        return rounds >= self.discriminator_warmup
 
     def _generate(self, size):
         """One generated batch, ready to be pulled back to the weights.
@@ -51,14 +58,13 @@ class TrainsInRounds:
         state, and the statistics advance once a round.
         """
         latent = self.prior.draw(size, self.seed_generator)
-        run = gradients.postpone_updates(
+        (samples, pullback), commit = gradients.postpone_updates(
             lambda: gradients.value_and_pullback(
                 lambda: self.generator(latent, training=True),
                 self.generator.trainable_variables,
             )
         )
-        (samples, pullback), commit = run
-        return latent, samples, pullback, commit
+        return _Generated(latent, samples, pullback, commit)
 
     def _discriminator_step(self, real, generated):
         optimizer = self.optimizer.discriminator
@@ -68,7 +74,7 @@ class TrainsInRounds:
             real_output = self.discriminator(real, training=True)
             fake_output = self.discriminator(generated, training=True)
             loss = self.objective(real_output, fake_output)
-            self._log(real, discriminator_loss=loss)
+            self._log(real, **{f"{self.role}_loss": loss})
             self._log_outputs(real, real_output, fake_output)
             loss = loss + _regularization(self.discriminator)
             if self.penalties:
@@ -87,8 +93,13 @@ class TrainsInRounds:
         seed = self.seed_generator
         return sum(p(frozen, real, generated, seed) for p in self.penalties)
 
-    def _generator_step(self, latent, samples, pullback):
-        y = at_least_float32(samples)
+    def _generator_steps(self, batch):
+        """The persistent step of W1-FE for any potential.
+
+        One latent batch, one velocity, and `persistency` fits to the samples
+        moved along it (arXiv 2405.16351, Algorithm 1).
+        """
+        y = at_least_float32(batch.samples)
         potential, velocity = self._potential_and_velocity(y)
         speed = ops.sqrt(ops.sum(velocity**2, axis=_sample_axes(y)))
         self._log(
@@ -96,28 +107,56 @@ class TrainsInRounds:
             generator_loss=-ops.mean(potential),
             velocity_norm=ops.mean(speed),
         )
-        step = self._current_step_size() * velocity
-        # The first fit reuses the forward pass that made y: the residual is
-        # the step itself.
+        if self.normalize_velocity:
+            tiny = keras.config.epsilon()
+            velocity = velocity / ops.maximum(ops.mean(speed), tiny)
+        step_size = self._current_step_size()
+        step = step_size * velocity
+        # The first fit reuses the forward pass that made y, where the residual
+        # is the step itself. Only the persistent loss scales with the step.
+        force = step if self.update == "persistent" else velocity
         n = ops.cast(ops.shape(y)[0], y.dtype)
-        self._apply_to_generator(samples, -step / n, pullback)
+        self._apply_to_generator(batch, -force / n)
         if self.persistency > 1:
-            target = ops.stop_gradient(y + step)
+            loss_of = self._fit_loss(y, step, step_size)
             gradients.repeat(
-                self.persistency - 1, lambda i: self._fit(latent, target)
+                self.persistency - 1, lambda i: self._fit(batch.latent, loss_of)
             )
+        batch.commit()
 
     def _potential_and_velocity(self, y):
         """`V(y)` of a frozen discriminator, and its gradient at each sample."""
+        return gradients.value_and_input_gradient(self._frozen_potential, y)
+
+    def _frozen_potential(self, x):
         frozen = gradients.discard_updates(
             lambda x: self.discriminator(x, training=True)
         )
-        return gradients.value_and_input_gradient(
-            lambda x: self.potential_of(frozen(x)), y
+        return self.potential_of(frozen(x))
+
+    def _fit_loss(self, y, step, step_size):
+        """Returns the loss of the moved samples that the fits minimise.
+
+        - `persistent`: `1/2 |target - x|^2`, the target `y + step` held fixed;
+        - `naive`: `-V(x)`, the plain loss again;
+        - `proximal`: `-V(x) + |x - y|^2 / (2 step_size)`, the JKO step.
+        """
+        target = ops.stop_gradient(y + step)
+
+        def half_square(difference):
+            squared = ops.sum(difference**2, axis=_sample_axes(y))
+            return ops.mean(squared) / 2
+
+        if self.update == "persistent":
+            return lambda x: half_square(target - x)
+        if self.update == "naive":
+            return lambda x: -ops.mean(self._frozen_potential(x))
+        return lambda x: (
+            half_square(x - y) / step_size - ops.mean(self._frozen_potential(x))
         )
 
-    def _fit(self, latent, target):
-        """One optimizer step on `mean 1/2 |target - G(z)|^2`."""
+    def _fit(self, latent, loss_of):
+        """One optimizer step with the same latent batch and frozen state."""
         run = gradients.discard_updates(
             lambda: at_least_float32(self.generator(latent, training=True))
         )
@@ -125,19 +164,19 @@ class TrainsInRounds:
         variables = self.generator.trainable_variables
 
         def loss_fn():
-            squared = (target - run()) ** 2
-            loss = ops.mean(ops.sum(squared, axis=_sample_axes(target))) / 2
+            loss = loss_of(run())
+            self._log(latent, regression_loss=loss)
             return optimizer.scale_loss(loss + _regularization(self.generator))
 
         _, grads = gradients.value_and_grad(loss_fn, variables)
         gradients.apply_gradients(optimizer, grads, variables)
 
-    def _apply_to_generator(self, samples, cotangent, pullback):
+    def _apply_to_generator(self, batch, cotangent):
         """One optimizer step along the pullback of a cotangent."""
         optimizer = self.optimizer.generator
         variables = self.generator.trainable_variables
         cotangent = optimizer.scale_loss(cotangent)
-        grads = pullback(ops.cast(cotangent, samples.dtype))
+        grads = batch.pullback(ops.cast(cotangent, batch.samples.dtype))
         if any(v.regularizer is not None for v in variables):
             _, extra = gradients.value_and_grad(
                 lambda: optimizer.scale_loss(_regularization(self.generator)),
@@ -164,7 +203,7 @@ class TrainsInRounds:
             return size
         steps = self.discriminator_steps
         if isinstance(size, int):
-            checks.check_split(size, steps)
+            checks.check_split(size, steps, self.role)
         return size // steps
 
     def _slice(self, real, i, size):
@@ -172,6 +211,15 @@ class TrainsInRounds:
             return real
         start = (i * size,) + (0,) * (len(real.shape) - 1)
         return ops.slice(real, start, (size, *real.shape[1:]))
+
+
+class _Generated(NamedTuple):
+    """A batch of generated samples and how it was made."""
+
+    latent: Any
+    samples: Any
+    pullback: Callable
+    commit: Callable
 
 
 def _regularization(network):

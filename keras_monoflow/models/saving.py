@@ -22,7 +22,7 @@ class SavesEverything:
         serialize = keras.saving.serialize_keras_object
         return {
             "generator": serialize(self.generator),
-            "discriminator": serialize(self.discriminator),
+            self.role: serialize(self.discriminator),
             "prior": self.prior.serialize_spec(),
             "seed": self.seed,
             "name": self.name,
@@ -31,7 +31,7 @@ class SavesEverything:
     @classmethod
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
-        for role in ("generator", "discriminator"):
+        for role in ("generator", cls.role):
             config[role] = keras.saving.deserialize_keras_object(
                 config[role], custom_objects=custom_objects
             )
@@ -46,14 +46,17 @@ class SavesEverything:
             "generator_optimizer": optimizers.serialize(
                 self.optimizer.generator
             ),
-            "discriminator_optimizer": optimizers.serialize(
+            f"{self.role}_optimizer": optimizers.serialize(
                 self.optimizer.discriminator
             ),
             "penalty": [serialize(p) for p in self.penalties],
-            "discriminator_steps": self.discriminator_steps,
+            f"{self.role}_steps": self.discriminator_steps,
             "split_batch": self.split_batch,
+            f"{self.role}_warmup": self.discriminator_warmup,
             "persistency": self.persistency,
             "step_size": serialize(self.step_size),
+            "update": self.update,
+            "normalize_velocity": self.normalize_velocity,
             "reuse_generated": self.reuse_generated,
             **self._trainer_arguments,
         }

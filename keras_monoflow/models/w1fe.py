@@ -1,0 +1,129 @@
+"""W1-FE, the Wasserstein-1 flow, as a Keras model."""
+
+import keras
+
+from keras_monoflow.losses import WassersteinLoss
+from keras_monoflow.models.adversarial_model import AdversarialModel
+from keras_monoflow.numerics import at_least_float32
+from keras_monoflow.penalties import LipschitzPenalty
+
+_DEFAULT = object()
+
+
+@keras.saving.register_keras_serializable("keras_monoflow")
+class W1FE(AdversarialModel):
+    """Forward Euler on the gradient flow of the Wasserstein-1 distance.
+
+    The critic estimates minus a Kantorovich potential of W1(p_data, p_gen). In
+    each round the samples move by `step_size` along its gradient, and the
+    generator fits the moved samples in `persistency` updates (W1-FE, arXiv
+    2405.16351, Algorithm 1). With `persistency=1` this is WGAN: WGAN-LP with
+    the default penalty, WGAN-GP with `GradientPenalty`, and the clipped WGAN
+    with `penalty=None` and constrained critic weights.
+
+    Args:
+        generator: A built `keras.Model` from latent points to samples.
+        critic: A built `keras.Model` from samples to `(batch, 1)` or
+            `(batch,)`, with no activation at the end.
+        prior: As in `MonoFlowGAN`.
+        seed: Integer seed of all noise that training draws, or `None`.
+        name: Name of the model.
+
+    Raises:
+        ValueError: If a network is not built, or the shapes do not fit.
+
+    Example:
+
+    ```python
+    import keras
+    import keras_monoflow as kmf
+
+    model = kmf.W1FE(
+        kmf.networks.mlp_generator(latent_dim=2, output_dim=2),
+        kmf.networks.mlp_discriminator(input_dim=2),
+    )
+    model.compile(
+        generator_optimizer=keras.optimizers.Adam(5e-4, 0.5, 0.9),
+        critic_optimizer=keras.optimizers.Adam(1e-3, 0.5, 0.9),
+        persistency=5,
+        step_size=0.1,
+    )
+    model.fit(kmf.datasets.gaussian_ring(1024, seed=0), batch_size=256)
+    ```
+    """
+
+    role = "critic"
+
+    def __init__(self, generator, critic, prior="normal", seed=None, name=None):
+        super().__init__(generator, critic, prior=prior, seed=seed, name=name)
+        self.critic_loss = WassersteinLoss()
+
+    @property
+    def critic(self):
+        """The network that the base class calls the discriminator."""
+        return self.discriminator
+
+    def compile(
+        self,
+        generator_optimizer=None,
+        critic_optimizer=None,
+        penalty=_DEFAULT,
+        critic_steps=1,
+        split_batch=False,
+        critic_warmup=0,
+        persistency=1,
+        step_size=0.1,
+        update="persistent",
+        normalize_velocity=False,
+        reuse_generated=False,
+        **kwargs,
+    ):
+        """Configures training.
+
+        Args:
+            generator_optimizer: A `keras.optimizers.Optimizer`.
+            critic_optimizer: Another one.
+            penalty: A `keras_monoflow.penalties.Penalty`, a list, or `None` for
+                none. The default is `LipschitzPenalty(10.0)`.
+            critic_steps: Critic updates a round.
+            split_batch: As in `MonoFlowGAN.compile`.
+            critic_warmup: The first that many batches of the model's life
+                train the critic only.
+            persistency: Number `K` of generator updates that fit the same
+                moved samples.
+            step_size: How far a sample moves in a round where the critic's
+                gradient has length 1, in data units; a positive float or a
+                `keras.optimizers.schedules` object of the round. Try 5 to 25 %
+                of the radius of the data. It scales the generator's gradient.
+            update: As in `MonoFlowGAN.compile`.
+            normalize_velocity: As there; for critics with small gradients,
+                such as spectral normalization or clipping give.
+            reuse_generated: As there.
+            **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as
+                in `keras.Model.compile`.
+
+        Raises:
+            ValueError: If a name is unknown or a number is out of range.
+        """
+        self._compile(
+            generator_optimizer,
+            critic_optimizer,
+            penalty=LipschitzPenalty(10.0) if penalty is _DEFAULT else penalty,
+            discriminator_steps=critic_steps,
+            split_batch=split_batch,
+            discriminator_warmup=critic_warmup,
+            persistency=persistency,
+            step_size=step_size,
+            update=update,
+            normalize_velocity=normalize_velocity,
+            reuse_generated=reuse_generated,
+            log_names=("generator_loss", "critic_loss"),
+            **kwargs,
+        )
+
+    def objective(self, real_output, fake_output):
+        return self.critic_loss(real_output, fake_output)
+
+    def potential_of(self, output, fake_output=None):
+        """Returns `V = D(x)`, minus the Kantorovich potential."""
+        return at_least_float32(output)

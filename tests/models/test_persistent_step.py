@@ -1,0 +1,173 @@
+"""The generator's persistent step against closed forms."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import make_networks
+from keras import layers, ops
+
+import keras_monoflow as kmf
+
+MAPPINGS = [*sorted(kmf.mappings.NAMED), "w1fe"]
+SIZE = 4
+
+
+def linear_generator(inputs=64, outputs=16):
+    return keras.Sequential(
+        [layers.Input((inputs,)), layers.Dense(outputs, use_bias=False)]
+    )
+
+
+def linear_critic(inputs=16):
+    """A critic whose gradient is the same everywhere."""
+    return keras.Sequential([layers.Input((inputs,)), layers.Dense(1)])
+
+
+def run_round(generator, critic, latent, flow="w1fe", **arguments):
+    """One round with a critic at rest; returns the change of the weights."""
+    common = {
+        "generator_optimizer": keras.optimizers.SGD(1.0),
+        "run_eagerly": False,
+        "step_size": 0.05,
+        **arguments,
+    }
+    if flow == "w1fe":
+        model = kmf.W1FE(generator, critic, prior=latent, seed=1)
+        model.compile(
+            critic_optimizer=keras.optimizers.SGD(0.0), penalty=None, **common
+        )
+    else:
+        model = kmf.MonoFlowGAN(generator, critic, prior=latent, seed=1)
+        model.compile(
+            discriminator_optimizer=keras.optimizers.SGD(0.0),
+            mapping=flow,
+            **common,
+        )
+    before = generator.get_weights()
+    model.fit(
+        np.zeros((SIZE, *critic.input_shape[1:]), "float32"),
+        batch_size=SIZE,
+        verbose=0,
+    )
+    return [a - b for a, b in zip(generator.get_weights(), before)]
+
+
+@pytest.mark.parametrize("flow", MAPPINGS)
+def test_one_fit_is_the_plain_step_times_step_size(flow):
+    """K = 1: SGD moves by -step_size times the gradient of -E V(G(z))."""
+    generator, critic = make_networks()
+    latent = np.array([[0.5, -1.0]])
+    rate, step_size = 0.7, 0.03
+
+    def loss_fn():
+        z = ops.convert_to_tensor(np.tile(latent, (SIZE, 1)).astype("float32"))
+        output = critic(generator(z))
+        if flow == "w1fe":
+            return -ops.mean(output)
+        return kmf.losses.MonoFlowLoss(flow, "logistic")(None, output)
+
+    variables = generator.trainable_variables
+    _, grads = kmf.gradients.value_and_grad(loss_fn, variables)
+    want = [-rate * step_size * ops.convert_to_numpy(g) for g in grads]
+    moved = run_round(
+        generator,
+        critic,
+        latent,
+        flow,
+        generator_optimizer=keras.optimizers.SGD(rate),
+        step_size=step_size,
+    )
+    for a, b in zip(moved, want):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("persistency", [1, 2, 6])
+@pytest.mark.parametrize("update", ["persistent", "naive", "proximal"])
+def test_linear_generator_in_closed_form(rng, persistency, update):
+    """One latent point z and a critic with gradient a: every fit acts on the
+    moved sample alone, x <- x - rate |z|^2 * gradient of its loss."""
+    z = rng.normal(size=(1, 64)).astype("float32")
+    rate, step_size = float(0.2 / np.sum(z**2)), 0.05
+    generator, critic = linear_generator(), linear_critic()
+    a = critic.get_weights()[0][:, 0].astype("float64")
+    moved = run_round(
+        generator,
+        critic,
+        z,
+        persistency=persistency,
+        update=update,
+        step_size=step_size,
+        generator_optimizer=keras.optimizers.SGD(rate),
+    )[0]
+    x = np.zeros(16)  # displacement from y
+    for _ in range(persistency):
+        gradient = {
+            "persistent": x - step_size * a,
+            "naive": -a,
+            "proximal": x / step_size - a,
+        }[update]
+        x = x - 0.2 * gradient
+    np.testing.assert_allclose(z[0] @ moved, x, rtol=1e-3, atol=1e-6)
+
+
+def test_every_fit_uses_the_same_latent_batch(rng):
+    """The weight change has rank 4 at most, which fresh batches exceed."""
+    latent = rng.normal(size=(1000, 64)).astype("float32")
+    generator = linear_generator()
+    critic = keras.Sequential(
+        [layers.Input((16,)), layers.Dense(32, "tanh"), layers.Dense(1)]
+    )
+    (change,) = run_round(
+        generator,
+        critic,
+        latent,
+        persistency=6,
+        step_size=1.0,
+        generator_optimizer=keras.optimizers.SGD(0.01),
+    )
+    singular = np.linalg.svd(change, compute_uv=False)
+    assert singular[3] > 1e-4 * singular[0]
+    assert singular[4] < 1e-4 * singular[0]
+
+
+def test_velocity_is_normalised(rng):
+    z = rng.normal(size=(1, 64)).astype("float32")
+    generator, critic = linear_generator(), linear_critic()
+    (change,) = run_round(
+        generator,
+        critic,
+        z,
+        normalize_velocity=True,
+        step_size=0.3,
+        generator_optimizer=keras.optimizers.SGD(float(1.0 / np.sum(z**2))),
+    )
+    # One exact fit of a linear generator: the sample moves by the step size.
+    np.testing.assert_allclose(np.linalg.norm(z[0] @ change), 0.3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("reuse_generated", [False, True])
+def test_warmup_trains_the_critic_alone(rng, reuse_generated):
+    data = rng.normal(size=(40, 2)).astype("float32")
+    model = kmf.W1FE(*make_networks(), seed=0)
+    model.compile(
+        generator_optimizer=keras.optimizers.SGD(0.1),
+        critic_optimizer=keras.optimizers.SGD(0.1),
+        critic_warmup=3,
+        persistency=2,
+        reuse_generated=reuse_generated,
+    )
+    seen = [model.generator.get_weights()[0]]
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(self.model.generator.get_weights()[0])
+
+    critic = model.critic.get_weights()[0]
+    model.fit(data, batch_size=8, verbose=0, callbacks=[Watch()])
+    for i in range(3):
+        np.testing.assert_array_equal(seen[i], seen[i + 1])
+    assert np.abs(seen[4] - seen[3]).max() > 0
+    assert np.abs(model.critic.get_weights()[0] - critic).max() > 0
+    # Only the first batches of its life, not of each fit.
+    model.fit(data[:8], batch_size=8, verbose=0)
+    assert np.abs(model.generator.get_weights()[0] - seen[-1]).max() > 0

@@ -5,6 +5,7 @@ Nothing here imports a framework that `import keras` does not.
 
 from keras_monoflow import (
     callbacks,
+    constraints,
     datasets,
     gradients,
     losses,
@@ -23,6 +24,7 @@ __all__ = [
     "AdversarialModel",
     "MonoFlowGAN",
     "callbacks",
+    "constraints",
     "datasets",
     "gradients",
     "losses",

@@ -1,10 +1,10 @@
 """Trains in a process of its own, for test_resume.py.
 
-usage: resume_run.py FOLDER ORDER full|load|killed|restored
+usage: resume_run.py FOLDER FLOW ORDER load|killed|restored
 
-Writes the final state to FOLDER/ACTION.npz. `load` goes on from
-FOLDER/half.keras; `killed` sends itself SIGKILL in its third epoch; `restored`
-goes on from the backup that was left.
+FLOW is monoflow or w1fe, ORDER in_order or shuffled. Writes the final state to
+FOLDER/ACTION.npz. `load` goes on from FOLDER/half.keras; `killed` sends itself
+SIGKILL in its third epoch; `restored` goes on from the backup that was left.
 """
 
 import os
@@ -25,12 +25,25 @@ import keras_monoflow as kmf
 EPOCHS, HALF = 4, 2
 
 
-def make_model():
-    gan = kmf.MonoFlowGAN(*make_networks(batch_norm=True, dropout=0.3), seed=3)
+def make_model(flow):
+    networks = make_networks(batch_norm=True, dropout=0.3)
+    generator_optimizer = keras.optimizers.Adam(
+        keras.optimizers.schedules.ExponentialDecay(0.01, 5, 0.9)
+    )
+    if flow == "w1fe":
+        model = kmf.W1FE(*networks, seed=3)
+        model.compile(
+            generator_optimizer=generator_optimizer,
+            critic_optimizer=keras.optimizers.Adam(0.01, beta_1=0.5),
+            critic_steps=2,
+            critic_warmup=4,
+            persistency=3,
+            step_size=keras.optimizers.schedules.ExponentialDecay(0.1, 5, 0.9),
+        )
+        return model
+    gan = kmf.MonoFlowGAN(*networks, seed=3)
     gan.compile(
-        generator_optimizer=keras.optimizers.Adam(
-            keras.optimizers.schedules.ExponentialDecay(0.01, 5, 0.9)
-        ),
+        generator_optimizer=generator_optimizer,
         discriminator_optimizer=keras.optimizers.Adam(0.01, beta_1=0.5),
         mapping=kmf.mappings.Vanilla(1.0),
         discriminator_loss="donsker_varadhan",
@@ -63,23 +76,20 @@ class KillMidEpoch(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(folder, order, action):
+def main(folder, flow, order, action):
     backup = keras.callbacks.BackupAndRestore(f"{folder}/backup")
     keras.utils.set_random_seed(11)
     if action == "load":
         gan = keras.saving.load_model(f"{folder}/half.keras")
         train(gan, order, EPOCHS, initial_epoch=HALF)
     elif action == "killed":
-        gan = make_model()
+        gan = make_model(flow)
         train(gan, order, EPOCHS, callbacks=[backup, KillMidEpoch()])
     elif action == "restored":
         # Other initial weights: all of them must come from the backup.
         keras.utils.set_random_seed(12)
-        gan = make_model()
+        gan = make_model(flow)
         train(gan, order, EPOCHS, callbacks=[backup])
-    elif action == "full":
-        gan = make_model()
-        train(gan, order, EPOCHS)
     np.savez(f"{folder}/{action}.npz", *state(gan))
 
 

@@ -86,21 +86,26 @@ def check_update(update):
     return lookup(update, dict(zip(UPDATES, UPDATES)), "update")
 
 
-def check_registered(thing, argument):
-    """Warns if a function or class cannot be saved; returns whether it can."""
-    name = getattr(thing, "__name__", type(thing).__name__)
+def is_registered(thing):
+    """Returns whether Keras can find a function or class again by name."""
     module = getattr(thing, "__module__", "") or ""
-    if keras.saving.get_registered_name(thing) != name or (
-        module.split(".")[0] == "keras"
-    ):
-        return True
-    warnings.warn(
-        f"The {argument} {name!r} is not registered, so the model cannot be "
-        "saved as a whole. Decorate it with "
-        "`@keras.saving.register_keras_serializable()`.",
-        stacklevel=3,
-    )
-    return False
+    registered = keras.saving.get_registered_name(thing) != _name_of(thing)
+    return registered or module.split(".")[0] == "keras"
+
+
+def check_registered(thing, argument):
+    """Warns if a function or class cannot be saved."""
+    if not is_registered(thing):
+        warnings.warn(
+            f"The {argument} {_name_of(thing)!r} is not registered, so the "
+            "model cannot be saved as a whole. Decorate it with "
+            "`@keras.saving.register_keras_serializable()`.",
+            stacklevel=3,
+        )
+
+
+def _name_of(thing):
+    return getattr(thing, "__name__", type(thing).__name__)
 
 
 def first_batch(x, batch_size):

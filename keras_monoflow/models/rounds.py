@@ -86,11 +86,13 @@ class TrainsInRounds:
         _, grads = gradients.value_and_grad(loss_fn, variables)
         gradients.apply_gradients(optimizer, grads, variables)
 
+    def _frozen_discriminator(self, x):
+        """Runs it in training mode, and keeps none of its updates."""
+        run = gradients.discard_updates(self.discriminator)
+        return run(x, training=True)
+
     def _penalty(self, real, generated):
-        frozen = gradients.discard_updates(
-            lambda x: self.discriminator(x, training=True)
-        )
-        seed = self.seed_generator
+        frozen, seed = self._frozen_discriminator, self.seed_generator
         return sum(p(frozen, real, generated, seed) for p in self.penalties)
 
     def _generator_steps(self, batch):
@@ -100,7 +102,9 @@ class TrainsInRounds:
         moved along it (arXiv 2405.16351, Algorithm 1).
         """
         y = at_least_float32(batch.samples)
-        potential, velocity = self._potential_and_velocity(y)
+        potential, velocity = gradients.value_and_input_gradient(
+            self._frozen_potential, y
+        )
         speed = ops.sqrt(ops.sum(velocity**2, axis=_sample_axes(y)))
         self._log(
             y,
@@ -124,15 +128,8 @@ class TrainsInRounds:
             )
         batch.commit()
 
-    def _potential_and_velocity(self, y):
-        """`V(y)` of a frozen discriminator, and its gradient at each sample."""
-        return gradients.value_and_input_gradient(self._frozen_potential, y)
-
     def _frozen_potential(self, x):
-        frozen = gradients.discard_updates(
-            lambda x: self.discriminator(x, training=True)
-        )
-        return self.potential_of(frozen(x))
+        return self.potential_of(self._frozen_discriminator(x))
 
     def _fit_loss(self, y, step, step_size):
         """Returns the loss of the moved samples that the fits minimise.

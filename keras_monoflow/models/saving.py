@@ -1,7 +1,5 @@
 """What an adversarial model writes to files, and takes back from them."""
 
-import warnings
-
 import keras
 import numpy as np
 from keras import ops
@@ -71,10 +69,7 @@ class SavesEverything:
 
     def _check_savable(self):
         for thing, argument in self._user_objects():
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                registered = checks.check_registered(thing, argument)
-            if not registered:
+            if not checks.is_registered(thing):
                 raise ValueError(
                     f"The {argument} {thing!r} is not registered with Keras, "
                     "so a saved model could not be loaded. Decorate it with "

@@ -39,7 +39,7 @@ def latent_shape(generator):
 
 
 def check_shapes(generator, discriminator, role):
-    """Checks that generated samples fit the discriminator, and its output."""
+    """Checks that generated samples fit the discriminator."""
     generated = tuple(generator.output_shape[1:])
     expected = tuple(discriminator.input_shape[1:])
     fits = len(generated) == len(expected) and all(
@@ -50,7 +50,11 @@ def check_shapes(generator, discriminator, role):
             f"`generator` makes samples of shape {generated}, but "
             f"`{role}` takes inputs of shape {expected}. They must be equal."
         )
-    output = tuple(discriminator.output_shape)
+
+
+def check_one_output(network, role):
+    """Checks that a network returns one number for each sample."""
+    output = tuple(network.output_shape)
     if output[1:] not in ((), (1,)):
         raise ValueError(
             f"`{role}` must return one number for each sample, of shape "
@@ -69,6 +73,17 @@ def check_step_size(value):
             "`step_size` must be a positive number, in the units of the data, "
             "or a `keras.optimizers.schedules` object. Received: "
             f"step_size={value!r}."
+        )
+    return float(value)
+
+
+def check_temperature(value):
+    """Checks for a number that is not negative."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not (value >= 0 and np.isfinite(value)):
+        raise ValueError(
+            "`temperature` must be a number of at least 0, the size of the "
+            f"noise, 0 for none. Received: temperature={value!r}."
         )
     return float(value)
 
@@ -139,7 +154,7 @@ def _samples(batch):
     return ops.convert_to_numpy(batch)
 
 
-def check_data(x, sample_shape, batch_size):
+def check_data(x, sample_shape, batch_size, argument="x"):
     """Checks shape, finiteness and range of the first batch.
 
     Returns:
@@ -150,14 +165,14 @@ def check_data(x, sample_shape, batch_size):
         return False
     if batch.shape[1:] != tuple(sample_shape) and None not in sample_shape:
         raise ValueError(
-            f"`x` has samples of shape {batch.shape[1:]}, but the "
+            f"`{argument}` has samples of shape {batch.shape[1:]}, but the "
             f"discriminator takes {tuple(sample_shape)}."
         )
     if batch.dtype.kind == "f" and not np.isfinite(batch).all():
         bad = batch[~np.isfinite(batch)][0]
         raise ValueError(
-            f"`x` has {bad} among its first {len(batch)} samples. Training "
-            "needs finite data: remove or replace these values."
+            f"`{argument}` has {bad} among its first {len(batch)} samples. "
+            "They must be finite: remove or replace these values."
         )
     in_bytes = batch.min() >= 0 and 1.0 < batch.max() <= 255
     whole = batch.dtype.kind in "iu" or np.all(batch == np.round(batch))

@@ -1,15 +1,13 @@
 """MonoFlow as a Keras model."""
 
 import keras
-from keras import ops
 
-from keras_monoflow import losses, mappings
-from keras_monoflow.models import checks
 from keras_monoflow.models.adversarial_model import AdversarialModel
+from keras_monoflow.models.density_ratio import FollowsDensityRatio
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
-class MonoFlowGAN(AdversarialModel):
+class MonoFlowGAN(FollowsDensityRatio, AdversarialModel):
     """A GAN whose generator follows `grad h(log(p_data / p_gen))`.
 
     The discriminator estimates the log density ratio `u`; the generator
@@ -114,10 +112,7 @@ class MonoFlowGAN(AdversarialModel):
                     f"persistency={persistency!r}, step_size=None."
                 )
             step_size = 1.0
-        self.mapping = mappings.get(mapping)
-        self.discriminator_loss = losses.get(discriminator_loss, self.mapping)
-        for thing, argument in self._user_objects():
-            checks.check_registered(thing, argument)
+        self._set_potential(mapping, discriminator_loss)
         self._compile(
             generator_optimizer,
             discriminator_optimizer,
@@ -138,59 +133,3 @@ class MonoFlowGAN(AdversarialModel):
             ),
             **kwargs,
         )
-
-    def objective(self, real_output, fake_output):
-        return self.discriminator_loss(real_output, fake_output)
-
-    def potential_of(self, output, fake_output=None):
-        """Returns `V = h(log_ratio(output))`."""
-        return self.discriminator_loss.potential(
-            self.mapping, output, fake_output
-        )
-
-    def log_ratio(self, x):
-        """Returns the estimate of `log(p_data / p_gen)` at `x`.
-
-        Args:
-            x: Array `(n, *sample_shape)`.
-
-        Returns:
-            A NumPy array `(n,)`.
-        """
-        output = self.discriminator(ops.cast(x, "float32"), training=False)
-        ratio = self.discriminator_loss.log_ratio(
-            output, self._reference_output()
-        )
-        return ops.convert_to_numpy(ops.stop_gradient(ratio)).reshape(-1)
-
-    def _reference_output(self):
-        if not isinstance(self.discriminator_loss, losses.DonskerVaradhanLoss):
-            return None
-        generated = self.sample(1024, seed=0)
-        return self.discriminator(generated, training=False)
-
-    def _log_outputs(self, batch, real_output, fake_output):
-        log_ratio = self.discriminator_loss.log_ratio
-        self._log(
-            batch,
-            log_ratio_real=ops.mean(log_ratio(real_output, fake_output)),
-            log_ratio_fake=ops.mean(log_ratio(fake_output, fake_output)),
-        )
-
-    def _compile_arguments(self):
-        return {
-            **super()._compile_arguments(),
-            "mapping": mappings.serialize(self.mapping),
-            "discriminator_loss": keras.saving.serialize_keras_object(
-                self.discriminator_loss
-            ),
-        }
-
-    def _user_objects(self):
-        mapping = getattr(self, "mapping", mappings.Identity())
-        thing = mapping
-        if isinstance(mapping, mappings.FunctionMapping):
-            thing = mapping.function
-        elif not isinstance(mapping, type):
-            thing = type(mapping)
-        return [*super()._user_objects(), (thing, "mapping")]

@@ -1,9 +1,8 @@
 """Where generators start from: noise, or samples of a source distribution."""
 
 import keras
-import numpy as np
-from keras import ops
 
+from keras_monoflow.models.rows import Rows
 from keras_monoflow.naming import lookup
 
 
@@ -33,65 +32,32 @@ class Prior(keras.layers.Layer):
         super().__init__(name="prior")
         self.latent_shape = tuple(latent_shape)
         self.rows = None
-        self.function = None
         if isinstance(spec, str):
-            self.spec = spec
             self.function = lookup(spec, NAMED, "prior")
-        elif isinstance(spec, dict) and "rows" in spec:
-            # From a configuration: the values come with the weights.
-            self._hold(np.zeros((spec["rows"], *latent_shape), "float32"))
-        elif isinstance(spec, dict):
-            self.spec = keras.saving.deserialize_keras_object(spec)
-            self.function = self.spec
+        elif isinstance(spec, dict) and "rows" not in spec:
+            spec = self.function = keras.saving.deserialize_keras_object(spec)
         elif callable(spec):
-            self.spec = self.function = spec
+            self.function = spec
         else:
-            self._hold(_read(spec))
+            # In a configuration, the values come with the weights.
+            array = spec["rows"] if isinstance(spec, dict) else spec
+            self.rows = Rows(array, latent_shape, argument="prior", name="rows")
+            spec = self.function = None
+        self.spec = spec
         self.built = True
-
-    def _hold(self, array):
-        if array.shape[1:] != self.latent_shape or not len(array):
-            raise ValueError(
-                "An array given as `prior` must have the shape (rows, "
-                "*latent_shape) that the generator takes, here (rows, "
-                f"{str(self.latent_shape)[1:]}. Received: prior of shape "
-                f"{array.shape}."
-            )
-        self.spec = None
-        self.rows = self.add_weight(
-            shape=array.shape,
-            dtype="float32",
-            initializer="zeros",
-            trainable=False,
-            name="rows",
-        )
-        self.rows.assign(array)
 
     def draw(self, n, seed):
         """Returns `(n, *latent_shape)`; `n` may be a tensor while tracing."""
-        if self.rows is None:
-            return self.function(
-                (n, *self.latent_shape), dtype="float32", seed=seed
-            )
-        # A uniform float, because some backends want static integer bounds.
-        rows = self.rows.shape[0]
-        u = keras.random.uniform((n,), dtype="float32", seed=seed)
-        index = ops.minimum(ops.cast(u * rows, "int32"), rows - 1)
-        return ops.take(self.rows.value, index, axis=0)
+        if self.rows is not None:
+            return self.rows.draw(n, seed)
+        return self.function(
+            (n, *self.latent_shape), dtype="float32", seed=seed
+        )
 
     def serialize_spec(self):
         """The prior as it stands in a model's configuration."""
         if self.rows is not None:
-            return {"rows": self.rows.shape[0]}
+            return {"rows": len(self.rows)}
         if isinstance(self.spec, str):
             return self.spec
         return keras.saving.serialize_keras_object(self.spec)
-
-
-def _read(data):
-    """Reads an array, or an iterable of batches, into one float32 array."""
-    if not hasattr(data, "shape"):
-        batches = [b[0] if isinstance(b, (tuple, list)) else b for b in data]
-        batches = [ops.convert_to_numpy(b) for b in batches]
-        data = np.concatenate(batches)
-    return ops.convert_to_numpy(data).astype("float32")

@@ -1,35 +1,36 @@
-"""What an adversarial model writes to files, and takes back from them."""
+"""What a flow model writes to files, and takes back from them."""
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_monoflow import optimizers
 from keras_monoflow.models import checks
 
 
 class SavesEverything:
-    """The half of an adversarial model that makes a resumed run exact.
+    """The half of a flow model that makes a resumed run exact.
 
     Keras saves weights, optimizer slots and what `get_config` returns. Added
     here are the compile arguments, the states of all random seeds, and the
     shapes of the networks, to refuse files of other ones.
     """
 
+    @classmethod
+    def network_roles(cls):
+        """The networks as constructor arguments, attributes and in files."""
+        return (cls.role,)
+
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
-        return {
-            "generator": serialize(self.generator),
-            self.role: serialize(self.discriminator),
-            "prior": self.prior.serialize_spec(),
-            "seed": self.seed,
-            "name": self.name,
+        networks = {
+            r: serialize(getattr(self, r)) for r in self.network_roles()
         }
+        return {**networks, "seed": self.seed, "name": self.name}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
-        for role in ("generator", cls.role):
+        for role in cls.network_roles():
             config[role] = keras.saving.deserialize_keras_object(
                 config[role], custom_objects=custom_objects
             )
@@ -41,21 +42,12 @@ class SavesEverything:
     def _compile_arguments(self):
         serialize = keras.saving.serialize_keras_object
         return {
-            "generator_optimizer": optimizers.serialize(
-                self.optimizer.generator
-            ),
-            f"{self.role}_optimizer": optimizers.serialize(
-                self.optimizer.discriminator
-            ),
             "penalty": [serialize(p) for p in self.penalties],
             f"{self.role}_steps": self.discriminator_steps,
             "split_batch": self.split_batch,
             f"{self.role}_warmup": self.discriminator_warmup,
-            "persistency": self.persistency,
             "step_size": serialize(self.step_size),
-            "update": self.update,
             "normalize_velocity": self.normalize_velocity,
-            "reuse_generated": self.reuse_generated,
             **self._trainer_arguments,
         }
 
@@ -79,10 +71,7 @@ class SavesEverything:
 
     def _user_objects(self):
         """Functions that a user may have passed, with the argument's name."""
-        function = self.prior.spec
-        if function is None or isinstance(function, str):
-            return []
-        return [(function, "prior")]
+        return []
 
     def save_own_variables(self, store):
         store["shapes"] = self._network_shapes()
@@ -95,9 +84,10 @@ class SavesEverything:
         if saved is None or not np.array_equal(saved, self._network_shapes()):
             raise ValueError(
                 "The file holds the weights of other networks than those of "
-                f"{self.name!r}: the shapes of generator and discriminator "
-                "weights differ. Build the networks as they were when the "
-                "file was written, or resume in another folder."
+                f"{self.name!r}: the shapes of "
+                f"{' and '.join(self.network_roles())} weights differ. Build "
+                "the networks as they were when the file was written, or "
+                "resume in another folder."
             )
         for i, seed in enumerate(self._seed_states()):
             seed.assign(np.array(store[f"seed_{i}"]))
@@ -108,7 +98,8 @@ class SavesEverything:
 
     def _network_shapes(self):
         """The ranks and shapes of all weights as one list of integers."""
-        weights = [*self.generator.weights, *self.discriminator.weights]
+        networks = [getattr(self, role) for role in self.network_roles()]
+        weights = [w for network in networks for w in network.weights]
         return np.array(
             [n for w in weights for n in (len(w.shape), *w.shape)], "int64"
         )

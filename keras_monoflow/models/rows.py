@@ -1,0 +1,70 @@
+"""An array that a compiled step draws rows from."""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class Rows(keras.layers.Layer):
+    """Holds an array of samples as a variable.
+
+    A closure under `jit` would bake the array into the program; a variable
+    also goes into the files with the weights.
+
+    Args:
+        array: Array `(rows, *shape)`; or the number of rows, for values that
+            come with loaded weights. Other iterables of batches, such as
+            a `tf.data.Dataset`, are read into an array.
+        shape: Shape of one row.
+        argument: What error messages call the array.
+        name: Name of the layer.
+
+    Raises:
+        ValueError: If the shapes do not fit.
+    """
+
+    def __init__(self, array, shape, argument, name):
+        super().__init__(name=name)
+        if isinstance(array, int):
+            array = np.zeros((array, *shape), "float32")
+        array = _read(array)
+        if array.shape[1:] != tuple(shape) or not len(array):
+            raise ValueError(
+                f"An array given as `{argument}` must have the shape (rows, "
+                f"{str(tuple(shape))[1:]}, as the network takes it. Received: "
+                f"{argument} of shape {array.shape}."
+            )
+        if not np.isfinite(array).all():
+            bad = array[~np.isfinite(array)][0]
+            raise ValueError(
+                f"`{argument}` must be finite, but it has {bad} among its "
+                "values: remove or replace them."
+            )
+        self.values = self.add_weight(
+            shape=array.shape,
+            dtype="float32",
+            initializer="zeros",
+            trainable=False,
+            name="rows",
+        )
+        self.values.assign(array)
+        self.built = True
+
+    def __len__(self):
+        return self.values.shape[0]
+
+    def draw(self, n, seed):
+        """Returns `n` rows drawn with replacement."""
+        # A uniform float, because some backends want static integer bounds.
+        u = keras.random.uniform((n,), dtype="float32", seed=seed)
+        index = ops.minimum(ops.cast(u * len(self), "int32"), len(self) - 1)
+        return ops.take(self.values.value, index, axis=0)
+
+
+def _read(data):
+    """Reads an array, or an iterable of batches, into one float32 array."""
+    if not hasattr(data, "shape"):
+        batches = [b[0] if isinstance(b, (tuple, list)) else b for b in data]
+        batches = [ops.convert_to_numpy(b) for b in batches]
+        data = np.concatenate(batches)
+    return ops.convert_to_numpy(data).astype("float32")

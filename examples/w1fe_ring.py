@@ -41,6 +41,7 @@ def parse_arguments():
     add("--seeds", type=int, default=5, help="runs of each kind")
     add("--rounds", type=int, default=800, help="rounds after the warm-up")
     add("--step-size", type=float, default=0.1, help="in data units")
+    add("--critic-steps", type=int, default=1, help="critic updates a round")
     add("--only", nargs="*", choices=RUNS, default=list(RUNS), metavar="RUN")
     add(
         "--penalty",
@@ -72,6 +73,7 @@ def make_model(run, seed, arguments):
         generator_optimizer=keras.optimizers.Adam(5e-4 * factor, 0.5, 0.9),
         critic_optimizer=keras.optimizers.Adam(1e-3, 0.5, 0.9),
         penalty=getattr(kmf.penalties, arguments.penalty)(10.0),
+        critic_steps=arguments.critic_steps,
         critic_warmup=50,
         persistency=persistency,
         step_size=arguments.step_size,
@@ -115,8 +117,8 @@ def report(results, arguments):
 
     print(
         f"\nW1 after {arguments.rounds} rounds, {arguments.penalty}, "
-        f"step size {arguments.step_size}, {arguments.seeds} seeds, "
-        f"{arguments.backend}\n"
+        f"critic steps {arguments.critic_steps}, step size "
+        f"{arguments.step_size}, {arguments.seeds} seeds, {arguments.backend}\n"
     )
     print(f"{'run':<16}{'W1':>8}{'+-':>8}{'ms a round':>14}")
     for run in arguments.only:

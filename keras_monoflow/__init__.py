@@ -15,7 +15,12 @@ from keras_monoflow import (
     optimizers,
     penalties,
 )
-from keras_monoflow.models import W1FE, AdversarialModel, MonoFlowGAN
+from keras_monoflow.models import (
+    W1FE,
+    AdversarialModel,
+    MonoFlowGAN,
+    ParticleFlow,
+)
 
 __version__ = "0.1.0"
 
@@ -23,6 +28,7 @@ __all__ = [
     "W1FE",
     "AdversarialModel",
     "MonoFlowGAN",
+    "ParticleFlow",
     "callbacks",
     "constraints",
     "datasets",

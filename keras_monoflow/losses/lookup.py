@@ -57,6 +57,12 @@ def get(discriminator_loss, mapping=None):
             "minimiser stands for. Received: discriminator_loss="
             f"{discriminator_loss!r}."
         )
+    if discriminator_loss == "wasserstein":
+        raise ValueError(
+            "`discriminator_loss='wasserstein'` estimates no density ratio. "
+            "Use the model `keras_monoflow.W1FE`, or a `ParticleFlow`. "
+            f"Known names: {', '.join(sorted(NAMED))}."
+        )
     table = {**NAMED, **{a: NAMED[n] for a, n in ALIASES.items()}}
     table["matched"] = lambda: _matched(mapping)
     return naming.lookup(discriminator_loss, table, "discriminator_loss")()

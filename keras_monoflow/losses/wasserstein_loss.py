@@ -41,5 +41,13 @@ class WassersteinLoss(keras.losses.Loss):
     def call(self, real_output, fake_output):
         return mean(fake_output) - mean(real_output)
 
+    def potential(self, mapping, output, fake_output=None):
+        """Returns the output itself, which samples climb.
+
+        The arguments are those of `DensityRatioLoss.potential`; the Wasserstein
+        flow has no mapping.
+        """
+        return at_least_float32(output)
+
     def get_config(self):
         return {"name": self.name}

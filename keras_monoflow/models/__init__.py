@@ -2,6 +2,7 @@
 
 from keras_monoflow.models.adversarial_model import AdversarialModel
 from keras_monoflow.models.monoflow_gan import MonoFlowGAN
+from keras_monoflow.models.particle_flow import ParticleFlow
 from keras_monoflow.models.w1fe import W1FE
 
-__all__ = ["W1FE", "AdversarialModel", "MonoFlowGAN"]
+__all__ = ["W1FE", "AdversarialModel", "MonoFlowGAN", "ParticleFlow"]

@@ -27,7 +27,7 @@ class AdversarialModel(LearnsTheMoves, FlowModel):
     ):
         networks = {"generator": generator, "discriminator": discriminator}
         super().__init__(networks, seed=seed, name=name)
-        self.latent_shape = checks.latent_shape(generator)
+        self.latent_shape = checks.input_shape(generator, "generator")
         checks.check_shapes(generator, discriminator, self.role)
         self.prior = Prior(prior, self.latent_shape)
 

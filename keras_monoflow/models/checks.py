@@ -24,15 +24,13 @@ def check_network(network, argument):
         )
 
 
-def latent_shape(generator):
-    """Returns the shape of one input of the generator."""
-    shape = getattr(generator, "input_shape", None)
-    if not isinstance(shape, tuple) or not all(
-        isinstance(size, int) for size in shape[1:]
-    ):
+def input_shape(network, role):
+    """Returns the shape of one input of a network."""
+    shape = getattr(network, "input_shape", None)
+    if not isinstance(shape, tuple) or None in shape[1:]:
         raise ValueError(
-            "`generator` must take one input of a known shape. Received: "
-            f"{generator.name!r} with input shape {shape!r}. Build it with "
+            f"`{role}` must take one input of a known shape. Received: "
+            f"{network.name!r} with input shape {shape!r}. Build it with "
             "`keras.Input(shape)`."
         )
     return shape[1:]

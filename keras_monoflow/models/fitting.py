@@ -57,29 +57,38 @@ class ShowNaN(keras.callbacks.Callback):
 
 
 def callbacks_for(data, callbacks):
-    """Returns the user's callbacks with those that `fit` needs, as one list.
+    """Returns the user's callbacks with those that `fit` needs.
 
     Args:
         data: The `x` of `fit`.
         callbacks: The `callbacks` of `fit`: `None`, one, a list, or
             a `keras.callbacks.CallbackList`.
     """
-    given = getattr(callbacks, "callbacks", callbacks)
-    if given is None:
-        given = []
-    elif not isinstance(given, (list, tuple)):
-        given = [given]
     extra = [FirstBatchCheck()]
     if hasattr(data, "set_epoch"):
         extra.append(SetEpoch(data))
     extra += [
         ShowNaN(c)
-        for c in keras.tree.flatten(list(given))
+        for c in keras.tree.flatten(_as_list(callbacks))
         if isinstance(c, keras.callbacks.TerminateOnNaN)
     ]
+    return with_extra(callbacks, extra)
+
+
+def with_extra(callbacks, extra):
+    """Returns the `callbacks` of `fit` with a list of others."""
     if not isinstance(callbacks, keras.callbacks.CallbackList):
-        return [*extra, *given]
+        return [*extra, *_as_list(callbacks)]
     for callback in extra:
         callback.set_model(callbacks.model)
     callbacks.callbacks.extend(extra)
     return callbacks
+
+
+def _as_list(callbacks):
+    callbacks = getattr(callbacks, "callbacks", callbacks)
+    if callbacks is None:
+        return []
+    if isinstance(callbacks, (list, tuple)):
+        return list(callbacks)
+    return [callbacks]

@@ -1,0 +1,312 @@
+"""Flows of particles, with no generator."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_monoflow import losses, mappings
+from keras_monoflow.arguments import check_integer
+from keras_monoflow.models import checks
+from keras_monoflow.models.density_ratio import FollowsDensityRatio
+from keras_monoflow.models.fitting import with_extra
+from keras_monoflow.models.flow_model import FlowModel
+from keras_monoflow.models.rounds import langevin_step
+from keras_monoflow.models.rows import Rows
+from keras_monoflow.models.trajectory import Record, Trajectory
+from keras_monoflow.optimizers import serialize
+from keras_monoflow.penalties import LipschitzPenalty
+
+
+@keras.saving.register_keras_serializable("keras_monoflow")
+class ParticleFlow(FollowsDensityRatio, FlowModel):
+    """Particles that follow a MonoFlow or the Wasserstein-1 flow themselves.
+
+    What a GAN does to its samples, without the generator: in each round the
+    discriminator learns to tell data from particles, and then *all* particles
+    take one step of forward Euler,
+
+        x <- x + step_size grad V(x) + sqrt(2 temperature step_size) xi,
+
+    with `V = h(log(p_data / p_gen))` (MonoFlow, arXiv 2302.01075, eq. 8) or
+    the critic itself (Wasserstein-1, arXiv 2405.16351). This shows what a
+    mapping does, undisturbed by what a network can represent.
+
+    Args:
+        discriminator: A built `keras.Model` from samples to `(batch, 1)` or
+            `(batch,)`, with no activation at the end.
+        particles: Array `(n, *sample_shape)`, where the particles start.
+        seed: Integer seed of all noise that training draws, or `None`.
+        name: Name of the model.
+
+    Raises:
+        ValueError: If the network is not built, or the shapes do not fit.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+    import keras_monoflow as kmf
+
+    particles = np.random.default_rng(0).normal(size=(512, 2))
+    flow = kmf.ParticleFlow(kmf.networks.mlp_discriminator(2), particles)
+    flow.compile(
+        discriminator_optimizer=keras.optimizers.Adam(1e-3),
+        mapping="identity",
+        discriminator_steps=5,
+        step_size=0.02,
+    )
+    data = kmf.datasets.gaussian_ring(2560, seed=0)
+    flow.fit(data, batch_size=256, epochs=2, record_every=5)
+    flow.particles  # (512, 2), where they are now
+    flow.trajectory  # (5, 512, 2), where they were after 0, 5, ..., 20 rounds
+    ```
+    """
+
+    def __init__(self, discriminator, particles, seed=None, name=None):
+        super().__init__({"discriminator": discriminator}, seed, name)
+        if isinstance(particles, dict):
+            # From a configuration: the positions come with the weights.
+            particles = particles["rows"]
+        shape = checks.input_shape(discriminator, self.role)
+        self._rows = Rows(particles, shape, "particles", name="particles")
+        self._rounds = self.add_weight(
+            shape=(),
+            dtype="int32",
+            initializer="zeros",
+            trainable=False,
+            name="rounds",
+        )
+        self._trajectory = Trajectory(shape=(len(self._rows), *shape))
+
+    def call(self, x, training=False):
+        """Returns the discriminator's output at `x`."""
+        return self.discriminator(x, training=training)
+
+    def compile(
+        self,
+        discriminator_optimizer=None,
+        mapping=None,
+        discriminator_loss="logistic",
+        penalty="default",
+        discriminator_steps=1,
+        split_batch=False,
+        discriminator_warmup=0,
+        step_size=None,
+        normalize_velocity=False,
+        temperature=0.0,
+        **kwargs,
+    ):
+        """Configures the flow.
+
+        Args:
+            discriminator_optimizer: A `keras.optimizers.Optimizer`.
+            mapping: A name, a `keras_monoflow.mappings.Mapping`, or a strictly
+                increasing function of the log density ratio. The default is
+                `"non_saturating"`; the Wasserstein flow has none.
+            discriminator_loss: A name, a `keras_monoflow.losses.
+                DensityRatioLoss`, or `"matched"` for the mapping's own.
+                `"wasserstein"` makes the discriminator a critic, and
+                the flow that of the Wasserstein-1 distance.
+            penalty: A `keras_monoflow.penalties.Penalty`, a list, or `None` for
+                none. The default is `LipschitzPenalty(10.0)` for the
+                Wasserstein flow, else none.
+            discriminator_steps: Discriminator updates a round.
+            split_batch: Whether each of these steps gets a slice of the batch
+                of its own.
+            discriminator_warmup: The first that many batches of the model's
+                life train the discriminator only.
+            step_size: How far particles move along the velocity in a round: a
+                positive float in data units per unit of velocity, or a
+                `keras.optimizers.schedules` object of the round. Required.
+            normalize_velocity: Whether to divide the velocity by its mean
+                length over the particles, so that `step_size` is a length.
+            temperature: Size of the Langevin noise, at least 0. Noise of
+                temperature `t` adds `t` times the negative entropy to what the
+                flow minimises: with the mapping `"identity"`,
+                `KL(q|p) + t E_q log q`.
+            **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as
+                in `keras.Model.compile`.
+
+        Raises:
+            ValueError: If a name is unknown, a mapping is not increasing, or
+                a number is out of range.
+        """
+        if discriminator_optimizer is None:
+            raise ValueError(
+                "`discriminator_optimizer` is required, for example "
+                "discriminator_optimizer=keras.optimizers.Adam(1e-3)."
+            )
+        if step_size is None:
+            raise ValueError(
+                "`step_size` is required: a particle moves by step_size * "
+                "h'(u) |grad u| in a round, and no value is safe for all "
+                "mappings. For the Wasserstein flow it is a length in data "
+                "units; try 5 % of the radius of the data."
+            )
+        self._set_potential(mapping, discriminator_loss)
+        wasserstein = self._is_wasserstein()
+        if penalty == "default":
+            penalty = LipschitzPenalty(10.0) if wasserstein else None
+        self.temperature = checks.check_temperature(temperature)
+        optimizer = self._scaled_for_float16(
+            keras.optimizers.get(discriminator_optimizer)
+        )
+        optimizer.build(self.discriminator.trainable_variables)
+        log_names = ["generator_loss", "discriminator_loss"]
+        if not wasserstein:
+            log_names += ["log_ratio_real", "log_ratio_fake"]
+        self._compile(
+            optimizer=optimizer,
+            penalty=penalty,
+            discriminator_steps=discriminator_steps,
+            split_batch=split_batch,
+            discriminator_warmup=discriminator_warmup,
+            step_size=step_size,
+            normalize_velocity=normalize_velocity,
+            log_names=log_names,
+            **kwargs,
+        )
+
+    def _set_potential(self, mapping, discriminator_loss):
+        wasserstein = losses.WassersteinLoss
+        if discriminator_loss == "wasserstein":
+            discriminator_loss = wasserstein()
+        if not isinstance(discriminator_loss, wasserstein):
+            mapping = "non_saturating" if mapping is None else mapping
+            return super()._set_potential(mapping, discriminator_loss)
+        identity = mappings.get("identity" if mapping is None else mapping)
+        if not isinstance(identity, mappings.Identity):
+            raise ValueError(
+                "The Wasserstein flow has no mapping: particles climb the "
+                "critic itself. Leave `mapping` out, or take a density ratio "
+                "objective such as discriminator_loss='logistic'. Received: "
+                f"mapping={mapping!r}."
+            )
+        self.mapping = identity
+        self.discriminator_loss = discriminator_loss
+
+    def _is_wasserstein(self):
+        return isinstance(self.discriminator_loss, losses.WassersteinLoss)
+
+    def _log_outputs(self, batch, real_output, fake_output):
+        if not self._is_wasserstein():
+            super()._log_outputs(batch, real_output, fake_output)
+
+    @property
+    def _discriminator_optimizer(self):
+        return self.optimizer
+
+    @property
+    def rounds(self):
+        """How many rounds the particles have moved or waited, an integer."""
+        return int(ops.convert_to_numpy(self._rounds))
+
+    def _count_round(self):
+        self._rounds.assign_add(1)
+
+    # ------------------------------------------------------ the particles
+
+    def _draw(self, n, seed, training):
+        return self._rows.draw(n, seed)
+
+    def _move_samples(self, size, shared):
+        x = ops.convert_to_tensor(self._rows.values)
+        moved = langevin_step(
+            x,
+            self._velocity_at(x),
+            self._current_step_size(),
+            self.temperature,
+            self.seed_generator,
+        )
+        self._rows.values.assign(moved)
+
+    @property
+    def particles(self):
+        """Where the particles are, a NumPy array `(n, *sample_shape)`."""
+        return np.array(ops.convert_to_numpy(self._rows.values))
+
+    def sample(self, n, seed=None):
+        """Returns `n` of the particles.
+
+        Args:
+            n: How many, at most as many as there are.
+            seed: Integer for the same particles every time, or `None`.
+
+        Returns:
+            A NumPy array `(n, *sample_shape)`.
+
+        Raises:
+            ValueError: If there are fewer.
+        """
+        check_integer("n", n, minimum=1)
+        if n > len(self._rows):
+            raise ValueError(
+                f"`n` must be at most the number of particles, "
+                f"{len(self._rows)}. Received: n={n}."
+            )
+        rng = np.random.default_rng(seed)
+        return self.particles[rng.permutation(len(self._rows))[:n]]
+
+    def _reference_samples(self):
+        return self.sample(min(1024, len(self._rows)), seed=0)
+
+    # --------------------------------------------------------- trajectory
+
+    def fit(self, *args, record_every=None, callbacks=None, **kwargs):
+        """Moves the particles; each batch of data is one round.
+
+        Args:
+            *args: As in `keras.Model.fit`.
+            record_every: Integer; the positions after every so many rounds are
+                appended to `trajectory`, which starts with those before the
+                first. `None` records nothing.
+            callbacks: As in `keras.Model.fit`.
+            **kwargs: As in `keras.Model.fit`.
+
+        Returns:
+            A `keras.callbacks.History`.
+
+        Raises:
+            ValueError: As `fit` of the other models.
+        """
+        extra = []
+        if record_every is not None:
+            check_integer("record_every", record_every, minimum=1)
+            extra = [Record(self._trajectory, record_every)]
+        callbacks = with_extra(callbacks, extra)
+        return super().fit(*args, callbacks=callbacks, **kwargs)
+
+    @property
+    def trajectory(self):
+        """Recorded positions, a NumPy array `(records, n, *sample_shape)`."""
+        return self._trajectory.positions
+
+    @property
+    def trajectory_rounds(self):
+        """The rounds after which they were recorded, integers `(records,)`."""
+        return self._trajectory.rounds
+
+    # ------------------------------------------------------------- saving
+
+    def get_config(self):
+        rows = {"rows": len(self._rows)}
+        return {**super().get_config(), "particles": rows}
+
+    def _compile_arguments(self):
+        return {
+            **super()._compile_arguments(),
+            "discriminator_optimizer": serialize(self.optimizer),
+            "temperature": self.temperature,
+        }
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        store["rounds"] = self.rounds
+        store["trajectory"] = self.trajectory
+        store["trajectory_rounds"] = self.trajectory_rounds
+
+    def load_own_variables(self, store):
+        super().load_own_variables(store)
+        self._rounds.assign(np.array(store["rounds"]))
+        self._trajectory.set(store["trajectory_rounds"], store["trajectory"])

@@ -150,7 +150,11 @@ def animate(flows, path):
 
     def draw(frame):
         for line, flow in zip(dots, flows.values()):
-            line.set_data(*flow.trajectory[frame].T)
+            points = flow.trajectory[frame]
+            line.set_data(*points.T)
+            outside = 1 - (abs(points) < 3).all(axis=1).mean()
+            note = f"{100 * outside:.0f} % outside" if outside else ""
+            line.axes.set_xlabel(note, fontsize=8)
         figure.suptitle(f"Round {rounds[frame]}", fontsize=10)
         return dots
 

@@ -17,6 +17,7 @@ from keras_monoflow import (
 )
 from keras_monoflow.models import (
     W1FE,
+    W2FE,
     AdversarialModel,
     MonoFlowGAN,
     ParticleFlow,
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "W1FE",
+    "W2FE",
     "AdversarialModel",
     "MonoFlowGAN",
     "ParticleFlow",

@@ -12,6 +12,10 @@ from keras_monoflow.losses.density_ratio_loss import (
 from keras_monoflow.losses.lookup import get
 from keras_monoflow.losses.monoflow_loss import MonoFlowLoss
 from keras_monoflow.losses.named_gans import named_gan
+from keras_monoflow.losses.regularized_dual_loss import (
+    RegularizedDualLoss,
+    quadratic_cost,
+)
 from keras_monoflow.losses.wasserstein_loss import WassersteinLoss
 
 __all__ = [
@@ -23,7 +27,9 @@ __all__ = [
     "LogisticLoss",
     "MatchedLoss",
     "MonoFlowLoss",
+    "RegularizedDualLoss",
     "WassersteinLoss",
     "get",
     "named_gan",
+    "quadratic_cost",
 ]

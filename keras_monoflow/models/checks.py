@@ -75,6 +75,25 @@ def check_step_size(value):
     return float(value)
 
 
+def check_share(argument, value):
+    """Checks for a number in (0, 1], unless it is a schedule."""
+    if isinstance(value, (int, float)) and not 0 < value <= 1:
+        raise ValueError(
+            f"`{argument}` must lie in (0, 1]: it is the share of its way to "
+            f"the data that a sample goes in a round. Received: "
+            f"{argument}={value!r}."
+        )
+
+
+def check_different(potential, conjugate):
+    """Checks that two networks are not one."""
+    if potential is conjugate:
+        raise ValueError(
+            "`potential` and `conjugate` must be two networks. Received the "
+            f"same one twice: {potential.name!r}."
+        )
+
+
 def check_temperature(value):
     """Checks for a number that is not negative."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -27,7 +27,7 @@ class ParticleFlow(FollowsDensityRatio, FlowModel):
 
         x <- x + step_size grad V(x) + sqrt(2 temperature step_size) xi,
 
-    with `V = h(log(p_data / p_gen))` (MonoFlow, arXiv 2302.01075, eq. 8) or
+    with `V = h(log(p_data / p_gen))` (MonoFlow, arXiv 2302.01075) or
     the critic itself (Wasserstein-1, arXiv 2405.16351). This shows what a
     mapping does, undisturbed by what a network can represent.
 

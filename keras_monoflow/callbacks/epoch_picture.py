@@ -9,13 +9,13 @@ from keras_monoflow.callbacks._matplotlib import import_matplotlib
 
 
 class EpochPicture(keras.callbacks.Callback):
-    """Base class: draws samples from fixed latents at the end of epochs.
+    """Base class: draws samples of one seed at the end of epochs.
 
     A subclass writes `draw(samples, epoch, filename)`.
 
-    The latents are drawn from `seed` when the first picture is due, and kept:
-    all pictures of a training, also of one that was interrupted and resumed,
-    show the same points of the latent space. No global random state is read or
+    The samples are `model.sample(count, seed=seed)`: all pictures of
+    a training, also of one that was interrupted and resumed, show the same
+    points of the latent space, or the same particles. No global random state is read or
     changed, so that training runs the same with and without the callback.
 
     Args:
@@ -24,11 +24,11 @@ class EpochPicture(keras.callbacks.Callback):
             name are overwritten.
         count: Integer, number of samples in a picture.
         every: Integer, a picture is drawn every that many epochs.
-        seed: Integer, the seed of the latents.
+        seed: Integer, the seed of the samples.
     """
 
     # Methods of the model that `draw` relies on.
-    needs = ("sample_latent", "predict_on_batch")
+    needs = ("sample",)
 
     def __init__(self, path, count, every, seed):
         super().__init__()
@@ -36,7 +36,6 @@ class EpochPicture(keras.callbacks.Callback):
         self.count = count
         self.every = check_integer("every", every, minimum=1)
         self.seed = check_integer("seed", seed)
-        self._latents = None
 
     def set_model(self, model):
         for name in self.needs:
@@ -53,29 +52,14 @@ class EpochPicture(keras.callbacks.Callback):
         # now, not after the first epoch.
         import_matplotlib()
         os.makedirs(self.path, exist_ok=True)
-        self._latents = None
 
     def on_epoch_end(self, epoch, logs=None):
         epoch = epoch + 1
         if epoch % self.every == 0:
             filename = os.path.join(self.path, f"epoch_{epoch:04d}.png")
-            self.draw(self.generate(), epoch, filename)
-
-    def generate(self):
-        """Generate from the fixed latents.
-
-        Returns:
-            A NumPy array of shape `(count, ...)`.
-        """
-        if self._latents is None:
-            self._latents = keras.tree.map_structure(
-                keras.ops.convert_to_numpy,
-                self.model.sample_latent(self.count, seed=self.seed),
-            )
-        # Not `predict`: on torch its data loader draws from the global random
-        # state, and the next epoch would be shuffled in another order.
-        samples = self.model.predict_on_batch(self._latents)
-        return keras.ops.convert_to_numpy(samples)
+            samples = self.model.sample(self.count, seed=self.seed)
+            samples = keras.ops.convert_to_numpy(samples)
+            self.draw(samples, epoch, filename)
 
     def draw(self, samples, epoch, filename):
         """Draw the picture of an epoch.

@@ -34,7 +34,7 @@ class SampleGrid(EpochPicture):
     Raises:
         ValueError: If an argument is out of its range; at the end of the
             epoch, if the samples are not images.
-        TypeError: If the model has no method `sample_latent`.
+        TypeError: If the model has no method `sample`.
 
     Example:
 

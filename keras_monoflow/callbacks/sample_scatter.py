@@ -46,7 +46,7 @@ class SampleScatter(EpochPicture):
     Raises:
         ValueError: If an argument is out of its range; at the end of the
             epoch, if the samples are not two-dimensional.
-        TypeError: If the model has no method `sample_latent`, or none
+        TypeError: If the model has no method `sample`, or none
             `velocity` though `vector_field=True`.
 
     Example:

@@ -64,7 +64,7 @@ class AdversarialModel(LearnsTheMoves, FlowModel):
             self.generator.trainable_variables,
             [
                 v
-                for network in self.discriminator_networks
+                for network in self._discriminator_networks()
                 for v in network.trainable_variables
             ],
         )

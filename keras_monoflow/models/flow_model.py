@@ -51,8 +51,7 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
         self._log_means = LogMeans()
         self.built = True
 
-    @property
-    def discriminator_networks(self):
+    def _discriminator_networks(self):
         """The networks that the discriminator's optimizer trains."""
         return [self.discriminator]
 

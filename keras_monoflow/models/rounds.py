@@ -67,7 +67,7 @@ class TrainsInRounds:
 
     def _discriminator_step(self, real, generated):
         optimizer = self._discriminator_optimizer
-        networks = self.discriminator_networks
+        networks = self._discriminator_networks()
         variables = [v for n in networks for v in n.trainable_variables]
 
         def loss_fn():

@@ -90,8 +90,7 @@ class W2FE(AdversarialModel):
         """The network that the base class calls the discriminator."""
         return self.discriminator
 
-    @property
-    def discriminator_networks(self):
+    def _discriminator_networks(self):
         return [self.potential, self.conjugate]
 
     def compile(

@@ -29,8 +29,9 @@ class StandIn(keras.Model):
     def call(self, z, training=False):
         return self.net(self.noise(z, training=training))
 
-    def sample_latent(self, n, seed=None):
-        return keras.random.normal((n, self.latent_size), seed=seed)
+    def sample(self, n, seed=None):
+        latents = keras.random.normal((n, self.latent_size), seed=seed)
+        return self.predict_on_batch(latents)
 
     def velocity(self, x):
         return -np.asarray(x)

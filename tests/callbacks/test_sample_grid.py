@@ -20,8 +20,7 @@ def test_pictures_show_the_samples_of_fixed_latents(stand_in, tmp_path):
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["epoch_0001.png", "epoch_0002.png", "epoch_0003.png"]
 
-    latents = model.sample_latent(6, seed=5)
-    samples = model.predict(latents, verbose=0)
+    samples = model.sample(6, seed=5)
     np.testing.assert_array_equal(
         read(tmp_path / "epoch_0003.png"), image_grid(samples, columns=3)
     )

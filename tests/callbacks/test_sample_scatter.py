@@ -32,7 +32,7 @@ def test_pictures(stand_in, tmp_path, rng, plots):
     assert [call["title"] for call in plots] == ["Epoch 1", "Epoch 2"]
     assert plots[0]["limits"] == plots[1]["limits"]
     np.testing.assert_array_equal(plots[0]["data"], data)
-    expected = model.predict(model.sample_latent(50, seed=3), verbose=0)
+    expected = model.sample(50, seed=3)
     np.testing.assert_allclose(plots[1]["samples"], expected, atol=1e-6)
     assert not np.allclose(plots[0]["samples"], expected, atol=1e-6)
     np.testing.assert_array_equal(
@@ -100,7 +100,7 @@ def test_models_without_the_methods(stand_in, tmp_path):
         Still((2,)).fit_noise([SampleScatter(tmp_path)], epochs=1)
     scatter = SampleScatter(tmp_path, samples=10, vector_field=False)
     Still((2,)).fit_noise([scatter], epochs=1)
-    with pytest.raises(TypeError, match="method `sample_latent`"):
+    with pytest.raises(TypeError, match="method `sample`"):
         scatter.set_model(keras.Sequential())
 
 

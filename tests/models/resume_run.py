@@ -2,9 +2,10 @@
 
 usage: resume_run.py FOLDER FLOW ORDER load|killed|restored
 
-FLOW is monoflow or w1fe, ORDER in_order or shuffled. Writes the final state to
-FOLDER/ACTION.npz. `load` goes on from FOLDER/half.keras; `killed` sends itself
-SIGKILL in its third epoch; `restored` goes on from the backup that was left.
+FLOW is one of those in conftest.py, ORDER in_order or shuffled. Writes the
+final state to FOLDER/ACTION.npz. `load` goes on from FOLDER/half.keras;
+`killed` sends itself SIGKILL in its third epoch; `restored` goes on from
+the backup that was left.
 """
 
 import os
@@ -18,39 +19,58 @@ if os.environ["KERAS_BACKEND"] == "torch":
 
 import keras
 import numpy as np
-from conftest import make_networks
+from conftest import ROLES, make_uncompiled
 
 import keras_monoflow as kmf
 
 EPOCHS, HALF = 4, 2
 
 
+def decay(rate):
+    return keras.optimizers.schedules.ExponentialDecay(rate, 5, 0.9)
+
+
 def make_model(flow):
-    networks = make_networks(batch_norm=True, dropout=0.3)
-    generator_optimizer = keras.optimizers.Adam(
-        keras.optimizers.schedules.ExponentialDecay(0.01, 5, 0.9)
-    )
-    if flow == "w1fe":
-        model = kmf.W1FE(*networks, seed=3)
-        model.compile(
-            generator_optimizer=generator_optimizer,
-            critic_optimizer=keras.optimizers.Adam(0.01, beta_1=0.5),
-            critic_steps=2,
-            critic_warmup=4,
-            persistency=3,
-            step_size=keras.optimizers.schedules.ExponentialDecay(0.1, 5, 0.9),
-        )
-        return model
-    gan = kmf.MonoFlowGAN(*networks, seed=3)
-    gan.compile(
-        generator_optimizer=generator_optimizer,
-        discriminator_optimizer=keras.optimizers.Adam(0.01, beta_1=0.5),
-        mapping=kmf.mappings.Vanilla(1.0),
-        discriminator_loss="donsker_varadhan",
-        penalty=[kmf.penalties.GradientPenalty(0.1), kmf.penalties.R1(0.1)],
-        discriminator_steps=2,
-    )
-    return gan
+    """A model with everything that has a state."""
+    model = make_uncompiled(flow, seed=3, batch_norm=True, dropout=0.3)
+    optimizers = {
+        "generator_optimizer": keras.optimizers.Adam(decay(0.01)),
+        f"{ROLES[flow]}_optimizer": keras.optimizers.Adam(0.01, beta_1=0.5),
+    }
+    if flow == "particles":
+        del optimizers["generator_optimizer"]
+    choices = {
+        "monoflow": {
+            "mapping": kmf.mappings.Vanilla(1.0),
+            "discriminator_loss": "donsker_varadhan",
+            "penalty": [
+                kmf.penalties.GradientPenalty(0.1),
+                kmf.penalties.R1(0.1),
+            ],
+            "discriminator_steps": 2,
+        },
+        "w1fe": {
+            "critic_steps": 2,
+            "critic_warmup": 4,
+            "persistency": 3,
+            "step_size": decay(0.1),
+        },
+        "w2fe": {
+            "potential_steps": 2,
+            "potential_warmup": 1,
+            "persistency": 2,
+            "step_size": decay(0.1),
+            "update": "proximal",
+        },
+        "particles": {
+            "penalty": kmf.penalties.DRAGAN(0.1),
+            "discriminator_warmup": 4,
+            "step_size": decay(0.1),
+            "temperature": 0.01,
+        },
+    }
+    model.compile(**optimizers, **choices[flow])
+    return model
 
 
 def make_data(order):
@@ -60,19 +80,27 @@ def make_data(order):
     return x, {"shuffle": False, "batch_size": 32}
 
 
-def train(gan, order, epochs, **kwargs):
+def train(model, order, epochs, **kwargs):
     x, fit_arguments = make_data(order)
-    gan.fit(x, epochs=epochs, verbose=0, **fit_arguments, **kwargs)
+    if isinstance(model, kmf.ParticleFlow):
+        kwargs["record_every"] = 2
+    model.fit(x, epochs=epochs, verbose=0, **fit_arguments, **kwargs)
 
 
-def state(gan):
-    variables = gan.variables + gan.optimizer.variables
-    return [keras.ops.convert_to_numpy(v.value) for v in variables]
+def state(model):
+    variables = model.variables + model.optimizer.variables
+    values = [keras.ops.convert_to_numpy(v.value) for v in variables]
+    if isinstance(model, kmf.ParticleFlow):
+        values += [model.trajectory_rounds, model.trajectory]
+    return values
 
 
 class KillMidEpoch(keras.callbacks.Callback):
+    batches = 0
+
     def on_train_batch_end(self, batch, logs=None):
-        if int(self.model.optimizer.iterations.numpy()) == 3 * HALF + 2:
+        self.batches += 1
+        if self.batches == 3 * HALF + 2:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -80,17 +108,17 @@ def main(folder, flow, order, action):
     backup = keras.callbacks.BackupAndRestore(f"{folder}/backup")
     keras.utils.set_random_seed(11)
     if action == "load":
-        gan = keras.saving.load_model(f"{folder}/half.keras")
-        train(gan, order, EPOCHS, initial_epoch=HALF)
+        model = keras.saving.load_model(f"{folder}/half.keras")
+        train(model, order, EPOCHS, initial_epoch=HALF)
     elif action == "killed":
-        gan = make_model(flow)
-        train(gan, order, EPOCHS, callbacks=[backup, KillMidEpoch()])
+        model = make_model(flow)
+        train(model, order, EPOCHS, callbacks=[backup, KillMidEpoch()])
     elif action == "restored":
         # Other initial weights: all of them must come from the backup.
         keras.utils.set_random_seed(12)
-        gan = make_model(flow)
-        train(gan, order, EPOCHS, callbacks=[backup])
-    np.savez(f"{folder}/{action}.npz", *state(gan))
+        model = make_model(flow)
+        train(model, order, EPOCHS, callbacks=[backup])
+    np.savez(f"{folder}/{action}.npz", *state(model))
 
 
 if __name__ == "__main__":

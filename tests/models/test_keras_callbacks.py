@@ -1,4 +1,4 @@
-"""Every callback that Keras ships has its effect on both networks."""
+"""Every callback that Keras ships has its effect on all flows and networks."""
 
 import csv
 import pathlib
@@ -6,19 +6,34 @@ import pathlib
 import keras
 import numpy as np
 import pytest
-from conftest import make_gan
+from conftest import ROLES, make_flow
 from keras import ops
 
+pytestmark = pytest.mark.parametrize("flow", sorted(ROLES))
 
-def rates(gan):
+
+def optimizers(model):
+    pair = getattr(model.optimizer, "optimizers", None)
+    return [model.optimizer] if pair is None else pair
+
+
+def rates(model):
     return [
-        float(ops.convert_to_numpy(o.learning_rate))
-        for o in gan.optimizer.optimizers
+        float(ops.convert_to_numpy(o.learning_rate)) for o in optimizers(model)
     ]
 
 
-def weights(gan):
-    return [w.copy() for w in gan.get_weights()]
+def initial_rates(flow):
+    return np.array([0.2] if flow == "particles" else [0.1, 0.2])
+
+
+def weights(model):
+    return [w.copy() for w in model.get_weights()]
+
+
+def trained(model):
+    """The weights that optimizers move, which particles are not."""
+    return [ops.convert_to_numpy(w.value) for w in model.trainable_weights]
 
 
 def equal(a, b):
@@ -47,8 +62,8 @@ class Report(keras.callbacks.Callback):
         logs["val_score"] = self.values[epoch]
 
 
-def fit(gan, data, callbacks, epochs=3, **kwargs):
-    return gan.fit(
+def fit(model, data, callbacks, epochs=3, **kwargs):
+    return model.fit(
         data,
         batch_size=32,
         epochs=epochs,
@@ -58,137 +73,139 @@ def fit(gan, data, callbacks, epochs=3, **kwargs):
     )
 
 
-def test_learning_rate_scheduler_changes_both(data):
-    gan = make_gan()
+def test_learning_rate_scheduler_changes_both(flow, data):
+    model = make_flow(flow)
     history = fit(
-        gan,
+        model,
         data,
         [keras.callbacks.LearningRateScheduler(lambda epoch, lr: lr / 2)],
     )
-    np.testing.assert_allclose(rates(gan), [0.1 / 8, 0.2 / 8], rtol=1e-6)
-    for role, start in (("generator", 0.1), ("discriminator", 0.2)):
+    np.testing.assert_allclose(rates(model), initial_rates(flow) / 8, rtol=1e-6)
+    logs = [f"learning_rate_{r}" for r in ("generator", ROLES[flow])]
+    for log, start in zip(
+        ["learning_rate"] if flow == "particles" else logs, initial_rates(flow)
+    ):
         np.testing.assert_allclose(
-            history.history[f"learning_rate_{role}"],
-            [start / 2, start / 4, start / 8],
-            rtol=1e-6,
+            history.history[log], [start / 2, start / 4, start / 8], rtol=1e-6
         )
 
 
-def test_learning_rates_really_act(data):
-    # A rate of zero must freeze both networks.
-    gan = make_gan()
-    before = weights(gan)
-    fit(gan, data, [keras.callbacks.LearningRateScheduler(lambda e, lr: 0.0)])
-    assert equal(before, weights(gan))
+def test_learning_rates_really_act(flow, data):
+    # A rate of zero must freeze all networks.
+    model = make_flow(flow)
+    before = trained(model)
+    fit(model, data, [keras.callbacks.LearningRateScheduler(lambda e, lr: 0.0)])
+    assert equal(before, trained(model))
 
 
-def test_reduce_on_plateau_keeps_the_ratio(data):
-    gan = make_gan()
+def test_reduce_on_plateau_keeps_the_ratio(flow, data):
+    model = make_flow(flow)
     callback = keras.callbacks.ReduceLROnPlateau(
         monitor="val_score", factor=0.1, patience=1, mode="min"
     )
-    fit(gan, data, [Report([1.0, 2.0, 3.0]), callback])
-    np.testing.assert_allclose(rates(gan), [0.001, 0.002], rtol=1e-5)
+    fit(model, data, [Report([1.0, 2.0, 3.0]), callback])
+    np.testing.assert_allclose(
+        rates(model), initial_rates(flow) / 100, rtol=1e-5
+    )
 
 
-def test_model_checkpoint_keeps_the_best(data, tmp_path):
-    gan, remember = make_gan(), Remember()
+def test_model_checkpoint_keeps_the_best(flow, data, tmp_path):
+    model, remember = make_flow(flow), Remember()
     path = tmp_path / "best.keras"
     checkpoint = keras.callbacks.ModelCheckpoint(
         path, monitor="val_score", mode="min", save_best_only=True
     )
-    fit(gan, data, [Report([2.0, 1.0, 3.0]), checkpoint, remember])
+    fit(model, data, [Report([2.0, 1.0, 3.0]), checkpoint, remember])
     best = keras.saving.load_model(path)
     assert equal(weights(best), remember.epochs[1])
-    assert not equal(weights(best), weights(gan))
+    assert not equal(weights(best), weights(model))
     # Its own validation losses can be monitored too.
     checkpoint = keras.callbacks.ModelCheckpoint(
         tmp_path / "own.keras",
-        monitor="val_discriminator_loss",
+        monitor=f"val_{ROLES[flow]}_loss",
         mode="max",
         save_best_only=True,
     )
-    fit(gan, data, [checkpoint], validation_data=data)
+    fit(model, data, [checkpoint], validation_data=data)
     assert (tmp_path / "own.keras").exists()
 
 
-def test_backup_and_restore_continues(data, tmp_path):
+def test_backup_and_restore_continues(flow, data, tmp_path):
     class Crash(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 2:
                 raise KeyboardInterrupt
 
-    def run(gan, *callbacks):
-        fit(gan, data, list(callbacks), epochs=4, shuffle=False)
-        return weights(gan)
+    def run(model, *callbacks):
+        fit(model, data, list(callbacks), epochs=4, shuffle=False)
+        return weights(model)
 
-    start = make_gan()
-    straight = make_gan()
+    start = make_flow(flow)
+    straight = make_flow(flow)
     straight.set_weights(start.get_weights())
     expected = run(straight)
     with pytest.raises(KeyboardInterrupt):
         run(start, keras.callbacks.BackupAndRestore(tmp_path), Crash())
     remember = Remember()
-    resumed = make_gan(seed=99)
+    resumed = make_flow(flow, seed=99)
     actual = run(resumed, keras.callbacks.BackupAndRestore(tmp_path), remember)
     assert len(remember.epochs) == 2
     assert equal(actual, expected)
 
 
-def test_early_stopping_restores_the_best_weights(data):
-    gan, remember = make_gan(), Remember()
+def test_early_stopping_restores_the_best_weights(flow, data):
+    model, remember = make_flow(flow), Remember()
     stop = keras.callbacks.EarlyStopping(
         monitor="val_score", mode="min", patience=2, restore_best_weights=True
     )
-    fit(gan, data, [Report([2, 1, 3, 4, 5, 6]), remember, stop], epochs=6)
+    fit(model, data, [Report([2, 1, 3, 4, 5, 6]), remember, stop], epochs=6)
     assert len(remember.epochs) == 4
-    assert equal(weights(gan), remember.epochs[1])
+    assert equal(weights(model), remember.epochs[1])
 
 
-def test_csv_logger_writes_every_log(data, tmp_path):
+def test_csv_logger_writes_every_log(flow, data, tmp_path):
     path = tmp_path / "log.csv"
-    gan = make_gan()
+    model = make_flow(flow)
     history = fit(
-        gan, data, [keras.callbacks.CSVLogger(path)], validation_data=data
+        model, data, [keras.callbacks.CSVLogger(path)], validation_data=data
     )
     with open(path) as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 3
-    for name in ("generator_loss", "val_log_ratio_real", "velocity_norm"):
+    validated = f"val_{ROLES[flow]}_loss"
+    for name in ("generator_loss", validated, "velocity_norm"):
         np.testing.assert_allclose(
             [float(row[name]) for row in rows], history.history[name]
         )
 
 
-def test_terminate_on_nan(data):
+def test_terminate_on_nan(flow, data):
     class Poison(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 1:
-                bad = self.model.generator.get_weights()
+                bad = self.model.discriminator.get_weights()
                 bad[0][:] = np.nan
-                self.model.generator.set_weights(bad)
+                self.model.discriminator.set_weights(bad)
 
-    gan, remember = make_gan(), Remember()
+    model, remember = make_flow(flow), Remember()
     fit(
-        gan,
+        model,
         data,
         [Poison(), keras.callbacks.TerminateOnNaN(), remember],
         epochs=4,
     )
     assert len(remember.epochs) == 2
-    assert gan.stop_training
+    assert model.stop_training
 
 
-@pytest.mark.parametrize("which", ["generator", "discriminator", "both"])
-def test_swap_ema_weights(data, which):
-    def optimizer(role, rate):
-        use_ema = which in (role, "both")
-        return keras.optimizers.SGD(rate, use_ema=use_ema, ema_momentum=0.5)
-
-    gan = make_gan(
-        generator_optimizer=optimizer("generator", 0.1),
-        discriminator_optimizer=optimizer("discriminator", 0.2),
-    )
+@pytest.mark.parametrize("which", ["generator", "other", "both"])
+def test_swap_ema_weights(flow, data, which):
+    if flow == "particles" and which != "other":
+        pytest.skip("particles have no generator")
+    use_ema = ("generator", "other") if which == "both" else (which,)
+    model = make_flow(flow, use_ema=use_ema)
+    # The generator's four weights come first.
+    first_other = 0 if flow == "particles" else 4
     epochs = []
 
     class Follow(keras.callbacks.Callback):
@@ -203,7 +220,7 @@ def test_swap_ema_weights(data, which):
             evaluated.append(weights(self.model))
 
     # One batch an epoch, so that validation follows every batch.
-    gan.fit(
+    model.fit(
         data,
         batch_size=64,
         epochs=2,
@@ -212,11 +229,12 @@ def test_swap_ema_weights(data, which):
         callbacks=[Follow(), swap, OnTest()],
         validation_data=data,
     )
-    averaged = {
-        "generator": range(4),
-        "discriminator": range(4, 8),
-        "both": range(8),
-    }[which]
+    averaged = [
+        i
+        for i, weight in enumerate(model.weights)
+        if weight.trainable
+        and ("generator" in use_ema if i < first_other else "other" in use_ema)
+    ]
     for raw, seen in zip(epochs, evaluated):
         # Keras starts the average at the weights after the first update.
         averages = averages or [w.astype("float64") for w in raw]
@@ -226,40 +244,36 @@ def test_swap_ema_weights(data, which):
             np.testing.assert_allclose(seen[i], want, rtol=1e-5, atol=1e-7)
 
 
-def test_use_ema_ends_with_the_averages_of_both(data):
-    gan = make_gan(
-        generator_optimizer=keras.optimizers.SGD(0.1, use_ema=True),
-        discriminator_optimizer=keras.optimizers.SGD(0.2, use_ema=True),
-    )
+def test_use_ema_ends_with_the_averages_of_both(flow, data):
+    model = make_flow(flow, use_ema=("generator", "other"))
     last = []
 
     class Last(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            optimizers = self.model.optimizer.optimizers
             last[:] = [
                 ops.convert_to_numpy(v.value)
-                for o in optimizers
+                for o in optimizers(self.model)
                 for v in o._model_variables_moving_average
             ]
 
-    fit(gan, data, [Last()])
-    assert equal(weights(gan), last)
+    fit(model, data, [Last()])
+    assert equal(trained(model), last)
 
 
-def test_swap_ema_weights_says_when_it_has_nothing_to_do(data):
+def test_swap_ema_weights_says_when_it_has_nothing_to_do(flow, data):
     with pytest.raises(ValueError, match="use_ema"):
         fit(
-            make_gan(),
+            make_flow(flow),
             data,
             [keras.callbacks.SwapEMAWeights()],
             validation_data=data,
         )
 
 
-def test_lambda_callback_sees_logs(data):
+def test_lambda_callback_sees_logs(flow, data):
     seen = []
     fit(
-        make_gan(),
+        make_flow(flow),
         data,
         [
             keras.callbacks.LambdaCallback(
@@ -271,19 +285,17 @@ def test_lambda_callback_sees_logs(data):
     assert [epoch for epoch, _ in seen] == [0, 1]
     assert set(seen[0][1]) >= {
         "generator_loss",
-        "discriminator_loss",
-        "log_ratio_real",
-        "log_ratio_fake",
+        f"{ROLES[flow]}_loss",
         "velocity_norm",
     }
 
 
-def test_tensorboard_writes_scalars(data, tmp_path):
+def test_tensorboard_writes_scalars(flow, data, tmp_path):
     pytest.importorskip("tensorboard")
     tf = pytest.importorskip("tensorflow")
-    gan = make_gan()
+    model = make_flow(flow)
     fit(
-        gan,
+        model,
         data,
         [keras.callbacks.TensorBoard(tmp_path, histogram_freq=1)],
         validation_data=data,
@@ -293,5 +305,5 @@ def test_tensorboard_writes_scalars(data, tmp_path):
         for event in tf.compat.v1.train.summary_iterator(str(path)):
             tags |= {value.tag for value in event.summary.value}
     assert {"epoch_generator_loss", "epoch_velocity_norm"} <= tags
-    assert "evaluation_discriminator_loss_vs_iterations" in tags
+    assert f"evaluation_{ROLES[flow]}_loss_vs_iterations" in tags
     assert any("kernel" in tag for tag in tags)

@@ -10,21 +10,25 @@ import keras
 import numpy as np
 import pytest
 import resume_run
+from conftest import ROLES
 
 import keras_monoflow as kmf
 
 SCRIPT = pathlib.Path(__file__).with_name("resume_run.py")
 
 
-ORDERS = ["in_order", "shuffled"]
-flows = pytest.mark.parametrize("flow", ["monoflow", "w1fe"])
+#: The orders of the data with which a flow is interrupted. The order and the
+#: flow do not know of each other: all pairs would only cost time.
+ORDERS = {flow: ["shuffled"] for flow in ROLES}
+ORDERS["monoflow"] = ["in_order", "shuffled"]
+flows = pytest.mark.parametrize("flow", sorted(ROLES))
 
 
 def run_processes(folder, flow, action):
-    """Runs the action for both orders of the data at the same time."""
+    """Runs the action for all orders of the data at the same time."""
     path = os.pathsep.join([str(SCRIPT.parents[2]), *sys.path[1:]])
     processes = []
-    for order in ORDERS:
+    for order in ORDERS[flow]:
         (folder / order).mkdir(exist_ok=True)
         processes.append(
             subprocess.Popen(
@@ -60,7 +64,7 @@ def uninterrupted(flow, order):
 @flows
 def test_keras_file_continues_in_a_new_process(tmp_path, flow):
     half = {}
-    for order in ORDERS:
+    for order in ORDERS[flow]:
         keras.utils.set_random_seed(11)
         gan = resume_run.make_model(flow)
         resume_run.train(gan, order, resume_run.HALF)
@@ -69,7 +73,7 @@ def test_keras_file_continues_in_a_new_process(tmp_path, flow):
         half[order] = resume_run.state(gan)
     for error, code in run_processes(tmp_path, flow, "load"):
         assert code == 0, error
-    for order in ORDERS:
+    for order in ORDERS[flow]:
         resumed = saved_state(tmp_path / order, "load")
         assert_same(resumed, uninterrupted(flow, order))
         # It was not a comparison of standstills.
@@ -80,18 +84,18 @@ def test_keras_file_continues_in_a_new_process(tmp_path, flow):
 def test_backup_continues_after_kill_9(tmp_path, flow):
     for error, code in run_processes(tmp_path, flow, "killed"):
         assert code == -9, error
-    for order in ORDERS:
+    for order in ORDERS[flow]:
         assert (tmp_path / order / "backup" / "latest.weights.h5").exists()
         assert not (tmp_path / order / "killed.npz").exists()
     for error, code in run_processes(tmp_path, flow, "restored"):
         assert code == 0, error
-    for order in ORDERS:
+    for order in ORDERS[flow]:
         resumed = saved_state(tmp_path / order, "restored")
         assert_same(resumed, uninterrupted(flow, order))
 
 
 @flows
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("order", ORDERS["monoflow"])
 def test_looking_on_changes_nothing(tmp_path, flow, order, rng):
     class LookOn(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -101,6 +105,7 @@ def test_looking_on_changes_nothing(tmp_path, flow, order, rng):
             self.model.velocity(x)
             if flow == "monoflow":
                 self.model.log_ratio(x)
+            self.model.refine(x, steps=2)
 
     x = rng.normal(size=(40, 2)).astype("float32")
     watchers = [
@@ -119,9 +124,11 @@ def test_looking_on_changes_nothing(tmp_path, flow, order, rng):
     )
     ignored = gan.evaluation_seed.state
     variables = gan.variables + gan.optimizer.variables
-    for variable, a, b in zip(variables, resume_run.state(gan), expected):
-        if variable is not ignored:
-            np.testing.assert_array_equal(a, b, err_msg=variable.path)
+    actual = resume_run.state(gan)
+    assert len(actual) == len(expected) >= len(variables)
+    for i, (a, b) in enumerate(zip(actual, expected)):
+        if i >= len(variables) or variables[i] is not ignored:
+            np.testing.assert_array_equal(a, b, err_msg=f"value {i}")
 
 
 def test_resuming_with_other_networks_says_so(tmp_path):

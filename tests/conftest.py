@@ -11,12 +11,16 @@ if os.environ["KERAS_BACKEND"] == "torch":
     # The tensors of the tests are too small to share.
     torch.set_num_threads(1)
 
+import hypothesis
 import keras
 import matplotlib
 import numpy as np
 import pytest
 
 matplotlib.use("Agg")
+# A busy machine is no failure.
+hypothesis.settings.register_profile("no_deadline", deadline=None)
+hypothesis.settings.load_profile("no_deadline")
 
 
 @pytest.fixture(autouse=True)

@@ -166,7 +166,7 @@ def test_gradient_of_the_dual(mapping, row):
     assert_allclose(gradient(mapping.dual, tensor(GRID)), expected, rtol=2e-5)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     # The oracle itself fails for subnormal a: there a * u is rounded away.
     a=st.floats(-3.5, 4, allow_subnormal=False),

@@ -15,8 +15,8 @@ class EpochPicture(keras.callbacks.Callback):
 
     The samples are `model.sample(count, seed=seed)`: all pictures of
     a training, also of one that was interrupted and resumed, show the same
-    points of the latent space, or the same particles. No global random state is read or
-    changed, so that training runs the same with and without the callback.
+    points of the latent space, or the same particles. No global random state
+    is read or changed, so that training runs the same with and without it.
 
     Args:
         path: Folder of the pictures; it is made if missing. They are called

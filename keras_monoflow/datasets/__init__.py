@@ -1,11 +1,17 @@
 """Toy distributions, images, and batches in a reproducible order."""
 
+from typing import TYPE_CHECKING
+
 from keras_monoflow.datasets.grid import gaussian_grid, grid_centres
 from keras_monoflow.datasets.images import load_images
 from keras_monoflow.datasets.moons import two_moons
 from keras_monoflow.datasets.ring import gaussian_ring, ring_centres
 from keras_monoflow.datasets.shuffled_dataset import ShuffledDataset
 
+if TYPE_CHECKING:
+    from keras_monoflow.datasets.usps import Usps as Usps
+
+# Not `Usps`: `import *` must work without TensorFlow Datasets.
 __all__ = [
     "ShuffledDataset",
     "gaussian_grid",
@@ -15,3 +21,13 @@ __all__ = [
     "ring_centres",
     "two_moons",
 ]
+
+
+def __getattr__(name):
+    # `Usps` derives from a class of TensorFlow Datasets, which is optional and
+    # slow to import.
+    if name == "Usps":
+        from keras_monoflow.datasets.usps import Usps
+
+        return Usps
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
+from keras_monoflow.datasets._tfds import import_tfds
 
 BLOCK = 128  # images that are scaled at once
 
@@ -15,6 +16,7 @@ def load_images(
     size=None,
     download=True,
     with_labels=False,
+    manual_dir=None,
 ):
     """Load a data set of images through TensorFlow Datasets.
 
@@ -29,7 +31,8 @@ def load_images(
 
     Args:
         name: String, any data set of the TensorFlow Datasets catalogue with a
-            feature `image` of bytes, such as `"mnist"` or `"cifar10"`.
+            feature `image` of bytes, such as `"mnist"` or `"cifar10"`, or
+            `"usps"`, which this package adds (see `kmf.datasets.Usps`).
         split: String in the notation of TensorFlow Datasets, such as
             `"train"`, `"test"` or `"train[:1000]"`. Defaults to `"train"`.
         data_dir: String or path, the folder of the prepared data sets. By
@@ -43,6 +46,10 @@ def load_images(
             `data_dir`. Defaults to `True`.
         with_labels: Boolean, whether to return the feature `label` too.
             Defaults to `False`.
+        manual_dir: String or path, a folder with files that were fetched by
+            hand, for the data sets that accept such, as `"usps"` does. It is
+            not looked at if the data are already prepared in `data_dir`.
+            Defaults to `None`, the folder `downloads/manual` in `data_dir`.
 
     Returns:
         Float32 array of shape `(n, height, width, channels)` with values in
@@ -55,7 +62,8 @@ def load_images(
             empty, if the images are not bytes of shape
             `(height, width, channels)`, if they differ in size and `size` is
             `None`, or if labels are asked for and there are none.
-        RuntimeError: If the data are neither in `data_dir` nor can be fetched.
+        RuntimeError: If the data are neither in `data_dir` nor can be fetched
+            or read from `manual_dir`.
 
     Example:
 
@@ -67,23 +75,12 @@ def load_images(
     ```
     """
     size = None if size is None else _pair(size)
-    tfds = _tensorflow_datasets()
+    tfds = import_tfds("load_images")
     builder = _builder(tfds, name, data_dir)
     _check_features(name, builder.info.features, size, with_labels)
-    _prepare(builder, name, download)
+    config = tfds.download.DownloadConfig(manual_dir=manual_dir)
+    _prepare(builder, name, download, config)
     return _read(tfds, builder, name, split, size, with_labels)
-
-
-def _tensorflow_datasets():
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise ImportError(
-            "`load_images` needs TensorFlow Datasets. Install it with "
-            '`pip install "keras-monoflow[datasets]"`, and TensorFlow with '
-            f"`pip install tensorflow`. The import failed with: {error}"
-        ) from error
-    return tfds
 
 
 def _pair(size):
@@ -97,6 +94,9 @@ def _pair(size):
 
 
 def _builder(tfds, name, data_dir):
+    if name.startswith("usps"):
+        # The import makes TFDS know the name.
+        import keras_monoflow.datasets.usps  # noqa: F401
     try:
         return tfds.builder(name, data_dir=data_dir)
     except tfds.core.registered.DatasetNotFoundError as error:
@@ -130,24 +130,25 @@ def _check_features(name, features, size, with_labels):
         )
 
 
-def _prepare(builder, name, download):
+def _prepare(builder, name, download, config):
     if builder.data_path.exists():
         return
     reason = "`download=False` was given"
     if download:
         try:
-            return builder.download_and_prepare()
+            return builder.download_and_prepare(download_config=config)
         except Exception as error:
-            reason, cause = f"the download failed ({error})", error
+            reason, cause = f"preparing it failed ({error})", error
     else:
         cause = None
     raise RuntimeError(
         f"The data set {name!r} is not in {str(builder.data_path)!r}, and "
         f"{reason}. Prepare it once on a machine with network access by "
-        f'`python -c "import tensorflow_datasets as tfds; '
-        f"tfds.load('{name}')\"`, or copy a folder that is already prepared; "
-        "then pass the folder above it as `data_dir`, or set the environment "
-        "variable TFDS_DATA_DIR to it."
+        f'`python -c "import keras_monoflow as kmf; '
+        f"kmf.datasets.load_images('{name}')\"`, or copy a folder that is "
+        "already prepared; then pass the folder above it as `data_dir`, or set "
+        "the environment variable TFDS_DATA_DIR to it. Files that were fetched "
+        "by hand are read from `manual_dir` by the data sets that accept such."
     ) from cause
 
 

@@ -150,7 +150,7 @@ class W2FE(AdversarialModel):
             update=update,
             normalize_velocity=normalize_velocity,
             reuse_generated=reuse_generated,
-            log_names=("generator_loss", "potential_loss", "dual_value"),
+            log_names=("generator_loss", "potential_loss"),
             **kwargs,
         )
 
@@ -158,12 +158,7 @@ class W2FE(AdversarialModel):
         phi = at_least_float32(self.potential(generated, training=training))
         psi = at_least_float32(self.conjugate(real, training=training))
         loss = self.dual_loss(psi, phi, quadratic_cost(generated, real))
-        self._log(
-            real,
-            potential_loss=loss,
-            # About half the square of W2.
-            dual_value=ops.mean(phi) + ops.mean(psi),
-        )
+        self._log(real, potential_loss=loss)
         return loss
 
     def potential_of(self, output, fake_output=None):

@@ -182,7 +182,7 @@ def test_missing_data_without_download(builders, tmp_path):
         load_images("monoflow_colour", data_dir=str(tmp_path), download=False)
     message = str(raised.value)
     assert str(tmp_path) in message
-    assert "tfds.load('monoflow_colour')" in message
+    assert "load_images('monoflow_colour')" in message
     assert "TFDS_DATA_DIR" in message
 
 

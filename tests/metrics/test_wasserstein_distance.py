@@ -12,7 +12,7 @@ import scipy.stats
 
 from keras_monoflow.metrics import WassersteinDistance
 
-few = hypothesis.settings(max_examples=20, deadline=None)
+few = hypothesis.settings(max_examples=20)
 seeds = st.integers(0, 2**32 - 1)
 
 

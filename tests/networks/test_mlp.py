@@ -24,7 +24,7 @@ def forward(model, x, slope):
     return x @ weights[-2] + weights[-1]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     latent_dim=st.integers(1, 9),
     output_dim=st.integers(1, 9),

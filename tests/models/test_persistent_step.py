@@ -23,8 +23,8 @@ def linear_critic(inputs=16):
     return keras.Sequential([layers.Input((inputs,)), layers.Dense(1)])
 
 
-def run_round(generator, critic, latent, flow="w1fe", **arguments):
-    """One round with a critic at rest; returns the change of the weights."""
+def run_round(generator, critic, latent, flow="w1fe", rounds=1, **arguments):
+    """A round with a critic at rest; returns the change of the weights."""
     common = {
         "generator_optimizer": keras.optimizers.SGD(1.0),
         "run_eagerly": False,
@@ -45,7 +45,7 @@ def run_round(generator, critic, latent, flow="w1fe", **arguments):
         )
     before = generator.get_weights()
     model.fit(
-        np.zeros((SIZE, *critic.input_shape[1:]), "float32"),
+        np.zeros((SIZE * rounds, *critic.input_shape[1:]), "float32"),
         batch_size=SIZE,
         verbose=0,
     )
@@ -79,6 +79,100 @@ def test_one_fit_is_the_plain_step_times_step_size(flow):
     )
     for a, b in zip(moved, want):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7)
+
+
+def test_adam_hides_the_step_size_when_epsilon_is_scaled():
+    """Adam divides by the gradient's size: s g with s epsilon is g."""
+    changes = []
+    for step_size in (1.0, 0.02):
+        keras.utils.set_random_seed(3)
+        changes.append(
+            run_round(
+                *make_networks(),
+                np.array([[0.5, -1.0]]),
+                generator_optimizer=keras.optimizers.Adam(
+                    0.01, epsilon=1e-4 * step_size
+                ),
+                step_size=step_size,
+                rounds=4,
+            )
+        )
+    for a, b in zip(*changes):
+        assert np.abs(a).max() > 0.01
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("persistency", [2, 5])
+def test_fits_go_to_a_fixed_target(persistency):
+    """A nonlinear generator and critic, against fits to a NumPy constant."""
+    generator, critic = make_networks()
+    latent, rate, step_size = np.array([[0.5, -1.0]]), 0.3, 0.4
+    z = ops.convert_to_tensor(np.tile(latent, (SIZE, 1)).astype("float32"))
+    start = generator.get_weights()
+    y = ops.convert_to_numpy(generator(z))
+    target = ops.convert_to_tensor(
+        y + step_size * gradient_by_differences(critic, y)
+    )
+    for _ in range(persistency):
+        _, grads = kmf.gradients.value_and_grad(
+            lambda: ops.mean(ops.sum((target - generator(z)) ** 2, axis=1)) / 2,
+            generator.trainable_variables,
+        )
+        for v, g in zip(generator.trainable_variables, grads):
+            v.assign(v - rate * g)
+    want = [a - b for a, b in zip(generator.get_weights(), start)]
+    generator.set_weights(start)
+    moved = run_round(
+        generator,
+        critic,
+        latent,
+        persistency=persistency,
+        step_size=step_size,
+        generator_optimizer=keras.optimizers.SGD(rate),
+    )
+    for a, b in zip(moved, want):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-5)
+
+
+def gradient_by_differences(network, x, eps=1e-2):
+    """Central differences of a network with one output, in float32."""
+    columns = []
+    for axis in range(x.shape[1]):
+        step = np.zeros_like(x)
+        step[:, axis] = eps
+        difference = network(x + step) - network(x - step)
+        columns.append(ops.convert_to_numpy(difference)[:, 0] / (2 * eps))
+    return np.stack(columns, axis=1).astype("float32")
+
+
+@pytest.mark.parametrize("update", ["persistent", "naive", "proximal"])
+def test_the_critic_is_frozen_while_the_generator_learns(update):
+    """Its batch statistics and power iterations advance as in a round in which
+    the critic learns alone, whatever the number of fits."""
+
+    def critic_after(**arguments):
+        keras.utils.set_random_seed(4)
+        dense = layers.Dense(8, "tanh")
+        critic = keras.Sequential(
+            [
+                layers.Input((2,)),
+                layers.SpectralNormalization(dense),
+                layers.BatchNormalization(),
+                layers.Dense(1),
+            ]
+        )
+        generator, _ = make_networks()
+        before = critic.get_weights()
+        latent = np.array([[0.5, -1.0]])
+        run_round(generator, critic, latent, update=update, **arguments)
+        return before, critic.get_weights()
+
+    before, alone = critic_after(critic_warmup=1)
+    assert not all(map(np.array_equal, before, alone))
+    for persistency in (1, 4):
+        _, after = critic_after(persistency=persistency)
+        for a, b in zip(after, alone):
+            np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("persistency", [1, 2, 6])

@@ -11,8 +11,8 @@ class ClipWeights(keras.constraints.Constraint):
     """Keeps every weight within `[-limit, limit]`, as the first WGAN does.
 
     The optimizer applies it after each update. It bounds the Lipschitz constant
-    of a critic, but by how much depends on the architecture: its gradients
-    are small, so use `normalize_velocity=True` with it.
+    of a critic, but by how much depends on the architecture: the length
+    of its gradients means nothing, so use `normalize_velocity=True` with it.
 
     Args:
         limit: Positive float. The paper uses 0.01.

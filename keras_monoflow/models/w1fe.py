@@ -7,8 +7,6 @@ from keras_monoflow.models.adversarial_model import AdversarialModel
 from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.penalties import LipschitzPenalty
 
-_DEFAULT = object()
-
 
 @keras.saving.register_keras_serializable("keras_monoflow")
 class W1FE(AdversarialModel):
@@ -67,7 +65,7 @@ class W1FE(AdversarialModel):
         self,
         generator_optimizer=None,
         critic_optimizer=None,
-        penalty=_DEFAULT,
+        penalty="default",
         critic_steps=1,
         split_batch=False,
         critic_warmup=0,
@@ -96,8 +94,8 @@ class W1FE(AdversarialModel):
                 `keras.optimizers.schedules` object of the round. Try 5 to 25 %
                 of the radius of the data. It scales the generator's gradient.
             update: As in `MonoFlowGAN.compile`.
-            normalize_velocity: As there; for critics with small gradients,
-                such as spectral normalization or clipping give.
+            normalize_velocity: As there; for critics whose gradients have no
+                length of their own, as with spectral normalization or clipping.
             reuse_generated: As there.
             **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as
                 in `keras.Model.compile`.
@@ -108,7 +106,7 @@ class W1FE(AdversarialModel):
         self._compile(
             generator_optimizer,
             critic_optimizer,
-            penalty=LipschitzPenalty(10.0) if penalty is _DEFAULT else penalty,
+            penalty=LipschitzPenalty(10.0) if penalty == "default" else penalty,
             discriminator_steps=critic_steps,
             split_batch=split_batch,
             discriminator_warmup=critic_warmup,

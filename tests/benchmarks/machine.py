@@ -44,3 +44,7 @@ def _commit():
     command = ["git", "-C", str(here), "describe", "--always", "--dirty"]
     done = subprocess.run(command, capture_output=True, text=True)
     return done.stdout.strip() or "unknown"
+
+
+if __name__ == "__main__":
+    print_description()

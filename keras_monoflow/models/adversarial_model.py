@@ -1,22 +1,30 @@
 """The base of all models that train a generator against a discriminator."""
 
+import keras
 import numpy as np
 from keras import ops
 
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.models import checks
+from keras_monoflow.models.averaging import AveragesGenerator
 from keras_monoflow.models.flow_model import FlowModel
 from keras_monoflow.models.generator_steps import LearnsTheMoves
+from keras_monoflow.models.labels import Labels
 from keras_monoflow.models.prior import Prior
+from keras_monoflow.models.rounds import with_labels
 from keras_monoflow.optimizers import PairOptimizer, serialize
 
 
-class AdversarialModel(LearnsTheMoves, FlowModel):
+class AdversarialModel(LearnsTheMoves, AveragesGenerator, FlowModel):
     """A generator that follows the potential of a discriminator.
 
+    If both networks take labels as a second input, the model is conditional.
+
     Args:
-        generator: A built `keras.Model` from latent points to samples.
-        discriminator: A built `keras.Model` from samples to `(batch, 1)`.
+        generator: A built `keras.Model` from latent points `z`, or from
+            `[z, labels]`, to samples.
+        discriminator: A built `keras.Model` from samples `x`, or from
+            `[x, labels]`, to `(batch, 1)`.
         prior: Where latent points come from; see `Prior`.
         seed: Integer seed of all noise that training draws, or `None`.
         name: Name of the model.
@@ -29,15 +37,24 @@ class AdversarialModel(LearnsTheMoves, FlowModel):
         super().__init__(networks, seed=seed, name=name)
         self.latent_shape = checks.input_shape(generator, "generator")
         checks.check_shapes(generator, discriminator, self.role)
+        checks.check_conditional(generator, {self.role: discriminator})
+        self.ema = self._averaged = None
+        label_shape = checks.label_shape(generator)
+        self.conditional = label_shape is not None
+        self.labels = Labels(label_shape) if self.conditional else None
         self.prior = Prior(prior, self.latent_shape)
 
     @classmethod
     def network_roles(cls):
         return ("generator", *super().network_roles())
 
-    def call(self, latent, training=False):
-        """Maps latent points to samples."""
-        return self.generator(latent, training=training)
+    def call(self, inputs, training=False):
+        """Maps latent points, or `[latent points, labels]`, to samples.
+
+        By the averaged generator if there is one, except in training.
+        """
+        network = self.generator if training else self._best_generator
+        return network(inputs, training=training)
 
     def _compile(
         self,
@@ -46,6 +63,7 @@ class AdversarialModel(LearnsTheMoves, FlowModel):
         persistency,
         update,
         reuse_generated,
+        ema,
         log_names,
         **kwargs,
     ):
@@ -53,6 +71,12 @@ class AdversarialModel(LearnsTheMoves, FlowModel):
         self.persistency = check_integer("persistency", persistency, minimum=1)
         self.update = checks.check_update(update)
         self.reuse_generated = bool(reuse_generated)
+        if self.conditional and reuse_generated and kwargs["split_batch"]:
+            raise ValueError(
+                "`reuse_generated` and `split_batch` do not go together in a "
+                "conditional model: each slice has labels of its own."
+            )
+        self._set_average(ema)
         if self.persistency > 1:
             log_names = [*log_names, "regression_loss"]
         pair = PairOptimizer(
@@ -93,30 +117,51 @@ class AdversarialModel(LearnsTheMoves, FlowModel):
             seed = int(np.random.SeedSequence().generate_state(1)[0] >> 1)
         return ops.convert_to_numpy(self.prior.draw(n, seed))
 
-    def sample(self, n, seed=None, batch_size=256):
+    def sample(self, n, seed=None, batch_size=256, labels=None, averaged=True):
         """Generates `n` samples.
 
         Args:
             n: How many.
             seed: Integer for the same samples every time, or `None`.
             batch_size: How many to generate at once.
+            labels: For a conditional model, `n` labels, or one for all. By
+                default they are drawn from `seed`, with equal chances for all
+                integers up to the largest of the training data.
+            averaged: Whether to use the averaged generator, if there is one.
 
         Returns:
             A NumPy array `(n, *sample_shape)`.
+
+        Raises:
+            ValueError: If a number is out of range, or the labels do not fit.
         """
         check_integer("batch_size", batch_size, minimum=1)
         latent = self.sample_latent(n, seed)
+        if self.conditional and labels is None:
+            labels = self.labels.draw(n, seed)
+        labels = self._check_own_labels(labels, n)
         size = min(n, batch_size)
-        # Full batches only: another size would compile anew. `predict` would
-        # do it all, but on PyTorch it draws from the generator that shuffles
-        # training data.
-        padding = latent[:1].repeat(-n % size, axis=0)
-        latent = np.concatenate([latent, padding])
+        # Full batches only: another size would compile anew.
+        rows = np.arange(n + -n % size).reshape(-1, size) % n
         batches = [
-            self.predict_on_batch(latent[i : i + size])
-            for i in range(0, len(latent), size)
+            self._run(
+                with_labels(
+                    latent[part], None if labels is None else labels[part]
+                ),
+                averaged,
+            )
+            for part in rows
         ]
         return np.concatenate(batches)[:n]
+
+    def _run(self, inputs, averaged):
+        if averaged or self.averaged_generator is None:
+            # `predict` draws from the generator that shuffles training data,
+            # on PyTorch.
+            return self.predict_on_batch(inputs)
+        inputs = keras.tree.map_structure(ops.convert_to_tensor, inputs)
+        samples = self.generator(inputs, training=False)
+        return ops.convert_to_numpy(ops.stop_gradient(samples))
 
     # ------------------------------------------------------------- saving
 
@@ -131,6 +176,7 @@ class AdversarialModel(LearnsTheMoves, FlowModel):
             "persistency": self.persistency,
             "update": self.update,
             "reuse_generated": self.reuse_generated,
+            "ema": self.ema,
         }
 
     def _user_objects(self):

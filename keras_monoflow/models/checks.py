@@ -25,21 +25,51 @@ def check_network(network, argument):
 
 
 def input_shape(network, role):
-    """Returns the shape of one input of a network."""
+    """Returns the shape of one sample that a network takes, without labels."""
     shape = getattr(network, "input_shape", None)
+    if isinstance(shape, list) and len(shape) == 2:
+        shape = shape[0]
     if not isinstance(shape, tuple) or None in shape[1:]:
         raise ValueError(
-            f"`{role}` must take one input of a known shape. Received: "
+            f"`{role}` must take one input of a known shape, or two if the "
+            "second are labels. Received: "
             f"{network.name!r} with input shape {shape!r}. Build it with "
             "`keras.Input(shape)`."
         )
     return shape[1:]
 
 
+def label_shape(network):
+    """Returns the shape of one label that a network takes, or `None`."""
+    shape = getattr(network, "input_shape", None)
+    return shape[1][1:] if isinstance(shape, list) else None
+
+
+def check_conditional(generator, others):
+    """Checks that all networks take the same labels, or none."""
+    shape = label_shape(generator)
+    for role, network in others.items():
+        if label_shape(network) != shape:
+            raise ValueError(
+                "Either all networks take labels as a second input, of one "
+                f"shape, or none. `generator` takes labels of shape {shape}, "
+                f"`{role}` of shape {label_shape(network)}."
+            )
+
+
+def check_unconditional(network, role, owner):
+    """Checks that a network takes samples alone."""
+    if label_shape(network) is not None:
+        raise ValueError(
+            f"{owner} is unconditional, but `{role}` takes labels. Pass one "
+            "that takes samples alone."
+        )
+
+
 def check_shapes(generator, discriminator, role):
     """Checks that generated samples fit the discriminator."""
     generated = tuple(generator.output_shape[1:])
-    expected = tuple(discriminator.input_shape[1:])
+    expected = tuple(input_shape(discriminator, role))
     fits = len(generated) == len(expected) and all(
         b is None or a == b for a, b in zip(generated, expected)
     )
@@ -147,7 +177,7 @@ def first_batch(x, batch_size):
     """
     if isinstance(x, keras.utils.PyDataset):
         return _samples(x[0])
-    if _is_array(x):
+    if is_array(x):
         return np.asarray(ops.convert_to_numpy(x[:batch_size]))
     return None
 
@@ -157,12 +187,12 @@ def smallest_batch(x, batch_size):
     if isinstance(x, keras.utils.PyDataset):
         batches = x.num_batches
         return len(_samples(x[batches - 1])) if batches else None
-    if _is_array(x):
+    if is_array(x):
         return len(x) % batch_size or batch_size
     return None
 
 
-def _is_array(x):
+def is_array(x):
     return hasattr(x, "shape") and hasattr(x, "__getitem__")
 
 
@@ -206,14 +236,41 @@ def check_split(size, steps, role):
         )
 
 
-def check_unlabelled(y, owner):
-    """Checks that no labels or sample weights come with the data."""
-    if y is not None:
+def check_labels(y, conditional, owner):
+    """Checks that there are labels if and only if the networks take them."""
+    if y is not None and not conditional:
         raise ValueError(
-            f"{owner} is unconditional, but the data come with labels or "
-            "sample weights. Pass `fit(x)` the samples alone, for example "
-            "`dataset.map(lambda x, y: x)`."
+            f"{owner} is unconditional here, since its networks take no "
+            "labels, but the data come with labels. Pass `fit(x)` the samples "
+            "alone, for example `dataset.map(lambda x, y: x)`, or networks "
+            "that take `[z, y]` and `[x, y]`."
         )
+    if y is None and conditional:
+        raise ValueError(
+            f"{owner} is conditional here, since its networks take labels, "
+            "but the data come without. Pass `fit(x, y)`, or a data set of "
+            "pairs."
+        )
+
+
+def check_unweighted(weight, owner):
+    """Checks that no sample weights come with the data."""
+    if weight is not None:
+        raise ValueError(
+            f"{owner} takes no sample weights: pass the samples, and labels "
+            "if the networks take them."
+        )
+
+
+def check_decay(value):
+    """Checks the decay of a moving average, or `None`."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if value is not None and not (number and 0 < value < 1):
+        raise ValueError(
+            "`ema` must lie between 0 and 1, for example 0.999, or be None "
+            f"for no averaged generator. Received: ema={value!r}."
+        )
+    return value
 
 
 IN_BYTES = (

@@ -1,10 +1,12 @@
 """The potential of MonoFlow: a mapping of the log density ratio."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_monoflow import losses, mappings
 from keras_monoflow.models import checks
+from keras_monoflow.models.rounds import with_labels
 
 
 class FollowsDensityRatio:
@@ -25,16 +27,19 @@ class FollowsDensityRatio:
             self.mapping, output, fake_output
         )
 
-    def log_ratio(self, x):
+    def log_ratio(self, x, labels=None):
         """Returns the estimate of `log(p_data / p_gen)` at `x`.
 
         Args:
             x: Array `(n, *sample_shape)`.
+            labels: Labels of the samples, for a conditional model.
 
         Returns:
             A NumPy array `(n,)`.
         """
-        output = self.discriminator(ops.cast(x, "float32"), training=False)
+        labels = self._check_own_labels(labels, len(x))
+        inputs = with_labels(np.asarray(x, "float32"), labels)
+        output = self.discriminator(inputs, training=False)
         ratio = self.discriminator_loss.log_ratio(
             output, self._reference_output()
         )
@@ -47,7 +52,11 @@ class FollowsDensityRatio:
         return self.discriminator(generated, training=False)
 
     def _reference_samples(self):
-        return self.sample(1024, seed=0)
+        """Generated samples, with their labels if they have any."""
+        if not self.conditional:
+            return self.sample(1024, seed=0)
+        labels = self.labels.draw(1024, seed=0)
+        return [self.sample(1024, seed=0, labels=labels), labels]
 
     def _log_outputs(self, batch, real_output, fake_output):
         log_ratio = self.discriminator_loss.log_ratio

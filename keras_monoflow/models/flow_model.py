@@ -12,7 +12,7 @@ from keras_monoflow.models import checks
 from keras_monoflow.models.fitting import callbacks_for
 from keras_monoflow.models.logs import LogMeans
 from keras_monoflow.models.refining import Refines
-from keras_monoflow.models.rounds import TrainsInRounds
+from keras_monoflow.models.rounds import TrainsInRounds, with_labels
 from keras_monoflow.models.saving import SavesEverything
 from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.optimizers import scale_losses
@@ -35,6 +35,9 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
 
     #: What arguments, logs and files call the discriminator.
     role = "discriminator"
+
+    #: Whether the networks take labels beside their inputs.
+    conditional = False
 
     def __init__(self, networks, seed=None, name=None):
         super().__init__(name=name)
@@ -131,13 +134,14 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
         return gradients.test_step(self, self._evaluate_batch, arguments)
 
     def _evaluate_batch(self, data):
-        real = self._real_batch(data)
+        real, labels = self._real_batch(data)
         n = ops.shape(real)[0]
         generated = at_least_float32(
-            self._draw(n, self.evaluation_seed, training=False)
+            self._draw(n, self.evaluation_seed, labels, training=False)
         )
-        self._discriminator_loss(real, generated, training=False)
-        output = self.discriminator(generated, training=False)
+        self._discriminator_loss(real, generated, labels, training=False)
+        inputs = with_labels(generated, labels)
+        output = self.discriminator(inputs, training=False)
         self._log(real, generator_loss=-ops.mean(self.potential_of(output)))
         return self._log_means.results(
             without=("penalty", "velocity_norm", "regression_loss")
@@ -162,6 +166,8 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
         **kwargs,
     ):
         """Trains on samples `x`, as `keras.Model.fit` does.
+
+        A conditional model takes their labels as `y`, or a data set of pairs.
 
         The first batch is checked for shape, infinities and NaN. Data sets of
         the package whose order is a function of (seed, epoch) are told the
@@ -192,11 +198,12 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
             )
 
     def _check_data(self, x, y, batch_size):
-        checks.check_unlabelled(y, type(self).__name__)
+        if not isinstance(x, (keras.utils.PyDataset)) and checks.is_array(x):
+            checks.check_labels(y, self.conditional, type(self).__name__)
         smallest = checks.smallest_batch(x, batch_size)
         if self.split_batch and smallest is not None:
             checks.check_split(smallest, self.discriminator_steps, self.role)
-        shape = self.discriminator.input_shape[1:]
+        shape = checks.input_shape(self.discriminator, self.role)
         if checks.check_data(x, shape, batch_size):
             self._warn_in_bytes()
 

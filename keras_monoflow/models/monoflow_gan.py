@@ -62,6 +62,7 @@ class MonoFlowGAN(FollowsDensityRatio, AdversarialModel):
         update="persistent",
         normalize_velocity=False,
         reuse_generated=False,
+        ema=None,
         **kwargs,
     ):
         """Configures training.
@@ -96,6 +97,11 @@ class MonoFlowGAN(FollowsDensityRatio, AdversarialModel):
             reuse_generated: Whether all updates of a round share one batch of
                 generated samples and its forward pass, as in the MonoFlow
                 authors' code.
+            ema: Decay of an averaged generator, between 0 and 1, for example
+                0.999; `None` for none. It is smaller in the first rounds, and
+                includes batch statistics. `sample`, `predict` and `evaluate`
+                use the average, which is `averaged_generator`; the trained
+                network stays `generator`.
             **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as
                 in `keras.Model.compile`.
 
@@ -125,6 +131,7 @@ class MonoFlowGAN(FollowsDensityRatio, AdversarialModel):
             update=update,
             normalize_velocity=normalize_velocity,
             reuse_generated=reuse_generated,
+            ema=ema,
             log_names=(
                 "generator_loss",
                 "discriminator_loss",

@@ -68,6 +68,7 @@ class ParticleFlow(FollowsDensityRatio, FlowModel):
         if isinstance(particles, dict):
             # From a configuration: the positions come with the weights.
             particles = particles["rows"]
+        checks.check_unconditional(discriminator, self.role, "ParticleFlow")
         shape = checks.input_shape(discriminator, self.role)
         self._rows = Rows(particles, shape, "particles", name="particles")
         self._rounds = self.add_weight(
@@ -207,10 +208,10 @@ class ParticleFlow(FollowsDensityRatio, FlowModel):
 
     # ------------------------------------------------------ the particles
 
-    def _draw(self, n, seed, training):
+    def _draw(self, n, seed, labels=None, training=True):
         return self._rows.draw(n, seed)
 
-    def _move_samples(self, size, shared):
+    def _move_samples(self, size, labels, shared):
         x = ops.convert_to_tensor(self._rows.values)
         moved = langevin_step(
             x,

@@ -24,36 +24,41 @@ class TrainsInRounds:
         During the first `discriminator_warmup` rounds of the model's life the
         discriminator learns alone.
         """
-        real = self._real_batch(data)
+        real, labels = self._real_batch(data)
+        if self.conditional:
+            self.labels.see(labels)
         size = self._slice_size(real)
-        shared = self._shared_batch(size)
+        # Generated samples have the labels of the data beside them.
+        first_labels = self._slice(labels, 0, size)
+        shared = self._shared_batch(size, first_labels)
 
         def discriminator_step(i):
+            batch, their = (self._slice(a, i, size) for a in (real, labels))
             if shared:
                 generated = shared.samples
             else:
-                generated = self._draw(size, self.seed_generator, training=True)
-            batch = self._slice(real, i, size)
-            self._discriminator_step(batch, at_least_float32(generated))
+                generated = self._draw(size, self.seed_generator, their)
+            self._discriminator_step(batch, at_least_float32(generated), their)
 
         gradients.repeat(self.discriminator_steps, discriminator_step)
         gradients.only_if(
-            self._is_warm(), lambda: self._move_samples(size, shared)
+            self._is_warm(),
+            lambda: self._move_samples(size, first_labels, shared),
         )
         self._count_round()
         return self._log_means.results()
 
     # ------------------------------------------- what subclasses must say
 
-    def _draw(self, n, seed, training):
-        """Returns `n` generated samples."""
+    def _draw(self, n, seed, labels=None, training=True):
+        """Returns `n` generated samples, of these labels if there are any."""
         raise NotImplementedError
 
-    def _shared_batch(self, size):
+    def _shared_batch(self, size, labels):
         """Returns generated samples for all steps of a round, or `None`."""
         return None
 
-    def _move_samples(self, size, shared):
+    def _move_samples(self, size, labels, shared):
         """Follows the velocity of the frozen discriminator for one step."""
         raise NotImplementedError
 
@@ -65,16 +70,16 @@ class TrainsInRounds:
         rounds = ops.convert_to_tensor(self._rounds)
         return rounds >= self.discriminator_warmup
 
-    def _discriminator_step(self, real, generated):
+    def _discriminator_step(self, real, generated, labels):
         optimizer = self._discriminator_optimizer
         networks = self._discriminator_networks()
         variables = [v for n in networks for v in n.trainable_variables]
 
         def loss_fn():
-            loss = self._discriminator_loss(real, generated, training=True)
+            loss = self._discriminator_loss(real, generated, labels, True)
             loss = loss + sum(regularization(n) for n in networks)
             if self.penalties:
-                penalty = self._penalty(real, generated)
+                penalty = self._penalty(real, generated, labels)
                 self._log(real, penalty=penalty)
                 loss = loss + penalty
             return optimizer.scale_loss(loss)
@@ -82,33 +87,37 @@ class TrainsInRounds:
         _, grads = gradients.value_and_grad(loss_fn, variables)
         gradients.apply_gradients(optimizer, grads, variables)
 
-    def _discriminator_loss(self, real, generated, training):
+    def _discriminator_loss(self, real, generated, labels, training):
         """Returns the objective on two batches, and logs what it tells."""
-        real_output = self.discriminator(real, training=training)
-        fake_output = self.discriminator(generated, training=training)
+        real_output, fake_output = (
+            self.discriminator(with_labels(x, labels), training=training)
+            for x in (real, generated)
+        )
         loss = self.objective(real_output, fake_output)
         self._log(real, **{f"{self.role}_loss": loss})
         self._log_outputs(real, real_output, fake_output)
         return loss
 
-    def _frozen_discriminator(self, x):
-        """Runs it in training mode, and keeps none of its updates."""
+    def _frozen_discriminator(self, labels):
+        """A function of samples that runs it in training mode, and keeps none
+        of its updates."""
         run = gradients.discard_updates(self.discriminator)
-        return run(x, training=True)
+        return lambda x: run(with_labels(x, labels), training=True)
 
-    def _penalty(self, real, generated):
-        frozen, seed = self._frozen_discriminator, self.seed_generator
+    def _penalty(self, real, generated, labels):
+        frozen, seed = self._frozen_discriminator(labels), self.seed_generator
         return sum(p(frozen, real, generated, seed) for p in self.penalties)
 
     # ------------------------------------------------------ the velocity
 
-    def _frozen_potential(self, x):
-        return self.potential_of(self._frozen_discriminator(x))
+    def _frozen_potential(self, labels):
+        frozen = self._frozen_discriminator(labels)
+        return lambda x: self.potential_of(frozen(x))
 
-    def _velocity_at(self, y):
+    def _velocity_at(self, y, labels=None):
         """Returns `grad V(y)` of the frozen discriminator, in data units."""
         potential, velocity = gradients.value_and_input_gradient(
-            self._frozen_potential, y
+            self._frozen_potential(labels), y
         )
         speed = ops.sqrt(ops.sum(velocity**2, axis=sample_axes(y)))
         self._log(
@@ -129,10 +138,11 @@ class TrainsInRounds:
     # ---------------------------------------------------------- the data
 
     def _real_batch(self, data):
+        """Returns samples and labels; `None` where there are no labels."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
-        for extra in (y, weight):
-            checks.check_unlabelled(extra, type(self).__name__)
-        return ops.cast(x, "float32")
+        checks.check_labels(y, self.conditional, type(self).__name__)
+        checks.check_unweighted(weight, type(self).__name__)
+        return ops.cast(x, "float32"), y
 
     def _slice_size(self, real):
         """How many samples one discriminator step sees."""
@@ -144,11 +154,16 @@ class TrainsInRounds:
             checks.check_split(size, steps, self.role)
         return size // steps
 
-    def _slice(self, real, i, size):
-        if not self.split_batch:
-            return real
-        start = (i * size,) + (0,) * (len(real.shape) - 1)
-        return ops.slice(real, start, (size, *real.shape[1:]))
+    def _slice(self, batch, i, size):
+        if batch is None or not self.split_batch:
+            return batch
+        start = (i * size,) + (0,) * (len(batch.shape) - 1)
+        return ops.slice(batch, start, (size, *batch.shape[1:]))
+
+
+def with_labels(x, labels):
+    """The inputs of a network: `x`, or `[x, labels]` if there are any."""
+    return x if labels is None else [x, labels]
 
 
 def regularization(network):

@@ -74,6 +74,7 @@ class W1FE(AdversarialModel):
         update="persistent",
         normalize_velocity=False,
         reuse_generated=False,
+        ema=None,
         **kwargs,
     ):
         """Configures training.
@@ -97,6 +98,7 @@ class W1FE(AdversarialModel):
             normalize_velocity: As there; for critics whose gradients have no
                 length of their own, as with spectral normalization or clipping.
             reuse_generated: As there.
+            ema: As there.
             **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as
                 in `keras.Model.compile`.
 
@@ -115,6 +117,7 @@ class W1FE(AdversarialModel):
             update=update,
             normalize_velocity=normalize_velocity,
             reuse_generated=reuse_generated,
+            ema=ema,
             log_names=("generator_loss", "critic_loss"),
             **kwargs,
         )

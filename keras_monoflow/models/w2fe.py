@@ -74,6 +74,7 @@ class W2FE(AdversarialModel):
         super().__init__(
             generator, potential, prior=prior, seed=seed, name=name
         )
+        checks.check_unconditional(potential, self.role, "W2FE")
         checks.check_network(conjugate, "conjugate")
         checks.check_shapes(generator, conjugate, "conjugate")
         checks.check_one_output(conjugate, "conjugate")
@@ -107,6 +108,7 @@ class W2FE(AdversarialModel):
         update="persistent",
         normalize_velocity=False,
         reuse_generated=False,
+        ema=None,
         **kwargs,
     ):
         """Configures training.
@@ -130,6 +132,7 @@ class W2FE(AdversarialModel):
             update: As in `MonoFlowGAN.compile`.
             normalize_velocity: As there.
             reuse_generated: As there.
+            ema: As there.
             **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as
                 in `keras.Model.compile`.
 
@@ -150,11 +153,12 @@ class W2FE(AdversarialModel):
             update=update,
             normalize_velocity=normalize_velocity,
             reuse_generated=reuse_generated,
+            ema=ema,
             log_names=("generator_loss", "potential_loss"),
             **kwargs,
         )
 
-    def _discriminator_loss(self, real, generated, training):
+    def _discriminator_loss(self, real, generated, labels, training):
         phi = at_least_float32(self.potential(generated, training=training))
         psi = at_least_float32(self.conjugate(real, training=training))
         loss = self.dual_loss(psi, phi, quadratic_cost(generated, real))

@@ -1,0 +1,58 @@
+"""Which labels a conditional model has been trained on."""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class Labels(keras.layers.Layer):
+    """Counts the classes of integer labels, and draws some of them.
+
+    Args:
+        shape: Shape of the label of one sample. Integers have `()` or `(1,)`.
+        name: Name of the layer.
+    """
+
+    def __init__(self, shape, name="labels"):
+        super().__init__(name=name)
+        self.shape = tuple(shape)
+        self.count = self.add_weight(
+            shape=(),
+            dtype="int32",
+            initializer="zeros",
+            trainable=False,
+            name="count",
+        )
+        self.built = True
+
+    def see(self, labels):
+        """Takes note of a batch of labels, if they are integers."""
+        if self.shape in ((), (1,)) and keras.backend.is_int_dtype(
+            labels.dtype
+        ):
+            highest = ops.cast(ops.max(labels), "int32")
+            self.count.assign(ops.maximum(self.count, highest + 1))
+
+    def draw(self, n, seed):
+        """Returns `n` labels, all that were seen being equally likely."""
+        count = int(ops.convert_to_numpy(self.count))
+        if count == 0:
+            raise ValueError(
+                "`labels` must be given: the model has not been trained on "
+                "integer labels yet, so it does not know which there are."
+            )
+        rng = np.random.default_rng(seed)
+        return rng.integers(count, size=(n, *self.shape), dtype="int32")
+
+    def check(self, labels, n):
+        """Returns `n` labels as an array; one label stands for all."""
+        labels = np.asarray(ops.convert_to_numpy(labels))
+        if labels.shape == self.shape:
+            labels = np.broadcast_to(labels, (n, *self.shape))
+        if labels.shape != (n, *self.shape):
+            raise ValueError(
+                f"`labels` must have the shape {(n, *self.shape)}, one for "
+                f"each sample, or {self.shape}. Received: labels of shape "
+                f"{labels.shape}."
+            )
+        return labels

@@ -1,0 +1,144 @@
+"""The averaged generator against a NumPy average of the history."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import make_flow, make_networks
+from keras import ops
+
+import keras_monoflow as kmf
+
+
+def make_gan(**arguments):
+    gan = kmf.MonoFlowGAN(*make_networks(batch_norm=True), seed=1)
+    gan.compile(
+        generator_optimizer=keras.optimizers.SGD(0.5),
+        discriminator_optimizer=keras.optimizers.SGD(0.5),
+        **arguments,
+    )
+    return gan
+
+
+class History(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.weights = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.weights.append(self.model.generator.get_weights())
+
+
+@pytest.mark.parametrize("ema", [0.2, 0.999])
+@pytest.mark.parametrize("persistency", [1, 3])
+def test_average_of_the_history(data, ema, persistency):
+    gan, history = (
+        make_gan(
+            ema=ema,
+            discriminator_warmup=3,
+            persistency=persistency,
+            step_size=0.5,
+        ),
+        History(),
+    )
+    average = [w.astype("float64") for w in gan.generator.get_weights()]
+    gan.fit(data, batch_size=8, epochs=2, callbacks=[history], verbose=0)
+    for t, weights in enumerate(history.weights[3:]):
+        decay = min(ema, (1 + t) / (10 + t))
+        average = [
+            decay * a + (1 - decay) * w for a, w in zip(average, weights)
+        ]
+    got = gan.averaged_generator.get_weights()
+    assert len(got) == len(average) == 8  # with batch statistics
+    for a, b in zip(got, average):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    # It was not a comparison of standstills.
+    assert np.abs(got[0] - gan.generator.get_weights()[0]).max() > 1e-3
+
+
+def test_who_uses_the_average(data):
+    gan = make_gan(ema=0.99)
+    gan.fit(data, batch_size=32, verbose=0)
+    z = gan.sample_latent(6, seed=0)
+    averaged = ops.convert_to_numpy(gan.averaged_generator(z))
+    raw = ops.convert_to_numpy(gan.generator(z))
+    assert np.abs(averaged - raw).max() > 1e-4
+    close = {"rtol": 1e-5, "atol": 1e-6}
+    np.testing.assert_allclose(gan.sample(6, seed=0), averaged, **close)
+    np.testing.assert_allclose(gan.predict(z, verbose=0), averaged, **close)
+    np.testing.assert_allclose(
+        gan.sample(6, seed=0, averaged=False), raw, **close
+    )
+    loss = gan.evaluate(data, verbose=0, return_dict=True)["generator_loss"]
+    gan.averaged_generator.set_weights(gan.generator.get_weights())
+    other = gan.evaluate(data, verbose=0, return_dict=True)["generator_loss"]
+    assert abs(loss - other) > 1e-6
+
+
+def test_training_does_not_use_it(data):
+    plain, averaged = make_gan(), make_gan(ema=0.9)
+    averaged.generator.set_weights(plain.generator.get_weights())
+    averaged.discriminator.set_weights(plain.discriminator.get_weights())
+    for gan in (plain, averaged):
+        gan.fit(data, batch_size=16, shuffle=False, verbose=0)
+    for a, b in zip(
+        plain.generator.get_weights(), averaged.generator.get_weights()
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
+
+
+def test_saved_resumed_and_dropped(data, tmp_path):
+    gan = make_gan(ema=0.9)
+    arguments = {"batch_size": 16, "shuffle": False, "verbose": 0}
+    gan.fit(data, **arguments)
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.saving.load_model(tmp_path / "gan.keras")
+    for m in (gan, loaded):
+        m.fit(data, **arguments)
+    for a, b in zip(
+        gan.averaged_generator.get_weights(),
+        loaded.averaged_generator.get_weights(),
+    ):
+        np.testing.assert_array_equal(a, b)
+    # A new compile keeps it; one without `ema` drops it.
+    kept = loaded.averaged_generator.get_weights()[0]
+    optimizers = {
+        "generator_optimizer": "sgd",
+        "discriminator_optimizer": "sgd",
+    }
+    loaded.compile(**optimizers, ema=0.5)
+    np.testing.assert_array_equal(
+        loaded.averaged_generator.get_weights()[0], kept
+    )
+    loaded.compile(**optimizers)
+    assert loaded.averaged_generator is None
+    loaded.fit(data, **arguments)
+    loaded.save(tmp_path / "without.keras")
+    without = keras.saving.load_model(tmp_path / "without.keras")
+    np.testing.assert_array_equal(
+        without.sample(5, seed=0), loaded.sample(5, seed=0)
+    )
+    # Averaging that starts anew starts from the generator.
+    loaded.compile(**optimizers, ema=0.5)
+    np.testing.assert_array_equal(
+        loaded.averaged_generator.get_weights()[0],
+        loaded.generator.get_weights()[0],
+    )
+
+
+def test_average_is_not_trained(data):
+    gan = make_gan(ema=0.9)
+    assert not gan.averaged_generator.trainable_weights
+    assert len(gan.trainable_weights) == len(make_gan().trainable_weights)
+
+
+@pytest.mark.parametrize("flow", ["w1fe", "w2fe"])
+def test_other_flows_average_too(flow, data):
+    model = make_flow(flow, ema=0.9)
+    model.fit(data, batch_size=32, verbose=0)
+    assert model.averaged_generator is not None
+
+
+@pytest.mark.parametrize("ema", [0.0, 1.0, -1, "0.9", True])
+def test_bad_decay(ema):
+    with pytest.raises(ValueError, match="`ema`"):
+        make_gan(ema=ema)

@@ -1,0 +1,217 @@
+"""Models whose networks take labels."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import keras_monoflow as kmf
+
+CENTRES = np.array([[2.0, 0.0], [-1.0, 1.5], [0.0, -2.0]])
+CLASSES = len(CENTRES)
+
+
+def with_label_input(inputs, units):
+    """A network of `[inputs, labels]` that sees a one-hot label."""
+    x = keras.Input((inputs,))
+    y = keras.Input((), dtype="int32")
+    one_hot = layers.CategoryEncoding(CLASSES, output_mode="one_hot")
+    h = layers.Concatenate()([x, one_hot(layers.Reshape((1,))(y))])
+    h = layers.Dense(16, "tanh")(h)
+    return keras.Model([x, y], layers.Dense(units, dtype="float32")(h))
+
+
+def make_networks():
+    return with_label_input(2, 2), with_label_input(2, 1)
+
+
+def make_gan(**arguments):
+    gan = kmf.MonoFlowGAN(*make_networks(), seed=1)
+    defaults = {
+        "generator_optimizer": keras.optimizers.Adam(1e-2, beta_1=0.5),
+        "discriminator_optimizer": keras.optimizers.Adam(1e-2, beta_1=0.5),
+    }
+    gan.compile(**{**defaults, **arguments})
+    return gan
+
+
+@pytest.fixture
+def pairs(rng):
+    labels = rng.integers(CLASSES, size=960).astype("int32")
+    x = CENTRES[labels] + 0.1 * rng.normal(size=(960, 2))
+    return x.astype("float32"), labels
+
+
+def test_every_class_goes_to_its_own_place(pairs):
+    gan = make_gan(penalty=kmf.penalties.R1(0.1), discriminator_steps=2)
+    gan.fit(*pairs, batch_size=32, epochs=8, verbose=0)
+    for label, centre in enumerate(CENTRES):
+        x = gan.sample(200, seed=0, labels=label)
+        assert np.linalg.norm(x.mean(axis=0) - centre) < 0.5
+
+
+def table_networks():
+    """`G(z, y) = z / 10 + table[y]` and `D(x, y) = x . table[y]`."""
+    x, y = keras.Input((2,)), keras.Input((), dtype="int32")
+    generator = keras.Model([x, y], 0.1 * x + layers.Embedding(CLASSES, 2)(y))
+    x, y = keras.Input((2,)), keras.Input((), dtype="int32")
+    score = layers.Dot(-1)([x, layers.Embedding(CLASSES, 2)(y)])
+    return generator, keras.Model([x, y], score)
+
+
+@pytest.mark.parametrize("split_batch", [False, True])
+def test_discriminator_steps_against_numpy(rng, split_batch):
+    """Generated samples have the labels of the data beside them."""
+    generator, discriminator = table_networks()
+    tables = rng.normal(size=(2, CLASSES, 2))
+    generator.set_weights([tables[0]])
+    discriminator.set_weights([tables[1]])
+    gan = kmf.MonoFlowGAN(generator, discriminator, prior=np.ones((1, 2)))
+    gan.compile(
+        generator_optimizer=keras.optimizers.SGD(0.0),
+        discriminator_optimizer=keras.optimizers.SGD(0.5),
+        discriminator_steps=2,
+        split_batch=split_batch,
+    )
+    x, y = rng.normal(size=(8, 2)), np.array([0, 2, 1, 0, 2, 2, 1, 1])
+    gan.fit(x, y, batch_size=8, shuffle=False, verbose=0)
+
+    def sigmoid(a):
+        return 1 / (1 + np.exp(-a))
+
+    table = tables[1].copy()
+    halves = [slice(0, 4), slice(4, 8)] if split_batch else [slice(8)] * 2
+    for half in halves:
+        gradient, n = np.zeros_like(table), half.stop - (half.start or 0)
+        for real, label in zip(x[half], y[half]):
+            fake = 0.1 + tables[0][label]
+            gradient[label] -= sigmoid(-real @ table[label]) * real / n
+            gradient[label] += sigmoid(fake @ table[label]) * fake / n
+        table -= 0.5 * gradient
+    got = discriminator.get_weights()[0]
+    np.testing.assert_allclose(got, table, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", ["monoflow", "w1fe"])
+@pytest.mark.parametrize("update", ["persistent", "naive", "proximal"])
+def test_label_of_a_generator_step(model, update):
+    """Only the weights of the one label that the batch has are moved."""
+
+    generator, critic = table_networks()
+    critic.set_weights([np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])])
+    before = generator.get_weights()[0]
+    common = {"generator_optimizer": keras.optimizers.SGD(0.05)}
+    rest = keras.optimizers.SGD(0.0)
+    if model == "w1fe":
+        flow = kmf.W1FE(generator, critic)
+        flow.compile(
+            critic_optimizer=rest,
+            penalty=None,
+            **common,
+            persistency=2,
+            step_size=0.1,
+            update=update,
+        )
+    else:
+        flow = kmf.MonoFlowGAN(generator, critic)
+        flow.compile(
+            discriminator_optimizer=rest,
+            mapping="identity",
+            **common,
+            persistency=2,
+            step_size=0.1,
+            update=update,
+        )
+    flow.fit(np.zeros((4, 2)), np.full(4, 1), batch_size=4, verbose=0)
+    moved = generator.get_weights()[0] - before
+    np.testing.assert_array_equal(moved[[0, 2]], 0.0)
+    # The critic of label 1 pulls along the second axis.
+    assert moved[1, 1] > 1e-3
+    assert abs(moved[1, 0]) < 1e-6
+
+
+def test_sample_and_its_labels(pairs):
+    gan = make_gan()
+    with pytest.raises(ValueError, match="`labels` must be given"):
+        gan.sample(3)
+    gan.fit(*pairs, batch_size=96, verbose=0)
+    z = gan.sample_latent(7, seed=3)
+    labels = np.array([0, 1, 2, 0, 1, 2, 0])
+    want = ops.convert_to_numpy(gan.generator([z, labels]))
+    x = gan.sample(7, seed=3, labels=labels, batch_size=3)
+    np.testing.assert_allclose(x, want, rtol=1e-5, atol=1e-6)
+    ones = gan.sample(7, seed=3, labels=1)
+    np.testing.assert_allclose(
+        ones, gan.sample(7, seed=3, labels=np.ones(7, int)), atol=1e-6
+    )
+    # Random labels by default, the same for the same seed.
+    np.testing.assert_array_equal(
+        gan.sample(50, seed=4), gan.sample(50, seed=4)
+    )
+    drawn = gan.labels.draw(300, seed=0)
+    assert set(drawn) == {0, 1, 2}
+    with pytest.raises(ValueError, match=r"`labels`.*\(7,\)"):
+        gan.sample(7, labels=[0, 1])
+
+
+def test_looking_at_samples_with_labels(pairs):
+    gan = make_gan(discriminator_loss="donsker_varadhan")
+    gan.fit(*pairs, batch_size=96, verbose=0)
+    x, y = pairs[0][:5], pairs[1][:5]
+    ratio = gan.log_ratio(x, labels=y)
+    assert ratio.shape == (5,)
+    assert not np.allclose(ratio, gan.log_ratio(x, labels=(y + 1) % CLASSES))
+    want = x + 0.01 * gan.velocity(x, labels=y)
+    moved = gan.refine(x, labels=y, steps=1, step_size=0.01)
+    np.testing.assert_allclose(moved, want, rtol=1e-4, atol=1e-6)
+    for method in (gan.log_ratio, gan.velocity, gan.refine):
+        with pytest.raises(ValueError, match="labels"):
+            method(x)
+    assert np.isfinite(gan.evaluate(*pairs, verbose=0)).all()
+
+
+def test_data_sets_of_pairs(pairs):
+    x, y = pairs
+    batches = kmf.datasets.ShuffledDataset(x, y, batch_size=96, seed=0)
+    gan = make_gan()
+    history = gan.fit(batches, validation_data=(x, y), verbose=0)
+    assert "val_generator_loss" in history.history
+    assert int(ops.convert_to_numpy(gan.labels.count)) == CLASSES
+
+
+def test_keras_file(tmp_path, pairs):
+    gan = make_gan(ema=0.9)
+    arguments = {"batch_size": 96, "shuffle": False, "verbose": 0}
+    gan.fit(*pairs, **arguments)
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.saving.load_model(tmp_path / "gan.keras")
+    assert loaded.conditional
+    np.testing.assert_array_equal(
+        loaded.sample(9, seed=1), gan.sample(9, seed=1)
+    )
+    for m in (gan, loaded):
+        m.fit(*pairs, **arguments)
+    for a, b in zip(gan.get_weights(), loaded.get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_clear_errors(pairs):
+    x, y = pairs
+    generator, discriminator = make_networks()
+    plain = kmf.networks.mlp_discriminator(2)
+    with pytest.raises(ValueError, match="second input"):
+        kmf.MonoFlowGAN(generator, plain)
+    with pytest.raises(ValueError, match="ParticleFlow is unconditional"):
+        kmf.ParticleFlow(discriminator, x)
+    with pytest.raises(ValueError, match="W2FE is unconditional"):
+        kmf.W2FE(generator, discriminator, with_label_input(2, 1))
+    with pytest.raises(ValueError, match="without"):
+        make_gan().fit(x, verbose=0)
+    with pytest.raises(ValueError, match="reuse_generated"):
+        make_gan(reuse_generated=True, split_batch=True)
+    unconditional = kmf.MonoFlowGAN(kmf.networks.mlp_generator(2, 2), plain)
+    unconditional.compile(
+        generator_optimizer="sgd", discriminator_optimizer="sgd"
+    )
+    with pytest.raises(ValueError, match="take no labels"):
+        unconditional.fit(x, y, verbose=0)

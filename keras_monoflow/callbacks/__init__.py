@@ -1,8 +1,15 @@
-"""Callbacks that show what the generator does while it trains."""
+"""Callbacks that show and judge the samples while a model trains."""
 
 from keras_monoflow.callbacks._image_grid import image_grid
 from keras_monoflow.callbacks._scatter_plot import plot_scatter
+from keras_monoflow.callbacks.distribution_metrics import DistributionMetrics
 from keras_monoflow.callbacks.sample_grid import SampleGrid
 from keras_monoflow.callbacks.sample_scatter import SampleScatter
 
-__all__ = ["SampleGrid", "SampleScatter", "image_grid", "plot_scatter"]
+__all__ = [
+    "DistributionMetrics",
+    "SampleGrid",
+    "SampleScatter",
+    "image_grid",
+    "plot_scatter",
+]

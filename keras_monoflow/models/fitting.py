@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from keras_monoflow.callbacks import DistributionMetrics
+
 
 class FirstBatchCheck(keras.callbacks.Callback):
     """Stops with an explanation if the very first batch gives NaN."""
@@ -69,26 +71,33 @@ def callbacks_for(data, callbacks):
         extra.append(SetEpoch(data))
     extra += [
         ShowNaN(c)
-        for c in keras.tree.flatten(_as_list(callbacks))
+        for c in as_list(callbacks)
         if isinstance(c, keras.callbacks.TerminateOnNaN)
     ]
     return with_extra(callbacks, extra)
 
 
 def with_extra(callbacks, extra):
-    """Returns the `callbacks` of `fit` with a list of others."""
-    if not isinstance(callbacks, keras.callbacks.CallbackList):
-        return [*extra, *_as_list(callbacks)]
-    for callback in extra:
-        callback.set_model(callbacks.model)
-    callbacks.callbacks.extend(extra)
-    return callbacks
+    """Returns the `callbacks` of `fit` with a list of others before them.
+
+    Those that add to the logs come first, so that all others see what they
+    added.
+    """
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        for callback in extra:
+            callback.set_model(callbacks.model)
+        callbacks.callbacks[:] = _adders_first([*extra, *callbacks.callbacks])
+        return callbacks
+    return _adders_first([*extra, *as_list(callbacks)])
 
 
-def _as_list(callbacks):
+def _adders_first(callbacks):
+    return sorted(
+        callbacks, key=lambda c: not isinstance(c, DistributionMetrics)
+    )
+
+
+def as_list(callbacks):
+    """Returns the `callbacks` of `fit` as one flat list."""
     callbacks = getattr(callbacks, "callbacks", callbacks)
-    if callbacks is None:
-        return []
-    if isinstance(callbacks, (list, tuple)):
-        return list(callbacks)
-    return [callbacks]
+    return [] if callbacks is None else keras.tree.flatten(callbacks)

@@ -8,8 +8,9 @@ from keras import ops
 
 from keras_monoflow import gradients, penalties
 from keras_monoflow.arguments import check_integer
+from keras_monoflow.callbacks import DistributionMetrics
 from keras_monoflow.models import checks
-from keras_monoflow.models.fitting import callbacks_for
+from keras_monoflow.models.fitting import as_list, callbacks_for
 from keras_monoflow.models.logs import LogMeans
 from keras_monoflow.models.refining import Refines
 from keras_monoflow.models.rounds import TrainsInRounds, with_labels
@@ -52,6 +53,8 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
         self.seed_generator = keras.random.SeedGenerator(seed, name="noise")
         self.evaluation_seed = keras.random.SeedGenerator(0, name="evaluation")
         self._log_means = LogMeans()
+        #: The `DistributionMetrics` of the last `fit` that had them.
+        self.distribution_metrics = None
         self.built = True
 
     def _discriminator_networks(self):
@@ -147,11 +150,24 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
             without=("penalty", "velocity_norm", "regression_loss")
         )
 
-    def evaluate(self, *args, **kwargs):
-        """As in Keras. The generated samples are the same in every call."""
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """As in Keras, and with distribution metrics.
+
+        The generated samples are the same in every call. If the model was
+        trained with `keras_monoflow.callbacks.DistributionMetrics`, their
+        values on `x` come after the losses.
+        """
         seed = self.evaluation_seed
         seed.state.assign(np.array([0, 0], dtype="int64"))
-        return super().evaluate(*args, **kwargs)
+        results = super().evaluate(x, y, *args, **kwargs)
+        callback = self.distribution_metrics
+        if callback is None or "_use_cached_eval_dataset" in kwargs:
+            # The validation during `fit`, to which the callback adds by itself.
+            return results
+        values = callback.measure(self, callback.choose(x, y))
+        if isinstance(results, dict):
+            return {**results, **values}
+        return [*np.atleast_1d(results), *values.values()]
 
     # ---------------------------------------------------------- using it
 
@@ -163,6 +179,7 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
         epochs=1,
         verbose="auto",
         callbacks=None,
+        validation_data=None,
         **kwargs,
     ):
         """Trains on samples `x`, as `keras.Model.fit` does.
@@ -186,6 +203,10 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
         if hasattr(x, "set_epoch"):
             # The order is the data set's own business.
             kwargs["shuffle"] = False
+        for callback in as_list(callbacks):
+            if isinstance(callback, DistributionMetrics):
+                callback.use_data(x, y, validation_data)
+                self.distribution_metrics = callback
         with gradients.keep_variables(self):
             return super().fit(
                 x,
@@ -194,6 +215,7 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
                 epochs=epochs,
                 verbose=verbose,
                 callbacks=callbacks_for(x, callbacks),
+                validation_data=validation_data,
                 **kwargs,
             )
 

@@ -1,5 +1,7 @@
 """What a flow model writes to files, and takes back from them."""
 
+import warnings
+
 import keras
 import numpy as np
 from keras import ops
@@ -37,7 +39,24 @@ class SavesEverything:
         return cls(**config)
 
     def get_compile_config(self):
-        return self._compile_arguments() if self.compiled else {}
+        if not self.compiled:
+            return {}
+        return {
+            **self._compile_arguments(),
+            "distribution_metrics": self._serialize_metrics(),
+        }
+
+    def _serialize_metrics(self):
+        try:
+            return keras.saving.serialize_keras_object(
+                self.distribution_metrics
+            )
+        except (TypeError, ValueError) as error:
+            warnings.warn(
+                "The DistributionMetrics cannot be saved with the model, so "
+                f"`evaluate` of a loaded one will lack them: {error}",
+                stacklevel=2,
+            )
 
     def _compile_arguments(self):
         serialize = keras.saving.serialize_keras_object
@@ -52,7 +71,9 @@ class SavesEverything:
         }
 
     def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        config = keras.saving.deserialize_keras_object(config)
+        self.distribution_metrics = config.pop("distribution_metrics", None)
+        self.compile(**config)
 
     def save(self, filepath, *args, **kwargs):
         """As in Keras; raises before it writes if something cannot be saved."""

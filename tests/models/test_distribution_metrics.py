@@ -1,0 +1,181 @@
+"""DistributionMetrics: what fit logs, evaluate returns and files keep."""
+
+import csv
+
+import keras
+import numpy as np
+import pytest
+from conftest import ROLES, make_flow
+from keras import ops
+
+import keras_monoflow as kmf
+
+DistributionMetrics = kmf.callbacks.DistributionMetrics
+
+
+class Gap(kmf.metrics.DistributionMetric):
+    """Distance of the means, so that the tests need no other package."""
+
+    default_name = "gap"
+
+    def compute(self, real, generated):
+        return np.linalg.norm(real.mean(axis=0) - generated.mean(axis=0))
+
+
+keras.saving.register_keras_serializable("tests")(Gap)
+
+
+def fit(model, data, callbacks, **kwargs):
+    arguments = {"batch_size": 32, "epochs": 3, "verbose": 0, **kwargs}
+    return model.fit(data, callbacks=callbacks, **arguments).history
+
+
+def gap_now(model, real, seed=0):
+    return np.linalg.norm(
+        real.mean(axis=0) - model.sample(len(real), seed=seed).mean(axis=0)
+    )
+
+
+@pytest.mark.parametrize("flow", sorted(ROLES))
+def test_logs_and_evaluate(flow, data, rng):
+    model, test = make_flow(flow), rng.normal(size=(40, 2)).astype("float32")
+    callback = DistributionMetrics(Gap())
+    history = fit(model, data, [callback], validation_data=test)
+    assert len(history["val_gap"]) == 3
+    now = gap_now(model, test)
+    np.testing.assert_allclose(history["val_gap"][-1], now, rtol=1e-5)
+    results = model.evaluate(test, verbose=0, return_dict=True)
+    np.testing.assert_allclose(results["gap"], now, rtol=1e-5)
+    as_list = model.evaluate(test, verbose=0)
+    np.testing.assert_allclose(as_list[-1], now, rtol=1e-5)
+    assert len(as_list) == len(results)
+
+
+def test_all_other_callbacks_see_them(data, tmp_path):
+    seen = []
+    look = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append(logs["val_gap"])
+    )
+    path = tmp_path / "log.csv"
+    stop = keras.callbacks.EarlyStopping(
+        monitor="val_gap", mode="max", patience=0, baseline=1e9
+    )
+    history = fit(
+        make_flow("monoflow"),
+        data,
+        [
+            look,
+            keras.callbacks.CSVLogger(path),
+            stop,
+            DistributionMetrics(Gap()),
+        ],
+    )
+    assert seen == history["val_gap"]
+    assert len(seen) == 2  # stopped early
+    with open(path) as file:
+        assert float(next(csv.DictReader(file))["val_gap"]) == seen[0]
+
+
+def test_checkpoint_of_the_best_evaluates_to_the_same(data, tmp_path):
+    model, path = make_flow("monoflow", ema=0.9), tmp_path / "best.keras"
+    save = keras.callbacks.ModelCheckpoint(
+        path, monitor="val_gap", mode="min", save_best_only=True
+    )
+    metrics = DistributionMetrics([Gap()], samples=25, seed=4)
+    history = fit(model, data, [save, metrics], validation_data=data)
+    best = keras.saving.load_model(path)
+    results = best.evaluate(data, verbose=0, return_dict=True)
+    np.testing.assert_allclose(
+        results["gap"], min(history["val_gap"]), rtol=1e-6
+    )
+
+
+def test_every_leaves_gaps(data):
+    history = fit(
+        make_flow("monoflow"), data, [DistributionMetrics(Gap(), every=2)]
+    )
+    assert list(np.isnan(history["val_gap"])) == [True, False, True]
+
+
+def test_which_real_samples(data, rng):
+    callback = DistributionMetrics(Gap(), samples=20)
+    chosen, labels = callback.choose(data)
+    assert chosen.shape == (20, 2)
+    assert labels is None
+    rows = {tuple(row) for row in data}
+    assert all(tuple(row) in rows for row in chosen)
+    np.testing.assert_array_equal(callback.choose(data)[0], chosen)
+    # Pairs keep together, and generated samples get the labels.
+    y = np.arange(len(data))
+    x = np.stack([y, -y], axis=1)
+    chosen, labels = callback.choose(x, y)
+    np.testing.assert_array_equal(chosen[:, 0], labels)
+    # The first ones of a stream of batches.
+    batches = kmf.datasets.ShuffledDataset(data, batch_size=8, seed=0)
+    assert callback.choose(batches)[0].shape == (20, 2)
+    with pytest.raises(ValueError, match="`real`"):
+        callback.choose(iter([data]))
+    own = DistributionMetrics(Gap(), real=rng.normal(size=(10, 2)) + 50.0)
+    history = fit(make_flow("monoflow"), data, [own])
+    assert min(history["val_gap"]) > 40
+
+
+def test_labels_of_the_real_samples_are_generated():
+    class Echo:
+        def sample(self, n, seed, labels):
+            return np.stack([labels, labels], axis=1).astype("float64")
+
+    callback = DistributionMetrics(Gap())
+    real = np.full((5, 2), 3.0), np.full(5, 3)
+    assert callback.measure(Echo(), real) == {"gap": 0.0}
+
+
+def test_training_is_left_alone(data):
+    weights = []
+    for callbacks in ([], [DistributionMetrics(Gap())]):
+        keras.utils.set_random_seed(3)
+        model = make_flow("monoflow")
+        fit(model, data, callbacks)
+        weights.append(model.get_weights())
+    for a, b in zip(*weights):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_diverged_run_logs_nan(data):
+    model = make_flow("monoflow")
+    callback = DistributionMetrics(Gap())
+    model.sample = lambda n, seed: np.full((n, 2), np.nan)
+    assert np.isnan(callback.measure(model, (data, None))["gap"])
+
+
+def test_metrics_that_cannot_be_saved(data, tmp_path):
+    class Local(Gap):
+        def get_config(self):
+            raise ValueError("has a lambda")
+
+    model = make_flow("monoflow")
+    fit(model, data, [DistributionMetrics(Local())], epochs=1)
+    with pytest.warns(UserWarning, match="has a lambda"):
+        model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.distribution_metrics is None
+    a, b = (
+        ops.convert_to_numpy(loaded.generator.weights[0]),
+        (ops.convert_to_numpy(model.generator.weights[0])),
+    )
+    np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"metrics": [lambda real, generated: 0.0]}, "metrics"),
+        ({"metrics": []}, "at least one"),
+        ({"metrics": [Gap(), Gap()]}, "gap.*name="),
+        ({"every": 0}, "every=0"),
+        ({"samples": 0}, "samples=0"),
+    ],
+)
+def test_bad_arguments(arguments, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        DistributionMetrics(**{"metrics": Gap(), **arguments})

@@ -57,9 +57,15 @@ class EpochPicture(keras.callbacks.Callback):
         epoch = epoch + 1
         if epoch % self.every == 0:
             filename = os.path.join(self.path, f"epoch_{epoch:04d}.png")
-            samples = self.model.sample(self.count, seed=self.seed)
+            samples = self.model.sample(
+                self.count, seed=self.seed, **self.sample_arguments()
+            )
             samples = keras.ops.convert_to_numpy(samples)
             self.draw(samples, epoch, filename)
+
+    def sample_arguments(self):
+        """Returns more arguments of `model.sample`, as a dictionary."""
+        return {}
 
     def draw(self, samples, epoch, filename):
         """Draw the picture of an epoch.

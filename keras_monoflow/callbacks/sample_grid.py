@@ -1,5 +1,7 @@
 """A grid of generated images at the end of epochs."""
 
+import numpy as np
+
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.callbacks._checks import check_range
 from keras_monoflow.callbacks._image_grid import image_grid, is_image_batch
@@ -30,6 +32,9 @@ class SampleGrid(EpochPicture):
         seed: Integer, the seed of the latents. Defaults to `0`.
         value_range: Pair `(low, high)`, the generated values that are shown as
             black and white; values outside are clipped. Defaults to `(-1, 1)`.
+        labels: For a conditional model, the label of each row. By default the
+            first row shows class 0, the next class 1, and so on, starting over
+            after the last class. Defaults to `None`.
 
     Raises:
         ValueError: If an argument is out of its range; at the end of the
@@ -48,12 +53,33 @@ class SampleGrid(EpochPicture):
     """
 
     def __init__(
-        self, path, rows=8, columns=8, every=1, seed=0, value_range=(-1, 1)
+        self,
+        path,
+        rows=8,
+        columns=8,
+        every=1,
+        seed=0,
+        value_range=(-1, 1),
+        labels=None,
     ):
         self.rows = check_integer("rows", rows, minimum=1)
         self.columns = check_integer("columns", columns, minimum=1)
         self.value_range = check_range("value_range", value_range)
+        self.labels = None if labels is None else np.asarray(labels)
+        if labels is not None and len(self.labels) != self.rows:
+            raise ValueError(
+                "`labels` must have one label for each row. Received: "
+                f"labels={labels!r}, rows={self.rows}"
+            )
         super().__init__(path, self.rows * self.columns, every, seed)
+
+    def sample_arguments(self):
+        if not getattr(self.model, "conditional", False):
+            return {}
+        labels = self.labels
+        if labels is None:
+            labels = self.model.labels.first(self.rows)
+        return {"labels": np.repeat(labels, self.columns, axis=0)}
 
     def draw(self, samples, epoch, filename):
         if not is_image_batch(samples.shape):

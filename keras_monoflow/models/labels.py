@@ -35,14 +35,23 @@ class Labels(keras.layers.Layer):
 
     def draw(self, n, seed):
         """Returns `n` labels, all that were seen being equally likely."""
+        rng = np.random.default_rng(seed)
+        shape = (n, *self.shape)
+        return rng.integers(self._classes(), size=shape, dtype="int32")
+
+    def first(self, n):
+        """Returns `0, 1, ...`, starting over after the last class."""
+        labels = np.arange(n, dtype="int32") % self._classes()
+        return labels.reshape(n, *self.shape)
+
+    def _classes(self):
         count = int(ops.convert_to_numpy(self.count))
         if count == 0:
             raise ValueError(
                 "`labels` must be given: the model has not been trained on "
                 "integer labels yet, so it does not know which there are."
             )
-        rng = np.random.default_rng(seed)
-        return rng.integers(count, size=(n, *self.shape), dtype="int32")
+        return count
 
     def check(self, labels, n):
         """Returns `n` labels as an array; one label stands for all."""

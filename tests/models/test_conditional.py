@@ -215,3 +215,20 @@ def test_clear_errors(pairs):
     )
     with pytest.raises(ValueError, match="take no labels"):
         unconditional.fit(x, y, verbose=0)
+
+
+@pytest.mark.parametrize("labels", [None, [2, 2, 0, 1]])
+def test_grid_with_a_row_for_each_class(tmp_path, pairs, monkeypatch, labels):
+    gan = make_gan()
+    gan.fit(*pairs, batch_size=96, verbose=0)
+    grid = kmf.callbacks.SampleGrid(
+        tmp_path, rows=4, columns=3, seed=6, labels=labels
+    )
+    seen = []
+    monkeypatch.setattr(grid, "draw", lambda samples, *_: seen.append(samples))
+    grid.set_model(gan)
+    grid.on_epoch_end(0)
+    rows = np.repeat(labels or [0, 1, 2, 0], 3)
+    np.testing.assert_array_equal(seen[0], gan.sample(12, seed=6, labels=rows))
+    with pytest.raises(ValueError, match="one label for each row"):
+        kmf.callbacks.SampleGrid(tmp_path, rows=3, labels=[0, 1])

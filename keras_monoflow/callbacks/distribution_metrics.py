@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 
-from keras_monoflow.arguments import check_integer
+from keras_monoflow.callbacks.held_out import HeldOut
 from keras_monoflow.metrics import DistributionMetric
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
-class DistributionMetrics(keras.callbacks.Callback):
+class DistributionMetrics(HeldOut):
     """Writes distribution metrics into the logs at the end of epochs.
 
     The value of each metric becomes the log `val_<name>`. `fit` of the
@@ -55,64 +55,13 @@ class DistributionMetrics(keras.callbacks.Callback):
     """
 
     def __init__(self, metrics, every=1, samples=1000, seed=0, real=None):
-        super().__init__()
+        super().__init__(every, samples, seed, real)
         self.metrics = _check_metrics(metrics)
-        self.every = check_integer("every", every, minimum=1)
-        self.samples = check_integer("samples", samples, minimum=1)
-        self.seed = check_integer("seed", seed, minimum=0)
-        self._own = None if real is None else self.choose(real)
-        self._chosen = self._own
+        self._names = [f"val_{metric.name}" for metric in self.metrics]
 
-    def use_data(self, x, y, validation_data):
-        """Takes the real samples from the arguments of `fit`."""
-        if self._own is not None:
-            return
-        if validation_data is not None:
-            x, y, _ = keras.utils.unpack_x_y_sample_weight(validation_data)
-        self._chosen = self.choose(x, y)
-
-    def on_epoch_end(self, epoch, logs=None):
-        due = (epoch + 1) % self.every == 0
-        names = [metric.name for metric in self.metrics]
-        values = dict.fromkeys(names, float("nan"))
-        if due:
-            values = self.measure(self.model, self._chosen)
-        logs.update({f"val_{name}": v for name, v in values.items()})
-
-    def choose(self, x, y=None):
-        """Returns at most `samples` real samples, and their labels or `None`.
-
-        Of arrays some rows are picked by the seed; of other data the first
-        ones are taken.
-        """
-        if hasattr(x, "shape"):
-            rows = slice(None)
-            if len(x) > self.samples:
-                rng = np.random.default_rng(self.seed)
-                rows = np.sort(rng.permutation(len(x))[: self.samples])
-            x, y = _numpy(x), None if y is None else _numpy(y)
-            return x[rows], None if y is None else y[rows]
-        if isinstance(x, keras.utils.PyDataset):
-            batches = (x[i] for i in range(x.num_batches))
-        elif hasattr(x, "__iter__") and not hasattr(x, "__next__"):
-            batches = x
-        else:
-            raise ValueError(
-                "DistributionMetrics cannot take samples from data that can be "
-                f"read only once. Pass it an array as `real`. Received: {x!r}."
-            )
-        return self._first(batches)
-
-    def _first(self, batches):
-        xs, ys = [], []
-        for batch in batches:
-            x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
-            xs.append(_numpy(x))
-            ys.append(y if y is None else _numpy(y))
-            if sum(map(len, xs)) >= self.samples:
-                break
-        labels = None if ys[0] is None else np.concatenate(ys)[: self.samples]
-        return np.concatenate(xs)[: self.samples], labels
+    def values(self, epoch):
+        values = self.measure(self.model, self.chosen)
+        return {f"val_{name}": value for name, value in values.items()}
 
     def measure(self, model, chosen):
         """Returns the values of the metrics by name.
@@ -162,7 +111,3 @@ def _check_metrics(metrics):
             f"Received: {names}. Pass `name=` to tell them apart."
         )
     return list(metrics)
-
-
-def _numpy(x):
-    return keras.ops.convert_to_numpy(x)

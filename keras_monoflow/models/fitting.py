@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_monoflow.callbacks import DistributionMetrics
+from keras_monoflow.callbacks.held_out import HeldOut
 
 
 class FirstBatchCheck(keras.callbacks.Callback):
@@ -92,9 +92,7 @@ def with_extra(callbacks, extra):
 
 
 def _adders_first(callbacks):
-    return sorted(
-        callbacks, key=lambda c: not isinstance(c, DistributionMetrics)
-    )
+    return sorted(callbacks, key=lambda c: not isinstance(c, HeldOut))
 
 
 def as_list(callbacks):

@@ -9,6 +9,7 @@ from keras import ops
 from keras_monoflow import gradients, penalties
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.callbacks import DistributionMetrics
+from keras_monoflow.callbacks.held_out import HeldOut
 from keras_monoflow.models import checks
 from keras_monoflow.models.fitting import as_list, callbacks_for
 from keras_monoflow.models.logs import LogMeans
@@ -204,8 +205,9 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
             # The order is the data set's own business.
             kwargs["shuffle"] = False
         for callback in as_list(callbacks):
-            if isinstance(callback, DistributionMetrics):
+            if isinstance(callback, HeldOut):
                 callback.use_data(x, y, validation_data)
+            if isinstance(callback, DistributionMetrics):
                 self.distribution_metrics = callback
         with gradients.keep_variables(self):
             return super().fit(

@@ -1,0 +1,175 @@
+"""Numbers and pictures that say whether a flow still moves."""
+
+import os
+
+import numpy as np
+
+from keras_monoflow.callbacks._flow_panel import draw_panel
+from keras_monoflow.callbacks._flow_statistics import (
+    flow_statistics,
+    steady_mappings,
+)
+from keras_monoflow.callbacks._matplotlib import import_matplotlib
+from keras_monoflow.callbacks.held_out import HeldOut
+
+
+class FlowMonitor(HeldOut):
+    """Watches a flow at the end of epochs, and warns when it stalls.
+
+    From a batch of real samples (those of `validation_data`, else of the data)
+    and as many generated ones, it adds to the logs
+
+    - `flow_slope_mean`, `flow_slope_q10`, `flow_slope_q50`, `flow_slope_q90`:
+      mean and quantiles of `h'(u)` over generated samples, the speed at which
+      they follow `grad u`;
+    - `flow_vanishing`: the share of them with `h'(u)` below `threshold`;
+    - `flow_log_ratio_real`, `flow_log_ratio_fake`: medians of `u`;
+    - `flow_accuracy`: how often the sign of `u` tells real from generated;
+    - `flow_speed`: mean of `|grad V|` over generated samples;
+    - `flow_generator_gradient`, `flow_discriminator_gradient`: norms of the
+      gradients of both losses at the current weights, in inference mode;
+    - `flow_calibration`: root mean square of `u` less the true log ratio, on
+      both batches, if `true_log_ratio` is given.
+
+    Wasserstein flows have no `u`; for them it reports speed and gradients.
+
+    If more than `share` of the generated samples have a vanished slope, it
+    prints a sentence that says so and names mappings that would move them
+    (the vanishing gradient of MonoFlow, arXiv 2302.01075, section 5.2). It
+    warns again only after the flow has moved in between.
+
+    Args:
+        path: Folder for a picture of each monitored epoch: histograms of `u`,
+            the slope of the mapping with the samples on it, and the history.
+            `None` draws none. Pictures need the extra "plot".
+        every: Integer, it looks every that many epochs; in between, its logs
+            are NaN.
+        samples: Integer, the largest number of real samples, and of generated
+            ones.
+        threshold: Positive float, slopes below it count as vanished.
+        share: Float in (0, 1], the share of vanished slopes that is an alarm.
+        seed: Integer, the seed of the generated samples.
+        real: Array of real samples to use in place of those of `fit`.
+        true_log_ratio: Function from samples to `log(p_data / p_gen)`, where
+            it is known.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+
+    ```python
+    import keras_monoflow as kmf
+
+    monitor = kmf.callbacks.FlowMonitor("pictures", every=5)
+    # gan.fit(data, epochs=50, callbacks=[monitor])
+    ```
+    """
+
+    def __init__(
+        self,
+        path=None,
+        every=1,
+        samples=512,
+        threshold=0.01,
+        share=0.5,
+        seed=0,
+        real=None,
+        true_log_ratio=None,
+    ):
+        super().__init__(every, samples, seed, real)
+        self.path = None if path is None else os.fspath(path)
+        if not 0 < threshold < 1 or not 0 < share <= 1:
+            raise ValueError(
+                "`threshold` must lie in (0, 1) and `share` in (0, 1]. "
+                f"Received: threshold={threshold!r}, share={share!r}"
+            )
+        self.threshold, self.share = float(threshold), float(share)
+        self.true_log_ratio = true_log_ratio
+        self.history = []
+        self._alarmed = False
+
+    def on_train_begin(self, logs=None):
+        if self.path is not None:
+            import_matplotlib()
+            os.makedirs(self.path, exist_ok=True)
+
+    def values(self, epoch):
+        """Returns the logs of an epoch by name."""
+        statistics = self.look()
+        logs = self.summarise(statistics)
+        self._warn(epoch, logs)
+        self.history.append((epoch + 1, logs))
+        if self.path is not None:
+            filename = f"flow_{epoch + 1:04d}.png"
+            figure = draw_panel(
+                statistics,
+                self.history,
+                mapping=getattr(self.model, "mapping", None),
+                threshold=self.threshold,
+            )
+            figure.savefig(os.path.join(self.path, filename))
+        return logs
+
+    def look(self):
+        """Returns the arrays that the logs and pictures are made from."""
+        real, labels = self.chosen
+        more = {} if labels is None else {"labels": labels}
+        generated = self.model.sample(len(real), seed=self.seed, **more)
+        latent = None
+        if hasattr(self.model, "sample_latent"):
+            latent = self.model.sample_latent(len(real), seed=self.seed)
+        statistics = flow_statistics(
+            self.model, real, labels, generated, latent
+        )
+        if self.true_log_ratio is not None and "slope" in statistics:
+            statistics["error"] = np.concatenate(
+                [
+                    statistics[name] - np.reshape(self.true_log_ratio(x), -1)
+                    for name, x in (
+                        ("log_ratio_real", real),
+                        ("log_ratio_fake", generated),
+                    )
+                ]
+            )
+        return statistics
+
+    def summarise(self, statistics):
+        """Returns the logs that arrays of statistics stand for."""
+        logs = {"flow_speed": statistics["speed"].mean()}
+        for name in ("generator_gradient", "discriminator_gradient"):
+            if name in statistics:
+                logs[f"flow_{name}"] = statistics[name]
+        if "slope" not in statistics:
+            return {name: float(value) for name, value in logs.items()}
+        slope = statistics["slope"]
+        logs["flow_slope_mean"] = slope.mean()
+        for percent in (10, 50, 90):
+            logs[f"flow_slope_q{percent}"] = np.quantile(slope, percent / 100)
+        logs["flow_vanishing"] = np.mean(slope < self.threshold)
+        logs["flow_accuracy"] = statistics["accuracy"]
+        for name in ("log_ratio_real", "log_ratio_fake"):
+            logs[f"flow_{name}"] = np.median(statistics[name])
+        if "error" in statistics:
+            logs["flow_calibration"] = np.sqrt(
+                np.mean(statistics["error"] ** 2)
+            )
+        return {name: float(value) for name, value in logs.items()}
+
+    def _warn(self, epoch, logs):
+        vanished = logs.get("flow_vanishing", 0.0)
+        if vanished <= self.share:
+            self._alarmed = False
+            return
+        if self._alarmed:
+            return
+        self._alarmed = True
+        u = logs["flow_log_ratio_fake"]
+        names = steady_mappings(u, self.threshold)
+        print(
+            f"\nFlowMonitor, epoch {epoch + 1}: {100 * vanished:.0f} % of the "
+            f"generated samples hardly move. At their log ratios, u = {u:.1f} "
+            f"at the median, the slope h'(u) of {self.model.mapping!r} is "
+            f"below {self.threshold:g}. Mappings that would move them: "
+            f"{', '.join(names)}."
+        )

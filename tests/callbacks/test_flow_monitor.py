@@ -1,0 +1,193 @@
+"""FlowMonitor against NumPy, and its alarm."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import keras_monoflow as kmf
+
+SLOPE = np.array([0.6, -0.8])
+
+
+def linear(units, weights):
+    dense = layers.Dense(units, use_bias=False)
+    network = keras.Sequential([layers.Input((2,)), dense])
+    network.set_weights([np.asarray(weights, "float32")])
+    return network
+
+
+def make_gan(mapping="vanilla"):
+    """u(x) = SLOPE . x and G(z) = 2 z, with networks at rest."""
+    gan = kmf.MonoFlowGAN(
+        linear(2, 2 * np.eye(2)), linear(1, SLOPE[:, None]), seed=0
+    )
+    gan.compile(
+        generator_optimizer=keras.optimizers.SGD(0.0),
+        discriminator_optimizer=keras.optimizers.SGD(0.0),
+        mapping=mapping,
+    )
+    return gan
+
+
+def fit(gan, data, monitor, **kwargs):
+    arguments = {"batch_size": 32, "verbose": 0, **kwargs}
+    return gan.fit(data, callbacks=[monitor], **arguments).history
+
+
+@pytest.fixture
+def data(rng):
+    return (rng.normal(size=(64, 2)) + 1.0).astype("float32")
+
+
+def test_logs_against_numpy(data):
+    gan = make_gan()
+    monitor = kmf.callbacks.FlowMonitor(
+        samples=40, true_log_ratio=lambda x: x @ SLOPE + 0.25, threshold=0.3
+    )
+    history = fit(gan, data, monitor)
+    logs = {name: values[-1] for name, values in history.items()}
+    real, _ = monitor.chosen
+    assert real.shape == (40, 2)
+    z = gan.sample_latent(40, seed=0)
+    x = 2 * z
+    u = x @ SLOPE
+    sigmoid = 1 / (1 + np.exp(-u))
+    ratio = real @ SLOPE
+    # D(x) = SLOPE . x and V = softplus(D), and |SLOPE| = 1.
+    generator_gradient = -np.einsum("n,ni,j->ij", sigmoid, z, SLOPE) / 40
+    discriminator_gradient = (
+        sigmoid[:, None] * x - (1 / (1 + np.exp(ratio)))[:, None] * real
+    ).mean(axis=0)
+    want = {
+        "flow_slope_mean": sigmoid.mean(),
+        "flow_slope_q10": np.quantile(sigmoid, 0.1),
+        "flow_slope_q50": np.quantile(sigmoid, 0.5),
+        "flow_slope_q90": np.quantile(sigmoid, 0.9),
+        "flow_vanishing": (sigmoid < 0.3).mean(),
+        "flow_speed": sigmoid.mean(),
+        "flow_log_ratio_real": np.median(ratio),
+        "flow_log_ratio_fake": np.median(u),
+        "flow_accuracy": np.mean([*(ratio > 0), *(u < 0)]),
+        "flow_generator_gradient": np.linalg.norm(generator_gradient),
+        "flow_discriminator_gradient": np.linalg.norm(discriminator_gradient),
+        "flow_calibration": 0.25,
+    }
+    assert {k for k in logs if k.startswith("flow_")} == set(want)
+    for name, value in want.items():
+        np.testing.assert_allclose(
+            logs[name], value, rtol=1e-4, atol=1e-6, err_msg=name
+        )
+
+
+def far_start(shift):
+    """Generated samples at distance 6, which the discriminator knows."""
+    generator = kmf.networks.mlp_generator(2, 2, seed=0)
+    weights = generator.get_weights()
+    weights[-1] = weights[-1] + np.array([6.0, 0.0])
+    generator.set_weights(weights)
+    gan = kmf.MonoFlowGAN(
+        generator, kmf.networks.mlp_discriminator(2, seed=0), seed=0
+    )
+    gan.compile(
+        generator_optimizer=keras.optimizers.SGD(0.05),
+        discriminator_optimizer=keras.optimizers.Adam(5e-4, beta_1=0.5),
+        mapping=kmf.mappings.Vanilla(shift),
+        discriminator_warmup=300,
+    )
+    return gan
+
+
+@pytest.mark.parametrize(("shift", "alarms"), [(0.0, True), (5.0, False)])
+def test_alarm_on_the_far_start(shift, alarms, capsys):
+    """The vanishing gradient of MonoFlow, section 5.2, and its cure."""
+    data = kmf.datasets.gaussian_ring(128 * 100, seed=0)
+    gan = far_start(shift)
+    fit(gan, data, kmf.callbacks.FlowMonitor(), batch_size=128, epochs=4)
+    printed = capsys.readouterr().out
+    assert ("hardly move" in printed) is alarms
+    if alarms:
+        assert printed.count("FlowMonitor") == 1  # not at every epoch
+        named = printed.split("move them:")[1]
+        for name in ("identity", "non_saturating", "arcsinh", "Vanilla(shift"):
+            assert name in named
+        for name in ("mle", "pearson", "least_squares"):
+            assert name not in named
+
+
+def test_steady_mappings():
+    from keras_monoflow.callbacks._flow_statistics import steady_mappings
+
+    assert "non_saturating" in steady_mappings(-9.0, 0.01)
+    assert "vanilla" not in steady_mappings(-9.0, 0.01)
+    # For u >> 0 it is the other way round.
+    assert "non_saturating" not in steady_mappings(9.0, 0.01)
+    assert "vanilla" in steady_mappings(9.0, 0.01)
+    # exp(9) explodes.
+    assert "mle" not in steady_mappings(9.0, 0.01)
+
+
+def test_wasserstein_flows_have_no_ratio(data, tmp_path):
+    model = kmf.W1FE(
+        linear(2, 2 * np.eye(2)), linear(1, 3 * SLOPE[:, None]), seed=0
+    )
+    model.compile(
+        generator_optimizer=keras.optimizers.SGD(0.0),
+        critic_optimizer=keras.optimizers.SGD(0.0),
+        penalty=None,
+    )
+    history = fit(model, data, kmf.callbacks.FlowMonitor(tmp_path))
+    np.testing.assert_allclose(history["flow_speed"], [3.0], rtol=1e-5)
+    assert "flow_slope_mean" not in history
+    assert (tmp_path / "flow_0001.png").stat().st_size > 5000
+
+
+def test_pictures(data, tmp_path):
+    monitor = kmf.callbacks.FlowMonitor(tmp_path, every=2)
+    history = fit(make_gan(), data, monitor, epochs=4)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["flow_0002.png", "flow_0004.png"]
+    # In the first epochs their names are not known yet.
+    assert list(np.isnan(history["flow_speed"])) == [False, True, False]
+
+
+@pytest.mark.parametrize("flow", ["particles", "w2fe"])
+def test_other_flows(flow, data):
+    critic = linear(1, SLOPE[:, None])
+    if flow == "particles":
+        model = kmf.ParticleFlow(critic, data[:48], seed=0)
+        model.compile(discriminator_optimizer="sgd", step_size=0.1)
+        monitor = kmf.callbacks.FlowMonitor(samples=40)
+    else:
+        model = kmf.W2FE(
+            linear(2, np.eye(2)), critic, linear(1, SLOPE[:, None]), seed=0
+        )
+        model.compile(generator_optimizer="sgd", potential_optimizer="sgd")
+        monitor = kmf.callbacks.FlowMonitor()
+    history = fit(model, data, monitor)
+    assert np.isfinite(history["flow_speed"]).all()
+    assert np.isfinite(history["flow_discriminator_gradient"]).all()
+
+
+def test_training_is_left_alone(data):
+    weights = []
+    for callbacks in ([], [kmf.callbacks.FlowMonitor()]):
+        keras.utils.set_random_seed(3)
+        gan = kmf.MonoFlowGAN(
+            kmf.networks.mlp_generator(2, 2, seed=0),
+            kmf.networks.mlp_discriminator(2, seed=0),
+            seed=0,
+        )
+        gan.compile(generator_optimizer="adam", discriminator_optimizer="adam")
+        gan.fit(data, epochs=2, callbacks=callbacks, verbose=0)
+        weights.append([ops.convert_to_numpy(v.value) for v in gan.variables])
+    for a, b in zip(*weights):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"threshold": 0.0}, {"share": 1.5}, {"every": 0}]
+)
+def test_bad_arguments(arguments):
+    with pytest.raises(ValueError, match=next(iter(arguments))):
+        kmf.callbacks.FlowMonitor(**arguments)

@@ -51,7 +51,7 @@ def steady_mappings(u, threshold):
             exploded.
     """
     named = {name: make() for name, make in mappings.NAMED.items()}
-    shift = float(np.ceil(max(-u, 1.0)))
+    shift = float(np.ceil(np.clip(-u, 1.0, 50.0)))
     named[f"Vanilla(shift={shift:g})"] = mappings.Vanilla(shift)
     return [
         name

@@ -1,0 +1,86 @@
+"""FlowAnimation: films of points and images."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_monoflow.callbacks import FlowAnimation
+
+Image = pytest.importorskip("PIL.Image")
+
+
+def frames_of(path):
+    """The frames of a GIF as arrays."""
+    with Image.open(path) as film:
+        frames = []
+        for i in range(film.n_frames):
+            film.seek(i)
+            frames.append(np.asarray(film.convert("RGB")))
+        return frames
+
+
+def test_film_of_points(stand_in, tmp_path, rng):
+    path = tmp_path / "flow.gif"
+    film = FlowAnimation(
+        path, rng.normal(size=(40, 2)), samples=50, frames_per_second=4
+    )
+    stand_in((2,)).fit_noise([film], epochs=3)
+    names = sorted(p.name for p in (tmp_path / "flow_frames").iterdir())
+    assert names == ["epoch_0001.png", "epoch_0002.png", "epoch_0003.png"]
+    frames = frames_of(path)
+    first = np.asarray(
+        Image.open(tmp_path / "flow_frames" / names[0]).convert("RGB")
+    )
+    assert frames[0].shape == first.shape
+    # A GIF has 256 colours.
+    assert np.abs(frames[0].astype(int) - first).mean() < 4
+    assert np.abs(frames[0].astype(int) - frames[2]).mean() > 0.1
+
+
+def test_film_of_images(stand_in, tmp_path):
+    path = tmp_path / "digits.gif"
+    film = FlowAnimation(path, samples=16, every=2)
+    stand_in((5, 7, 1)).fit_noise([film], epochs=4)
+    names = sorted(p.name for p in (tmp_path / "digits_frames").iterdir())
+    assert names == ["epoch_0002.png", "epoch_0004.png"]
+    height, width, _ = frames_of(path)[0].shape
+    assert height % 2 == width % 2 == 0
+
+
+def test_interrupted_training_gives_a_whole_film(stand_in, tmp_path):
+    path = tmp_path / "flow.gif"
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    def fit(*more):
+        film = FlowAnimation(path, samples=20, vector_field=False)
+        backup = keras.callbacks.BackupAndRestore(str(tmp_path / "backup"))
+        stand_in((2,)).fit_noise([backup, film, *more], epochs=4)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(Stop())
+    assert not path.exists()
+    fit()
+    names = {p.name for p in (tmp_path / "flow_frames").iterdir()}
+    assert names == {f"epoch_000{i}.png" for i in (1, 2, 3, 4)}
+    assert path.exists()
+
+
+def test_mp4_needs_ffmpeg(stand_in, tmp_path, monkeypatch):
+    from matplotlib.animation import FFMpegWriter
+
+    monkeypatch.setattr(FFMpegWriter, "isAvailable", lambda: False)
+    with pytest.raises(RuntimeError, match="ffmpeg"):
+        stand_in((2,)).fit_noise([FlowAnimation(tmp_path / "a.mp4")], epochs=1)
+
+
+def test_bad_arguments(tmp_path):
+    with pytest.raises(ValueError, match=r"film\.avi"):
+        FlowAnimation(tmp_path / "film.avi")
+    with pytest.raises(ValueError, match="samples"):
+        FlowAnimation("film.gif", samples=0)
+    with pytest.raises(ValueError, match="frames_per_second"):
+        FlowAnimation("film.gif", frames_per_second=0)

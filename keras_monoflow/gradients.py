@@ -467,9 +467,11 @@ def _values(variables):
 
 
 def _tape_gradient(tape, target, variables, **kwargs):
-    return tape.gradient(
+    gradients = tape.gradient(
         target,
         [v.value for v in variables],
         unconnected_gradients=tf.UnconnectedGradients.ZERO,
         **kwargs,
     )
+    # Those of embeddings are sparse, which cannot be added.
+    return [tf.convert_to_tensor(gradient) for gradient in gradients]

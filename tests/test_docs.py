@@ -4,7 +4,6 @@ import importlib.util
 import pathlib
 import re
 
-import keras
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -29,19 +28,6 @@ PAGES = sorted(page for page in PAGES if code_of(page).strip())
 def test_pages_are_found():
     names = {page.name for page in PAGES}
     assert {"index.md", "quickstart.md", "mappings.md"} <= names
-
-
-@pytest.fixture
-def compile_fast():
-    """On JAX nearly all of the time here goes into optimising programs."""
-    if keras.backend.backend() != "jax":
-        yield
-        return
-    import jax
-
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.mark.usefixtures("compile_fast")

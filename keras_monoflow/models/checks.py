@@ -253,6 +253,28 @@ def check_labels(y, conditional, owner):
         )
 
 
+def check_label_range(y, networks):
+    """Checks integer labels against the classes that the networks know.
+
+    Labels out of range would give NaN, or rows of other classes.
+    """
+    y = np.asarray(ops.convert_to_numpy(y))
+    classes = [
+        layer.classes
+        for network in networks
+        for layer in network._flatten_layers()
+        if isinstance(getattr(layer, "classes", None), int)
+    ]
+    if not classes or y.dtype.kind not in "iu":
+        return
+    bad = y[(y < 0) | (y >= min(classes))]
+    if bad.size:
+        raise ValueError(
+            f"`y` must have labels from 0 to {min(classes) - 1}, for the "
+            f"{min(classes)} classes of the networks. Received: {bad[0]}."
+        )
+
+
 def check_unweighted(weight, owner):
     """Checks that no sample weights come with the data."""
     if weight is not None:

@@ -222,8 +222,12 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
             )
 
     def _check_data(self, x, y, batch_size):
-        if not isinstance(x, (keras.utils.PyDataset)) and checks.is_array(x):
+        if checks.is_array(x):
             checks.check_labels(y, self.conditional, type(self).__name__)
+            if y is not None:
+                roles = self.network_roles()
+                networks = [getattr(self, role) for role in roles]
+                checks.check_label_range(y, networks)
         smallest = checks.smallest_batch(x, batch_size)
         if self.split_batch and smallest is not None:
             checks.check_split(smallest, self.discriminator_steps, self.role)

@@ -1,11 +1,29 @@
-"""Small networks to start from: perceptrons for points, DCGANs for images."""
+"""Networks to start from: perceptrons for points, convolutions for images.
 
+With `classes` they see labels; the layers that do so are here for networks of
+your own.
+"""
+
+from keras_monoflow.networks.conditional_batch_norm import (
+    ConditionalBatchNormalization,
+)
 from keras_monoflow.networks.dcgan import dcgan_discriminator, dcgan_generator
+from keras_monoflow.networks.label_embedding import LabelEmbedding
 from keras_monoflow.networks.mlp import mlp_discriminator, mlp_generator
+from keras_monoflow.networks.projection import ProjectionOutput
+from keras_monoflow.networks.resnet import (
+    resnet_discriminator,
+    resnet_generator,
+)
 
 __all__ = [
+    "ConditionalBatchNormalization",
+    "LabelEmbedding",
+    "ProjectionOutput",
     "dcgan_discriminator",
     "dcgan_generator",
     "mlp_discriminator",
     "mlp_generator",
+    "resnet_discriminator",
+    "resnet_generator",
 ]

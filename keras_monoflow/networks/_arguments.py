@@ -28,6 +28,27 @@ def check_image_shape(image_shape, stages):
     return shape
 
 
+def check_widths(filters, stages):
+    """Return one width for each stage, from one for all or a list of them."""
+    if isinstance(filters, (list, tuple)):
+        widths = [check_integer("filters", w, minimum=1) for w in filters]
+    else:
+        widths = [check_integer("filters", filters, minimum=1)] * stages
+    if len(widths) != stages:
+        raise ValueError(
+            f"`filters` must be one integer, or one for each of the {stages} "
+            f"stages. Received: filters={filters!r}, stages={stages}"
+        )
+    return widths
+
+
+def check_classes(classes):
+    """Return `classes` as an integer, or `None` for no labels."""
+    if classes is None:
+        return None
+    return check_integer("classes", classes, minimum=1)
+
+
 def seed_stream(seed, network):
     """Yield a seed for every layer, or `None` for ever if `seed` is `None`.
 

@@ -4,8 +4,10 @@ import keras
 from keras import layers
 
 from keras_monoflow.arguments import check_integer
+from keras_monoflow.networks import _conditional
 from keras_monoflow.networks import _convolutions as conv
 from keras_monoflow.networks._arguments import (
+    check_classes,
     check_image_shape,
     seed_stream,
 )
@@ -18,6 +20,7 @@ def dcgan_generator(
     stages=2,
     blocks="dcgan",
     batch_norm=True,
+    classes=None,
     seed=None,
     name="generator",
 ):
@@ -52,14 +55,19 @@ def dcgan_generator(
         blocks: `"dcgan"` or `"depth_to_space"`. Defaults to `"dcgan"`.
         batch_norm: Boolean, whether to normalise all feature maps but the
             image. The layers have biases only without it. Defaults to `True`.
+        classes: Integer, the number of classes, for a generator that sees
+            labels: a `LabelEmbedding` of `min(classes, 64)` numbers is appended
+            to the latent vector. Defaults to `None`, no labels.
         seed: Integer, at least 0, or `None`. An integer gives the same weights
             at every call. Defaults to `None`, new weights (the same ones after
             the same `keras.utils.set_random_seed`).
         name: String, the name of the model. Defaults to `"generator"`.
 
     Returns:
-        A built `keras.Model` from `(batch, latent_dim)` to float32 images
-        `(batch, height, width, channels)` with values in `[-1, 1]`.
+        A built `keras.Model` from `(batch, latent_dim)`, or with `classes`
+        from a list of that and integer labels `(batch,)`, to float32 images
+        `(batch, height, width, channels)` with values in `[-1, 1]`. Labels
+        outside of `0, ..., classes - 1` give NaN.
 
     Raises:
         TypeError: If a size or the seed is no integer.
@@ -80,16 +88,19 @@ def dcgan_generator(
     latent_dim = check_integer("latent_dim", latent_dim, minimum=1)
     filters, stages = _check_sizes(filters, stages, blocks)
     height, width, channels = check_image_shape(image_shape, stages)
+    classes = check_classes(classes)
     seeds = seed_stream(seed, "dcgan_generator")
 
-    inputs = keras.Input((latent_dim,))
+    latents = keras.Input((latent_dim,))
+    inputs, labels = _conditional.with_labels(latents, classes)
+    x = _conditional.append_embedding(latents, labels, classes, seeds)
     maps = filters * 2 ** (stages - 1)
     base = (height // 2**stages, width // 2**stages, maps)
     x = layers.Dense(
         base[0] * base[1] * maps,
         use_bias=not batch_norm,
         kernel_initializer=conv.normal(seeds),
-    )(inputs)
+    )(x)
     x = layers.Reshape(base)(x)
     for stage in reversed(range(stages)):
         if batch_norm:
@@ -109,6 +120,7 @@ def dcgan_discriminator(
     blocks="dcgan",
     batch_norm=False,
     negative_slope=0.2,
+    classes=None,
     seed=None,
     name="discriminator",
 ):
@@ -141,14 +153,19 @@ def dcgan_discriminator(
             Defaults to `False`.
         negative_slope: Number, the slope of the leaky ReLUs below 0. Defaults
             to `0.2`.
+        classes: Integer, the number of classes, for a projection
+            discriminator, whose output is a `ProjectionOutput`. Defaults to
+            `None`, no labels.
         seed: Integer, at least 0, or `None`. An integer gives the same weights
             at every call. Defaults to `None`, new weights (the same ones after
             the same `keras.utils.set_random_seed`).
         name: String, the name of the model. Defaults to `"discriminator"`.
 
     Returns:
-        A built `keras.Model` from images `(batch, height, width, channels)` to
-        float32 logits `(batch, 1)`.
+        A built `keras.Model` from images `(batch, height, width, channels)`, or
+        with `classes` from a list of these and integer labels `(batch,)`, to
+        float32 logits `(batch, 1)`. Labels outside of `0, ..., classes - 1`
+        give NaN.
 
     Raises:
         TypeError: If a size or the seed is no integer.
@@ -168,22 +185,32 @@ def dcgan_discriminator(
     """
     filters, stages = _check_sizes(filters, stages, blocks)
     shape = check_image_shape(image_shape, stages)
+    classes = check_classes(classes)
     seeds = seed_stream(seed, "dcgan_discriminator")
 
-    inputs = keras.Input(shape)
-    x = inputs
+    x = keras.Input(shape)
+    inputs, labels = _conditional.with_labels(x, classes)
     for stage in range(stages):
         maps = filters * 2**stage
         x = conv.downsample(x, maps, blocks, not batch_norm, seeds)
         if batch_norm and stage > 0:
             x = conv.batch_norm(x, seeds)
         x = layers.LeakyReLU(negative_slope=negative_slope)(x)
-    x = layers.Dense(
-        1, use_bias=not batch_norm, kernel_initializer=conv.normal(seeds)
-    )(layers.Flatten(data_format="channels_last")(x))
-    # Losses and flows need float32 whatever the policy of the layers.
-    outputs = layers.Activation("linear", dtype="float32")(x)
+    x = layers.Flatten(data_format="channels_last")(x)
+    outputs = _logits(x, labels, classes, not batch_norm, seeds)
     return keras.Model(inputs, outputs, name=name)
+
+
+def _logits(x, labels, classes, use_bias, seeds):
+    if classes is not None:
+        return _conditional.projection(
+            x, labels, classes, lambda: conv.normal(seeds), use_bias=use_bias
+        )
+    x = layers.Dense(
+        1, use_bias=use_bias, kernel_initializer=conv.normal(seeds)
+    )(x)
+    # Losses and flows need float32 whatever the policy of the layers.
+    return layers.Activation("linear", dtype="float32")(x)
 
 
 def _check_sizes(filters, stages, blocks):

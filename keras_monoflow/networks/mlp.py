@@ -6,7 +6,8 @@ import keras
 from keras import layers
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.networks._arguments import seed_stream
+from keras_monoflow.networks import _conditional
+from keras_monoflow.networks._arguments import check_classes, seed_stream
 
 
 def mlp_generator(
@@ -14,6 +15,7 @@ def mlp_generator(
     output_dim,
     units=(64, 64, 64),
     negative_slope=0.2,
+    classes=None,
     seed=None,
     name="generator",
 ):
@@ -31,14 +33,19 @@ def mlp_generator(
             Defaults to `(64, 64, 64)`.
         negative_slope: Number, the slope of the leaky ReLUs below 0. Defaults
             to `0.2`.
+        classes: Integer, the number of classes, for a generator that sees
+            labels: a `LabelEmbedding` of `min(classes, 64)` numbers is appended
+            to the latent vector. Defaults to `None`, no labels.
         seed: Integer, at least 0, or `None`. An integer gives the same weights
             at every call. Defaults to `None`, new weights (the same ones after
             the same `keras.utils.set_random_seed`).
         name: String, the name of the model. Defaults to `"generator"`.
 
     Returns:
-        A built `keras.Model` from `(batch, latent_dim)` to float32
-        `(batch, output_dim)`, without an output activation.
+        A built `keras.Model` from `(batch, latent_dim)`, or with `classes`
+        from a list of that and integer labels `(batch,)`, to float32
+        `(batch, output_dim)`, without an output activation. Labels outside of
+        `0, ..., classes - 1` give NaN.
 
     Raises:
         TypeError: If a size or the seed is no integer.
@@ -56,14 +63,21 @@ def mlp_generator(
     """
     latent_dim = check_integer("latent_dim", latent_dim, minimum=1)
     output_dim = check_integer("output_dim", output_dim, minimum=1)
+    classes = check_classes(classes)
     seeds = seed_stream(seed, "mlp_generator")
-    return _mlp(latent_dim, output_dim, units, negative_slope, seeds, name)
+    latents = keras.Input((latent_dim,))
+    inputs, labels = _conditional.with_labels(latents, classes)
+    x = _conditional.append_embedding(latents, labels, classes, seeds)
+    x = _hidden_layers(x, units, negative_slope, seeds)
+    outputs = _float32(_uniform_dense(x, output_dim, seeds))
+    return keras.Model(inputs, outputs, name=name)
 
 
 def mlp_discriminator(
     input_dim,
     units=(64, 64, 64),
     negative_slope=0.2,
+    classes=None,
     seed=None,
     name="discriminator",
 ):
@@ -77,6 +91,9 @@ def mlp_discriminator(
             Defaults to `(64, 64, 64)`.
         negative_slope: Number, the slope of the leaky ReLUs below 0. Defaults
             to `0.2`.
+        classes: Integer, the number of classes, for a projection
+            discriminator, whose output is a `ProjectionOutput`. Defaults to
+            `None`, no labels.
         seed: Integer, at least 0, or `None`. An integer gives the same weights
             at every call, none of which `mlp_generator` draws with the same
             seed. Defaults to `None`, new weights (the same ones after the same
@@ -84,8 +101,10 @@ def mlp_discriminator(
         name: String, the name of the model. Defaults to `"discriminator"`.
 
     Returns:
-        A built `keras.Model` from `(batch, input_dim)` to float32
-        `(batch, 1)`, without an output activation.
+        A built `keras.Model` from `(batch, input_dim)`, or with `classes` from
+        a list of that and integer labels `(batch,)`, to float32 `(batch, 1)`,
+        without an output activation. Labels outside of `0, ..., classes - 1`
+        give NaN.
 
     Raises:
         TypeError: If a size or the seed is no integer.
@@ -102,29 +121,42 @@ def mlp_discriminator(
     ```
     """
     input_dim = check_integer("input_dim", input_dim, minimum=1)
+    classes = check_classes(classes)
     seeds = seed_stream(seed, "mlp_discriminator")
-    return _mlp(input_dim, 1, units, negative_slope, seeds, name)
+    points = keras.Input((input_dim,))
+    inputs, labels = _conditional.with_labels(points, classes)
+    x = _hidden_layers(points, units, negative_slope, seeds)
+    if classes is None:
+        outputs = _float32(_uniform_dense(x, 1, seeds))
+    else:
+        uniform = _uniform(x, seeds)
+        outputs = _conditional.projection(
+            x, labels, classes, uniform, bias_initializer=uniform()
+        )
+    return keras.Model(inputs, outputs, name=name)
 
 
-def _mlp(input_dim, output_dim, units, negative_slope, seeds, name):
-    inputs = keras.Input((input_dim,))
-    x = inputs
+def _hidden_layers(x, units, negative_slope, seeds):
     for width in units:
         x = _uniform_dense(x, check_integer("units", width, minimum=1), seeds)
         x = layers.LeakyReLU(negative_slope=negative_slope)(x)
-    x = _uniform_dense(x, output_dim, seeds)
-    # Losses and flows need float32 whatever the policy of the layers.
-    outputs = layers.Activation("linear", dtype="float32")(x)
-    return keras.Model(inputs, outputs, name=name)
+    return x
 
 
 def _uniform_dense(x, units, seeds):
     """Apply a dense layer with weights and biases in `±1 / sqrt(fan_in)`."""
-    bound = 1.0 / math.sqrt(x.shape[-1])
-
-    def uniform():
-        return keras.initializers.RandomUniform(-bound, bound, next(seeds))
-
+    uniform = _uniform(x, seeds)
     return layers.Dense(
         units, kernel_initializer=uniform(), bias_initializer=uniform()
     )(x)
+
+
+def _uniform(x, seeds):
+    """Return a function that returns initialisers in `±1 / sqrt(fan_in)`."""
+    bound = 1.0 / math.sqrt(x.shape[-1])
+    return lambda: keras.initializers.RandomUniform(-bound, bound, next(seeds))
+
+
+def _float32(x):
+    """Losses and flows need float32 whatever the policy of the layers."""
+    return layers.Activation("linear", dtype="float32")(x)

@@ -217,6 +217,33 @@ def test_clear_errors(pairs):
         unconditional.fit(x, y, verbose=0)
 
 
+@pytest.mark.parametrize("label", [-1, 3])
+def test_labels_out_of_range(pairs, label):
+    gan = kmf.MonoFlowGAN(
+        kmf.networks.mlp_generator(2, 2, classes=CLASSES),
+        kmf.networks.mlp_discriminator(2, classes=CLASSES),
+    )
+    gan.compile(generator_optimizer="sgd", discriminator_optimizer="sgd")
+    x, y = pairs
+    y[5] = label
+    with pytest.raises(ValueError, match=f"from 0 to 2.*{label}"):
+        gan.fit(x, y, verbose=0)
+    y[5] = 2
+    gan.fit(x, y, batch_size=96, verbose=0)
+    assert np.isfinite(gan.sample(9, seed=0)).all()
+
+
+def test_regularized_embedding(pairs):
+    """Its gradient is sparse on TensorFlow."""
+    _, discriminator = table_networks()
+    x, y = keras.Input((2,)), keras.Input((), dtype="int32")
+    table = layers.Embedding(CLASSES, 2, embeddings_regularizer="l2")
+    generator = keras.Model([x, y], 0.1 * x + table(y))
+    gan = kmf.MonoFlowGAN(generator, discriminator)
+    gan.compile(generator_optimizer="sgd", discriminator_optimizer="sgd")
+    gan.fit(*pairs, batch_size=96, verbose=0)
+
+
 @pytest.mark.parametrize("labels", [None, [2, 2, 0, 1]])
 def test_grid_with_a_row_for_each_class(tmp_path, pairs, monkeypatch, labels):
     gan = make_gan()

@@ -269,3 +269,21 @@ def test_outputs_are_channels_last_whatever_the_configuration(blocks):
 def test_values_out_of_range(build, arguments, message):
     with pytest.raises(ValueError, match=message):
         build(**arguments)
+
+
+@pytest.mark.parametrize("blocks", BLOCKS)
+def test_sizes_with_labels(blocks):
+    """A vector of five numbers a class, or of all features at the end."""
+    options = {"blocks": blocks, "batch_norm": True, **SMALL}
+    plain, seeing = (
+        dcgan_generator(classes=classes, **options) for classes in (None, 5)
+    )
+    # 8 x 12 pixels halved twice, of 2 * 4 maps.
+    base = 2 * 3 * 8
+    added = seeing.count_params() - plain.count_params()
+    assert added == 5 * 5 + 5 * base
+    plain, seeing = (
+        dcgan_discriminator(classes=classes, **options) for classes in (None, 5)
+    )
+    assert seeing.input_shape == [(None, 8, 12, 2), (None,)]
+    assert seeing.count_params() - plain.count_params() == 5 * base

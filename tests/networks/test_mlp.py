@@ -141,3 +141,21 @@ def test_wrong_types():
         mlp_generator(2, (2,))
     with pytest.raises(TypeError, match=r"`units` .* units=8\.0"):
         mlp_generator(2, 2, units=(8.0,))
+
+
+def test_labels_change_no_hidden_weights_of_a_discriminator():
+    plain, seeing = (
+        mlp_discriminator(2, units=(8, 4), classes=classes, seed=0)
+        for classes in (None, 3)
+    )
+    for a, b in zip(plain.get_weights()[:4], seeing.get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_sizes_with_labels():
+    generator = mlp_generator(2, 3, units=(8,), classes=5)
+    assert generator.input_shape == [(None, 2), (None,)]
+    assert generator.count_params() == 5 * 5 + (2 + 5 + 1) * 8 + 9 * 3
+    discriminator = mlp_discriminator(2, units=(8,), classes=5)
+    assert discriminator.input_shape == [(None, 2), (None,)]
+    assert discriminator.count_params() == 3 * 8 + 9 + 5 * 8

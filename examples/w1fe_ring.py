@@ -157,6 +157,8 @@ def plot(results, arguments, path):
     right.set(xlabel="seconds of training")
     for axes in (left, right):
         axes.grid(alpha=0.3)
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
     figure.legend(loc="outside right upper")
     figure.savefig(path)
 

@@ -188,6 +188,8 @@ def plot(curves, path):
     axes.set(xlabel="round", ylabel="W2 to the data", yscale="log")
     axes.set_title("Dashed: (1 - step_size) ** round", fontsize=10)
     axes.grid(alpha=0.3)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
     axes.legend()
     figure.savefig(path)
 

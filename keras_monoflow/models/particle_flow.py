@@ -29,7 +29,9 @@ class ParticleFlow(FollowsDensityRatio, FlowModel):
 
     with `V = h(log(p_data / p_gen))` (MonoFlow, arXiv 2302.01075) or
     the critic itself (Wasserstein-1, arXiv 2405.16351). This shows what a
-    mapping does, undisturbed by what a network can represent.
+    mapping does, undisturbed by what a network can represent. The log
+    `generator_loss` is `-E V` over the particles before they move. All of them
+    go through the discriminator at once, which bounds their number by memory.
 
     Args:
         discriminator: A built `keras.Model` from samples to `(batch, 1)` or
@@ -193,6 +195,16 @@ class ParticleFlow(FollowsDensityRatio, FlowModel):
     def _log_outputs(self, batch, real_output, fake_output):
         if not self._is_wasserstein():
             super()._log_outputs(batch, real_output, fake_output)
+
+    def log_ratio(self, x):
+        if self._is_wasserstein():
+            raise ValueError(
+                "The critic of the Wasserstein flow estimates no density "
+                "ratio. See `velocity`."
+            )
+        return super().log_ratio(x)
+
+    log_ratio.__doc__ = FollowsDensityRatio.log_ratio.__doc__
 
     @property
     def _discriminator_optimizer(self):

@@ -75,6 +75,8 @@ def test_wasserstein_particles_climb_the_critic(rng):
     (penalty,) = flow.penalties
     assert isinstance(penalty, kmf.penalties.LipschitzPenalty)
     assert "log_ratio_real" not in flow.evaluate(x, verbose=0, return_dict=True)
+    with pytest.raises(ValueError, match="no density ratio"):
+        flow.log_ratio(x)
 
 
 def test_step_size_schedule_counts_rounds(rng):

@@ -27,7 +27,7 @@ PAGES = sorted(page for page in PAGES if code_of(page).strip())
 
 def test_pages_are_found():
     names = {page.name for page in PAGES}
-    assert {"index.md", "quickstart.md", "mappings.md"} <= names
+    assert {"index.md", "quickstart.md", "mappings.md", "metrics.md"} <= names
 
 
 @pytest.mark.usefixtures("compile_fast")
@@ -39,20 +39,29 @@ def test_code_runs(page, tmp_path, monkeypatch):
     exec(compile(code_of(page), page, "exec"), {"__name__": "__main__"})
 
 
-@pytest.fixture(scope="module")
-def generator():
-    spec = importlib.util.spec_from_file_location(
-        "generate_mappings", DOCS / "generate_mappings.py"
-    )
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return load("generate_mappings")
 
 
 def test_tables_are_up_to_date(generator):
     text = generator.PAGE.read_text("utf-8")
     message = "Run `python docs/generate_mappings.py`."
     assert generator.render(text) == text, message
+
+
+def test_metrics_are_up_to_date():
+    pytest.importorskip("ot")
+    page = load("generate_metrics")
+    text = page.PAGE.read_text("utf-8")
+    assert page.render(text) == text, "Run `python docs/generate_metrics.py`."
 
 
 def test_plot_is_drawn(generator, tmp_path):

@@ -30,7 +30,7 @@ def import_pot():
         import scipy.spatial
     except ImportError as error:
         raise ImportError(
-            "The exact Wasserstein distance needs POT and SciPy. Install them "
+            "The Wasserstein distances need POT and SciPy. Install them "
             'with `pip install "keras-monoflow[metrics]"`.'
         ) from error
     finally:

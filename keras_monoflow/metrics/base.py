@@ -92,14 +92,8 @@ class DistributionMetric(abc.ABC):
         """
         if not self.needs_real:
             return None, flatten_samples("generated", generated)
-        real = keras.ops.convert_to_numpy(real)
-        generated = keras.ops.convert_to_numpy(generated)
-        if real.shape[1:] != generated.shape[1:]:
-            raise ValueError(
-                "`real` and `generated` must have samples of one shape. "
-                f"Received: real.shape={real.shape}, "
-                f"generated.shape={generated.shape}"
-            )
+        real, generated = to_numpy(real), to_numpy(generated)
+        check_same_shape(real, generated)
         return (
             flatten_samples("real", real),
             flatten_samples("generated", generated),
@@ -115,6 +109,66 @@ class DistributionMetric(abc.ABC):
         return cls(**config)
 
 
+def to_numpy(x):
+    """Return an array or tensor as a NumPy array, without a copy if it is one.
+
+    Keras would copy a NumPy array on some backends, by way of a tensor.
+    """
+    if isinstance(x, np.ndarray):
+        return x
+    return keras.ops.convert_to_numpy(x)
+
+
+def check_same_shape(real, generated):
+    """Raise an error unless samples of both arrays have one shape."""
+    if real.shape[1:] != generated.shape[1:]:
+        raise ValueError(
+            "`real` and `generated` must have samples of one shape. "
+            f"Received: real.shape={real.shape}, "
+            f"generated.shape={generated.shape}"
+        )
+
+
+def as_samples(name, samples):
+    """Return samples as a NumPy array, or raise an error if there are none.
+
+    Args:
+        name: String, the name of the argument in errors.
+        samples: Array or tensor of shape `(n, ...)`.
+
+    Returns:
+        A NumPy array of the same shape; no copy where none is needed.
+    """
+    samples = to_numpy(samples)
+    if samples.ndim == 0 or samples.size == 0:
+        raise ValueError(
+            f"`{name}` must hold at least one sample, in an array of shape "
+            f"(n, ...). Received: {name}.shape={samples.shape}"
+        )
+    return samples
+
+
+def check_finite(name, samples, block=1024):
+    """Raise an error that counts the samples with NaN or infinite values.
+
+    Args:
+        name: String, the name of the argument in errors.
+        samples: NumPy array of shape `(n, ...)`.
+        block: Integer, the samples that are looked at together.
+    """
+    bad = 0
+    for start in range(0, len(samples), block):
+        rows = samples[start : start + block]
+        finite = np.isfinite(rows.reshape(len(rows), -1))
+        bad += np.count_nonzero(~finite.all(axis=1))
+    if bad:
+        raise ValueError(
+            f"`{name}` must be finite. Received: {bad} of {len(samples)} "
+            "samples with NaN or infinite values. If they are generated, the "
+            "training has diverged."
+        )
+
+
 def flatten_samples(name, samples):
     """Return samples as float64 rows, or raise an error that names them.
 
@@ -125,18 +179,7 @@ def flatten_samples(name, samples):
     Returns:
         A float64 NumPy array of shape `(n, d)`.
     """
-    samples = keras.ops.convert_to_numpy(samples)
-    if samples.ndim == 0 or samples.size == 0:
-        raise ValueError(
-            f"`{name}` must hold at least one sample, in an array of shape "
-            f"(n, ...). Received: {name}.shape={samples.shape}"
-        )
+    samples = as_samples(name, samples)
     rows = samples.reshape(len(samples), -1).astype("float64")
-    bad = np.count_nonzero(~np.isfinite(rows).all(axis=1))
-    if bad:
-        raise ValueError(
-            f"`{name}` must be finite. Received: {bad} of {len(rows)} samples "
-            "with NaN or infinite values. If they are generated, the training "
-            "has diverged."
-        )
+    check_finite(name, rows)
     return rows

@@ -79,6 +79,13 @@ def test_bad_samples(name):
             call(bad)
 
 
+def test_bad_samples_are_counted_in_all_blocks():
+    bad = np.zeros((3000, 2))
+    bad[[5, 2000, 2999]] = np.nan
+    with pytest.raises(ValueError, match="3 of 3000 samples"):
+        Recorder()(np.zeros((4, 2)), bad)
+
+
 def test_shapes_must_agree():
     # The same number of values, but not the same shape.
     with pytest.raises(ValueError, match=r"\(3, 2, 4\).*\(3, 4, 2\)"):

@@ -1,0 +1,127 @@
+"""Which mappings bring a generator home that starts far from the data?
+
+The generator starts at distance 6 from eight Gaussians, and the discriminator
+learns to tell them apart for 300 steps. There the log ratio u is far below 0,
+so a mapping whose slope vanishes there stands still (MonoFlow, arXiv
+2302.01075, section 5.2). The generator learns by plain gradient descent: Adam
+would hide the small slopes, as it divides by them. Printed are the rounds until
+the mean of the samples is within 3 of the origin; `FlowMonitor` draws what it
+sees after the 300 steps and every 100 rounds.
+
+    python examples/far_start.py
+    python examples/far_start.py --only "vanilla, C=0" "vanilla, C=5"
+"""
+
+import argparse
+import os
+import pathlib
+
+#: name: (class of the mapping, its arguments)
+RUNS = {
+    "vanilla, C=0": ("Vanilla", {}),
+    "vanilla, C=1": ("Vanilla", {"shift": 1.0}),
+    "vanilla, C=3": ("Vanilla", {"shift": 3.0}),
+    "vanilla, C=5": ("Vanilla", {"shift": 5.0}),
+    "mle": ("Alpha", {"alpha": 1.0}),
+    "non_saturating": ("NonSaturating", {}),
+    "identity": ("Identity", {}),
+    "arcsinh": ("Arcsinh", {}),
+}
+BATCH, PRETRAINING, EVERY = 256, 300, 25
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--only", nargs="*", choices=RUNS, default=list(RUNS), metavar="RUN")
+    add("--rounds", type=int, default=3000, help="at most, after pretraining")
+    add("--seeds", type=int, default=3, help="runs of each kind")
+    add(
+        "--backend",
+        choices=("tensorflow", "jax", "torch"),
+        default=os.environ.get("KERAS_BACKEND", "tensorflow"),
+    )
+    path = pathlib.Path("runs/far_start")
+    add("--output", type=pathlib.Path, default=path, help="for the pictures")
+    return parser.parse_args()
+
+
+def make_gan(run, seed):
+    import keras
+    import numpy as np
+
+    import keras_monoflow as kmf
+
+    generator = kmf.networks.mlp_generator(2, 2, seed=seed)
+    weights = generator.get_weights()
+    weights[-1] = weights[-1] + np.array([6.0, 0.0])  # the last bias
+    generator.set_weights(weights)
+    gan = kmf.MonoFlowGAN(
+        generator, kmf.networks.mlp_discriminator(2, seed=seed), seed=seed
+    )
+    name, options = RUNS[run]
+    gan.compile(
+        generator_optimizer=keras.optimizers.SGD(0.05),
+        discriminator_optimizer=keras.optimizers.Adam(1e-3, beta_1=0.5),
+        mapping=getattr(kmf.mappings, name)(**options),
+        discriminator_warmup=PRETRAINING,
+    )
+    return gan
+
+
+def rounds_home(run, seed, arguments):
+    """Returns the rounds until the samples are near, or `None`."""
+    import numpy as np
+
+    import keras_monoflow as kmf
+
+    gan = make_gan(run, seed)
+    folder = arguments.output / run.replace(", ", "_").replace("=", "")
+    callbacks = (
+        [kmf.callbacks.FlowMonitor(folder, every=4)] if seed == 0 else []
+    )
+    done = 0
+    while done <= arguments.rounds:
+        stretch = EVERY if done else PRETRAINING
+        points = kmf.datasets.gaussian_ring(BATCH * stretch, seed=[seed, done])
+        epoch = (PRETRAINING + done) // EVERY  # of 25 rounds each
+        gan.fit(
+            points,
+            batch_size=BATCH,
+            initial_epoch=epoch - 1,
+            epochs=epoch,
+            callbacks=callbacks,
+            verbose=0,
+        )
+        mean = gan.sample(1000, seed=1, batch_size=1000).mean(axis=0)
+        if done and np.linalg.norm(mean) < 3:
+            return done
+        done += EVERY
+    return None
+
+
+def main():
+    arguments = parse_arguments()
+    os.environ["KERAS_BACKEND"] = arguments.backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+    import keras
+
+    results = {run: [] for run in arguments.only}
+    for run, found in results.items():
+        for seed in range(arguments.seeds):
+            keras.utils.set_random_seed(seed)
+            found.append(rounds_home(run, seed, arguments))
+    never = f"never in {arguments.rounds}"
+    print(f"\nrounds until |E x| < 3, {arguments.backend}\n")
+    for run, found in results.items():
+        cells = "".join(f"{r or never!s:>16}" for r in found)
+        print(f"{run:<16}{cells}")
+    print(f"\nWhat FlowMonitor saw with seed 0: {arguments.output}")
+
+
+if __name__ == "__main__":
+    main()

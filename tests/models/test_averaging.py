@@ -8,6 +8,8 @@ from keras import ops
 
 import keras_monoflow as kmf
 
+pytestmark = pytest.mark.usefixtures("compile_fast")
+
 
 def make_gan(**arguments):
     gan = kmf.MonoFlowGAN(*make_networks(batch_norm=True), seed=1)

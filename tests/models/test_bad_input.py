@@ -8,6 +8,8 @@ from keras import layers, ops
 
 import keras_monoflow as kmf
 
+pytestmark = pytest.mark.usefixtures("compile_fast")
+
 
 def dense(inputs, outputs):
     return keras.Sequential([layers.Input((inputs,)), layers.Dense(outputs)])

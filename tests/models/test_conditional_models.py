@@ -7,6 +7,8 @@ from keras import layers, ops
 
 import keras_monoflow as kmf
 
+pytestmark = pytest.mark.usefixtures("compile_fast")
+
 CENTRES = np.array([[2.0, 0.0], [-1.0, 1.5], [0.0, -2.0]])
 CLASSES = len(CENTRES)
 

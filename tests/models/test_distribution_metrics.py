@@ -10,6 +10,8 @@ from keras import ops
 
 import keras_monoflow as kmf
 
+pytestmark = pytest.mark.usefixtures("compile_fast")
+
 DistributionMetrics = kmf.callbacks.DistributionMetrics
 
 

@@ -9,7 +9,10 @@ import pytest
 from conftest import ROLES, make_flow
 from keras import ops
 
-pytestmark = pytest.mark.parametrize("flow", sorted(ROLES))
+pytestmark = [
+    pytest.mark.parametrize("flow", sorted(ROLES)),
+    pytest.mark.usefixtures("compile_fast"),
+]
 
 
 def optimizers(model):

@@ -90,12 +90,9 @@ def _gradient_norms(model, real, labels, latent):
         run = gradients.discard_updates(model._discriminator_loss)
         return run(real, generated, labels, training=False)
 
-    variables = [
-        v
-        for network in model._discriminator_networks()
-        for v in network.trainable_variables
-    ]
-    norms["discriminator_gradient"] = _norm(discriminator_loss, variables)
+    norms["discriminator_gradient"] = _norm(
+        discriminator_loss, model._discriminator_variables()
+    )
     return norms
 
 

@@ -70,9 +70,8 @@ class DistributionMetrics(HeldOut):
             model: A model of the package.
             chosen: What `choose` returned.
         """
-        real, labels = chosen
-        more = {} if labels is None else {"labels": labels}
-        generated = model.sample(len(real), seed=self.seed, **more)
+        real, _ = chosen
+        generated = self.generate(model, chosen)
         if not np.isfinite(generated).all():
             # A diverged run is for `TerminateOnNaN` to end.
             return {metric.name: float("nan") for metric in self.metrics}

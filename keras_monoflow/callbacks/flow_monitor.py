@@ -114,8 +114,7 @@ class FlowMonitor(HeldOut):
     def look(self):
         """Returns the arrays that the logs and pictures are made from."""
         real, labels = self.chosen
-        more = {} if labels is None else {"labels": labels}
-        generated = self.model.sample(len(real), seed=self.seed, **more)
+        generated = self.generate(self.model, self.chosen)
         latent = None
         if hasattr(self.model, "sample_latent"):
             latent = self.model.sample_latent(len(real), seed=self.seed)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
+from keras_monoflow.metrics.base import to_numpy
 
 
 class HeldOut(keras.callbacks.Callback):
@@ -53,6 +54,12 @@ class HeldOut(keras.callbacks.Callback):
             values = dict.fromkeys(self._names, float("nan"))
         logs.update(values)
 
+    def generate(self, model, chosen):
+        """Returns as many generated samples as real ones, of their labels."""
+        real, labels = chosen
+        more = {} if labels is None else {"labels": labels}
+        return model.sample(len(real), seed=self.seed, **more)
+
     def choose(self, x, y=None):
         """Returns at most `samples` real samples, and their labels or `None`.
 
@@ -64,7 +71,7 @@ class HeldOut(keras.callbacks.Callback):
             if len(x) > self.samples:
                 rng = np.random.default_rng(self.seed)
                 rows = np.sort(rng.permutation(len(x))[: self.samples])
-            x, y = _numpy(x), None if y is None else _numpy(y)
+            x, y = to_numpy(x), None if y is None else to_numpy(y)
             return x[rows], None if y is None else y[rows]
         if isinstance(x, keras.utils.PyDataset):
             batches = (x[i] for i in range(x.num_batches))
@@ -82,13 +89,9 @@ class HeldOut(keras.callbacks.Callback):
         xs, ys = [], []
         for batch in batches:
             x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
-            xs.append(_numpy(x))
-            ys.append(y if y is None else _numpy(y))
+            xs.append(to_numpy(x))
+            ys.append(y if y is None else to_numpy(y))
             if sum(map(len, xs)) >= self.samples:
                 break
         labels = None if ys[0] is None else np.concatenate(ys)[: self.samples]
         return np.concatenate(xs)[: self.samples], labels
-
-
-def _numpy(x):
-    return keras.ops.convert_to_numpy(x)

@@ -86,11 +86,7 @@ class AdversarialModel(LearnsTheMoves, AveragesGenerator, FlowModel):
         pair.discriminator = self._scaled_for_float16(pair.discriminator)
         pair.build_networks(
             self.generator.trainable_variables,
-            [
-                v
-                for network in self._discriminator_networks()
-                for v in network.trainable_variables
-            ],
+            self._discriminator_variables(),
         )
         super()._compile(optimizer=pair, log_names=log_names, **kwargs)
 

@@ -62,6 +62,10 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
         """The networks that the discriminator's optimizer trains."""
         return [self.discriminator]
 
+    def _discriminator_variables(self):
+        networks = self._discriminator_networks()
+        return [v for n in networks for v in n.trainable_variables]
+
     # ------------------------------------------------------------- compile
 
     def _compile(
@@ -102,8 +106,8 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
 
     def _scaled_for_float16(self, optimizer):
         """Wraps an optimizer in loss scaling if a network needs it."""
-        networks = [getattr(self, role) for role in self.network_roles()]
-        return scale_losses(optimizer) if in_float16(networks) else optimizer
+        needs_it = in_float16(self._networks())
+        return scale_losses(optimizer) if needs_it else optimizer
 
     @property
     def metrics(self):
@@ -225,9 +229,7 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
         if checks.is_array(x):
             checks.check_labels(y, self.conditional, type(self).__name__)
             if y is not None:
-                roles = self.network_roles()
-                networks = [getattr(self, role) for role in roles]
-                checks.check_label_range(y, networks)
+                checks.check_label_range(y, self._networks())
         smallest = checks.smallest_batch(x, batch_size)
         if self.split_batch and smallest is not None:
             checks.check_split(smallest, self.discriminator_steps, self.role)

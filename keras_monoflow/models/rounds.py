@@ -73,7 +73,7 @@ class TrainsInRounds:
     def _discriminator_step(self, real, generated, labels):
         optimizer = self._discriminator_optimizer
         networks = self._discriminator_networks()
-        variables = [v for n in networks for v in n.trainable_variables]
+        variables = self._discriminator_variables()
 
         def loss_fn():
             loss = self._discriminator_loss(real, generated, labels, True)

@@ -22,6 +22,9 @@ class SavesEverything:
         """The networks as constructor arguments, attributes and in files."""
         return (cls.role,)
 
+    def _networks(self):
+        return [getattr(self, role) for role in self.network_roles()]
+
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
         networks = {
@@ -119,8 +122,7 @@ class SavesEverything:
 
     def _network_shapes(self):
         """The ranks and shapes of all weights as one list of integers."""
-        networks = [getattr(self, role) for role in self.network_roles()]
-        weights = [w for network in networks for w in network.weights]
+        weights = [w for network in self._networks() for w in network.weights]
         return np.array(
             [n for w in weights for n in (len(w.shape), *w.shape)], "int64"
         )

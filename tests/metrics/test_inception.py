@@ -114,18 +114,6 @@ def test_no_network(monkeypatch):
         inception()
 
 
-@pytest.fixture
-def compile_fast():
-    if keras.backend.backend() != "jax":
-        yield
-        return
-    import jax
-
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.mark.usefixtures("compile_fast")
 def test_the_network_itself(rng):
     features = inception(weights=None)(rng.uniform(-1, 1, size=(1, 8, 8)))

@@ -49,3 +49,5 @@ def compile_fast():
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+    # What these tests compiled (initializers, say) rounds otherwise.
+    jax.clear_caches()

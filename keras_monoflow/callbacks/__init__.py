@@ -7,6 +7,7 @@ from keras_monoflow.callbacks.flow_animation import FlowAnimation
 from keras_monoflow.callbacks.flow_monitor import FlowMonitor
 from keras_monoflow.callbacks.sample_grid import SampleGrid
 from keras_monoflow.callbacks.sample_scatter import SampleScatter
+from keras_monoflow.callbacks.tensorboard import TensorBoard
 
 __all__ = [
     "DistributionMetrics",
@@ -14,6 +15,7 @@ __all__ = [
     "FlowMonitor",
     "SampleGrid",
     "SampleScatter",
+    "TensorBoard",
     "image_grid",
     "plot_scatter",
 ]

@@ -27,6 +27,9 @@ class EpochPicture(keras.callbacks.Callback):
         seed: Integer, the seed of the samples.
     """
 
+    #: The `TensorBoard`s that show the pictures too; `fit` sets them.
+    boards = ()
+
     # Methods of the model that `draw` relies on.
     needs = ("sample",)
 
@@ -62,6 +65,9 @@ class EpochPicture(keras.callbacks.Callback):
             )
             samples = keras.ops.convert_to_numpy(samples)
             self.draw(samples, epoch, filename)
+            name = f"{type(self).__name__}/{os.path.basename(self.path)}"
+            for board in self.boards:
+                board.show_picture(name, filename, epoch - 1)
 
     def sample_arguments(self):
         """Returns more arguments of `model.sample`, as a dictionary."""

@@ -1,5 +1,6 @@
 """Numbers and pictures that say whether a flow still moves."""
 
+import io
 import os
 
 import numpy as np
@@ -32,6 +33,9 @@ class FlowMonitor(HeldOut):
       both batches, if `true_log_ratio` is given.
 
     Wasserstein flows have no `u`; for them it reports speed and gradients.
+
+    A `TensorBoard` callback in the same `fit` shows the picture, and histograms
+    of `u`, the slopes and the speeds.
 
     If more than `share` of the generated samples have a vanished slope, it
     prints a sentence that says so and names mappings that would move them
@@ -66,6 +70,9 @@ class FlowMonitor(HeldOut):
     ```
     """
 
+    #: The `TensorBoard`s that show the pictures too; `fit` sets them.
+    boards = ()
+
     def __init__(
         self,
         path=None,
@@ -90,8 +97,9 @@ class FlowMonitor(HeldOut):
         self._alarmed = False
 
     def on_train_begin(self, logs=None):
-        if self.path is not None:
+        if self.path is not None or self.boards:
             import_matplotlib()
+        if self.path is not None:
             os.makedirs(self.path, exist_ok=True)
 
     def values(self, epoch):
@@ -100,16 +108,31 @@ class FlowMonitor(HeldOut):
         logs = self.summarise(statistics)
         self._warn(epoch, logs)
         self.history.append((epoch + 1, logs))
+        if self.path is not None or self.boards:
+            self._show(epoch, statistics)
+        return logs
+
+    def _show(self, epoch, statistics):
+        figure = draw_panel(
+            statistics,
+            self.history,
+            mapping=getattr(self.model, "mapping", None),
+            threshold=self.threshold,
+        )
         if self.path is not None:
             filename = f"flow_{epoch + 1:04d}.png"
-            figure = draw_panel(
-                statistics,
-                self.history,
-                mapping=getattr(self.model, "mapping", None),
-                threshold=self.threshold,
-            )
             figure.savefig(os.path.join(self.path, filename))
-        return logs
+        arrays = {
+            f"FlowMonitor/{name}": statistics[name]
+            for name in ("log_ratio_real", "log_ratio_fake", "slope", "speed")
+            if name in statistics
+        }
+        for board in self.boards:
+            picture = io.BytesIO()
+            figure.savefig(picture)
+            picture.seek(0)
+            board.show_picture("FlowMonitor", picture, epoch)
+            board.show_histograms(arrays, epoch)
 
     def look(self):
         """Returns the arrays that the logs and pictures are made from."""

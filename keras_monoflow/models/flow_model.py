@@ -10,6 +10,7 @@ from keras_monoflow import gradients, penalties
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.callbacks import DistributionMetrics
 from keras_monoflow.callbacks.held_out import HeldOut
+from keras_monoflow.callbacks.tensorboard import connect
 from keras_monoflow.models import checks
 from keras_monoflow.models.fitting import as_list, callbacks_for
 from keras_monoflow.models.logs import LogMeans
@@ -208,6 +209,7 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
         if hasattr(x, "set_epoch"):
             # The order is the data set's own business.
             kwargs["shuffle"] = False
+        connect(as_list(callbacks))
         for callback in as_list(callbacks):
             if isinstance(callback, HeldOut):
                 callback.use_data(x, y, validation_data)

@@ -137,6 +137,11 @@ def mlp_discriminator(
 
 
 def _hidden_layers(x, units, negative_slope, seeds):
+    if not hasattr(units, "__iter__"):
+        raise TypeError(
+            "`units` must be the widths of the hidden layers, such as "
+            f"`(64, 64)`. Received: units={units!r}"
+        )
     for width in units:
         x = _uniform_dense(x, check_integer("units", width, minimum=1), seeds)
         x = layers.LeakyReLU(negative_slope=negative_slope)(x)

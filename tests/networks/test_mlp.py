@@ -143,6 +143,8 @@ def test_wrong_types():
         mlp_generator(2, (2,))
     with pytest.raises(TypeError, match=r"`units` .* units=8\.0"):
         mlp_generator(2, 2, units=(8.0,))
+    with pytest.raises(TypeError, match=r"`units` must .* units=8$"):
+        mlp_discriminator(2, units=8)
 
 
 def test_labels_change_no_hidden_weights_of_a_discriminator():

@@ -1,0 +1,170 @@
+"""One TensorBoard folder for everything that a training shows."""
+
+import inspect
+
+import keras
+import numpy as np
+
+from keras_monoflow.callbacks._matplotlib import import_matplotlib
+
+
+class TensorBoard(keras.callbacks.TensorBoard):
+    """Keras's `TensorBoard` with pictures, histograms and the configuration.
+
+    One folder shows on its pages
+
+    - *Scalars*: what Keras's callback writes: all logs, those of
+      `DistributionMetrics` and `FlowMonitor` among them, and the learning
+      rates. Logs that a callback did not compute in an epoch leave no point;
+    - *Images*: what `SampleGrid`, `SampleScatter` and `FlowMonitor` of the
+      same `fit` draw. `FlowMonitor` needs no folder of its own for this;
+    - *Histograms* and *Distributions*: the log ratios, slopes and speeds that
+      `FlowMonitor` looks at, and all weights if `histogram_freq` is set;
+    - *HParams*: the arguments of `compile`, and `hparams`.
+
+    The other callbacks find this one by themselves, in whatever order they are
+    passed to `fit`. As in Keras, the step of an epoch is its number from 0.
+
+    It needs TensorFlow and TensorBoard on every backend:
+    `pip install "keras-monoflow[tensorboard]"`.
+
+    Args:
+        log_dir: Folder of the run. Runs in folders side by side are compared:
+            `tensorboard --logdir` takes the folder above them.
+        hparams: Dictionary of more values to show beside the arguments of
+            `compile`, such as the batch size: strings, numbers and booleans.
+        **kwargs: Other arguments of `keras.callbacks.TensorBoard`.
+
+    Raises:
+        ImportError: At the start of `fit`, if TensorFlow or TensorBoard is
+            missing.
+        TypeError: If a value of `hparams` is of another type.
+
+    Example:
+
+    ```python
+    import keras_monoflow as kmf
+
+    callbacks = [
+        kmf.callbacks.TensorBoard("runs/first", hparams={"batch_size": 128}),
+        kmf.callbacks.SampleGrid("runs/first/samples"),
+        kmf.callbacks.FlowMonitor(),
+    ]
+    # gan.fit(images, batch_size=128, epochs=50, callbacks=callbacks)
+    ```
+    """
+
+    def __init__(self, log_dir="logs", hparams=None, **kwargs):
+        super().__init__(log_dir, **kwargs)
+        self.hparams = dict(hparams or {})
+        for name, value in self.hparams.items():
+            if not isinstance(value, (str, bool, int, float)):
+                raise TypeError(
+                    "`hparams` takes strings, numbers and booleans. Received: "
+                    f"hparams[{name!r}]={value!r}"
+                )
+
+    def set_model(self, model):
+        try:
+            import tensorboard  # noqa: F401
+            import tensorflow  # noqa: F401
+        except ImportError as error:
+            raise ImportError(
+                "`TensorBoard` needs the packages tensorboard and tensorflow "
+                "on every backend. Install them with "
+                '`pip install "keras-monoflow[tensorboard]"`.'
+            ) from error
+        super().set_model(model)
+
+    def on_train_begin(self, logs=None):
+        from tensorboard.plugins.hparams import api
+
+        super().on_train_begin(logs)
+        writer = self.summary.create_file_writer(self.log_dir)
+        with writer.as_default():
+            api.hparams({**configuration(self.model), **self.hparams})
+        writer.close()
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, _computed(logs or {}))
+
+    def show_picture(self, name, file, epoch):
+        """Shows a PNG file.
+
+        Args:
+            name: String, the title.
+            file: Path of the file, or a binary file object.
+            epoch: Integer, the epoch from 0.
+        """
+        image = import_matplotlib().image.imread(file)
+        image = image[:, :, None] if image.ndim == 2 else image
+        with self._train_writer.as_default():
+            self.summary.image(name, image[None], step=epoch)
+
+    def show_histograms(self, arrays, epoch):
+        """Shows the distributions of arrays by name in an epoch from 0."""
+        with self._train_writer.as_default():
+            for name, values in arrays.items():
+                values = values[np.isfinite(values)]
+                self.summary.histogram(name, values, step=epoch)
+
+
+def connect(callbacks):
+    """Tells the callbacks of a `fit` which of them are `TensorBoard`s."""
+    boards = [c for c in callbacks if isinstance(c, TensorBoard)]
+    for callback in callbacks:
+        if hasattr(callback, "boards"):
+            callback.boards = boards
+
+
+def _computed(logs):
+    """Leaves out the NaN of epochs in which a callback had its rest."""
+    rests = ("val_", "flow_")
+    return {
+        name: value
+        for name, value in logs.items()
+        if not (name.startswith(rests) and np.isnan(float(value)))
+    }
+
+
+def configuration(model):
+    """Returns what a model was compiled with, as a flat dictionary.
+
+    An object is shown by its class, and by those of its arguments that are not
+    the default: `mapping: "Vanilla"`, `mapping.shift: 3.0`.
+    """
+    values = {
+        "model": type(model).__name__,
+        "backend": keras.backend.backend(),
+        "dtype": model.dtype_policy.name,
+    }
+    for name, value in (model.get_compile_config() or {}).items():
+        values.update(_flat(name, value))
+    return values
+
+
+def _flat(name, value):
+    if isinstance(value, (bool, int, str)):
+        return {name: value}
+    if isinstance(value, float):
+        return {name: float(f"{value:.6g}")}
+    if isinstance(value, (list, tuple)):
+        if len(value) == 1:
+            return _flat(name, value[0])
+        items = [_flat(f"{name}[{i}]", item) for i, item in enumerate(value)]
+        return {key: v for item in items for key, v in item.items()}
+    if isinstance(value, dict) and "class_name" in value:
+        values = {name: value["class_name"]}
+        defaults = _defaults(value)
+        for key, inner in (value.get("config") or {}).items():
+            if key != "name" and inner != defaults.get(key):
+                values.update(_flat(f"{name}.{key}", inner))
+        return values
+    return {}
+
+
+def _defaults(serialized):
+    """Returns the default arguments of a serialized object's class."""
+    made = keras.saving.deserialize_keras_object(serialized)
+    parameters = inspect.signature(type(made)).parameters
+    return {key: p.default for key, p in parameters.items()}

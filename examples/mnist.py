@@ -8,6 +8,8 @@ should have more epochs, goes on when started again with the same `--output`.
 
     python examples/mnist.py --epochs 15
     python examples/mnist.py --mapping arcsinh --output runs/arcsinh
+    python examples/mnist.py --policy mixed_bfloat16 --output runs/bfloat16
+    python examples/mnist.py --tensorboard; tensorboard --logdir runs/mnist
 """
 
 import argparse
@@ -34,6 +36,17 @@ def parse_arguments():
         help="strided convolutions, or blocks that are fast on every CPU",
     )
     add(
+        "--policy",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+        default="float32",
+        help="dtype policy of both networks",
+    )
+    add(
+        "--tensorboard",
+        action="store_true",
+        help="write pictures, log ratios and settings for TensorBoard too",
+    )
+    add(
         "--backend",
         choices=("tensorflow", "jax", "torch"),
         default=os.environ.get("KERAS_BACKEND", "tensorflow"),
@@ -54,6 +67,7 @@ def make_gan(arguments):
 
     import keras_monoflow as kmf
 
+    keras.config.set_dtype_policy(arguments.policy)
     gan = kmf.MonoFlowGAN(
         kmf.networks.dcgan_generator(
             latent_dim=100, blocks=arguments.blocks, seed=arguments.seed
@@ -64,6 +78,7 @@ def make_gan(arguments):
         ),
         seed=arguments.seed,
     )
+    keras.config.set_dtype_policy("float32")
     gan.compile(
         generator_optimizer=keras.optimizers.Adam(1e-4, beta_1=0.5),
         discriminator_optimizer=keras.optimizers.Adam(2e-4, beta_1=0.5),
@@ -79,6 +94,7 @@ def train_classifier(images, labels):
     import keras
     from keras import layers
 
+    keras.utils.set_random_seed(0)
     classifier = keras.Sequential(
         [
             layers.Input((28, 28, 1)),
@@ -98,6 +114,7 @@ def train_classifier(images, labels):
 
 def judge(gan, images, labels, arguments):
     """Prints which digits the generator draws, and how readable they are."""
+    import keras
     import numpy as np
 
     import keras_monoflow as kmf
@@ -111,12 +128,18 @@ def judge(gan, images, labels, arguments):
     def read(digits):
         return classifier.predict(digits, batch_size=500, verbose=0)
 
-    real, fake = read(test), read(gan.sample(10_000, seed=0))
+    samples = gan.sample(10_000, seed=0)
+    real, fake = read(test), read(samples)
+    distance = kmf.metrics.FrechetDistance(
+        keras.Model(classifier.inputs, classifier.layers[-2].output)
+    )
     shares = np.bincount(fake.argmax(-1), minlength=10) / len(fake)
     rows = [
         ("accuracy on test digits", np.mean(real.argmax(-1) == test_labels)),
         ("mean confidence, test digits", real.max(-1).mean()),
         ("mean confidence, generated", fake.max(-1).mean()),
+        ("Fréchet distance of features", distance(test, samples)),
+        ("the same, training to test", distance(test, images[:10_000])),
     ]
     print()
     for name, value in rows:
@@ -151,19 +174,22 @@ def main():
     gan = make_gan(arguments)
     output = arguments.output
     output.mkdir(parents=True, exist_ok=True)
-    gan.fit(
-        data,
-        epochs=arguments.epochs,
-        callbacks=[
-            kmf.callbacks.SampleGrid(output, rows=8, columns=16),
-            keras.callbacks.CSVLogger(output / "log.csv", append=True),
-            keras.callbacks.BackupAndRestore(
-                output / "backup",
-                double_checkpoint=True,
-                delete_checkpoint=False,
-            ),
-        ],
-    )
+    callbacks = [
+        kmf.callbacks.SampleGrid(output, rows=8, columns=16),
+        keras.callbacks.CSVLogger(output / "log.csv", append=True),
+        keras.callbacks.BackupAndRestore(
+            output / "backup",
+            double_checkpoint=True,
+            delete_checkpoint=False,
+        ),
+    ]
+    if arguments.tensorboard:
+        settings = {"batch_size": arguments.batch_size}
+        callbacks += [
+            kmf.callbacks.TensorBoard(output / "logs", hparams=settings),
+            kmf.callbacks.FlowMonitor(),
+        ]
+    gan.fit(data, epochs=arguments.epochs, callbacks=callbacks)
     gan.save(output / "gan.keras")
     judge(gan, images, labels, arguments)
     print(f"\nA grid for each epoch, the log and the model are in {output}")

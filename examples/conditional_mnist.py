@@ -79,7 +79,7 @@ def judge(gan, classifier, test, test_labels):
     asked = np.repeat(np.arange(10), 1000)
     right = read(gan.sample(len(asked), labels=asked, seed=0)) == asked
     real = read(test) == test_labels
-    print(f"\n{'digit':<24}{'generated':>12}{'test images':>14}")
+    print(f"\n{'read as asked, digit':<24}{'generated':>12}{'test images':>14}")
     for digit in range(10):
         shares = right[asked == digit].mean(), real[test_labels == digit].mean()
         print(f"{digit:<24}{shares[0]:>12.3f}{shares[1]:>14.3f}")

@@ -24,7 +24,8 @@ class DistributionMetrics(HeldOut):
     model with the same labels. The noise of the training is left alone.
 
     After `fit`, `model.evaluate(data)` returns the metrics too, on the data
-    that it is given. A saved model keeps them.
+    that it is given. A saved model keeps them, with the weights of the networks
+    that they look through.
 
     Args:
         metrics: A `keras_monoflow.metrics.DistributionMetric`, or a list.

@@ -73,17 +73,15 @@ class HeldOut(keras.callbacks.Callback):
                 rows = np.sort(rng.permutation(len(x))[: self.samples])
             x, y = to_numpy(x), None if y is None else to_numpy(y)
             return x[rows], None if y is None else y[rows]
-        if isinstance(x, keras.utils.PyDataset):
-            batches = (x[i] for i in range(x.num_batches))
-        elif hasattr(x, "__iter__") and not hasattr(x, "__next__"):
-            batches = x
-        else:
+        if not can_be_read_again(x):
             raise ValueError(
                 f"{type(self).__name__} cannot take samples from data that can "
                 "be read only once. Pass it an array as `real`. Received: "
                 f"{x!r}."
             )
-        return self._first(batches)
+        if isinstance(x, keras.utils.PyDataset):
+            return self._first(x[i] for i in range(x.num_batches))
+        return self._first(x)
 
     def _first(self, batches):
         xs, ys = [], []
@@ -95,3 +93,10 @@ class HeldOut(keras.callbacks.Callback):
                 break
         labels = None if ys[0] is None else np.concatenate(ys)[: self.samples]
         return np.concatenate(xs)[: self.samples], labels
+
+
+def can_be_read_again(x):
+    """Returns whether looking at samples leaves them to the next who looks."""
+    if hasattr(x, "shape") or isinstance(x, keras.utils.PyDataset):
+        return True
+    return hasattr(x, "__iter__") and not hasattr(x, "__next__")

@@ -24,6 +24,12 @@ class NetworkArgument:
     def _network(self):
         return getattr(self, self.network_role)
 
+    @property
+    def saved_weights(self):
+        """The weights that a config leaves out: those of a Keras network."""
+        network = self._network
+        return network.weights if _features.is_network(network) else []
+
     def settings(self):
         """Return the arguments of the subclass, which `get_config` extends."""
         return {}

@@ -9,7 +9,7 @@ from keras import ops
 from keras_monoflow import gradients, penalties
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.callbacks import DistributionMetrics
-from keras_monoflow.callbacks.held_out import HeldOut
+from keras_monoflow.callbacks.held_out import HeldOut, can_be_read_again
 from keras_monoflow.callbacks.tensorboard import connect
 from keras_monoflow.models import checks
 from keras_monoflow.models.fitting import as_list, callbacks_for
@@ -161,7 +161,8 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
 
         The generated samples are the same in every call. If the model was
         trained with `keras_monoflow.callbacks.DistributionMetrics`, their
-        values on `x` come after the losses.
+        values on `x` come after the losses; a generator, which can be read
+        only once, is left to the losses, with a warning.
         """
         seed = self.evaluation_seed
         seed.state.assign(np.array([0, 0], dtype="int64"))
@@ -169,6 +170,13 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
         callback = self.distribution_metrics
         if callback is None or "_use_cached_eval_dataset" in kwargs:
             # The validation during `fit`, to which the callback adds by itself.
+            return results
+        if not can_be_read_again(x):
+            warnings.warn(
+                "`evaluate` leaves out the distribution metrics: the losses "
+                f"used up the data, which can be read only once: {x!r}",
+                stacklevel=2,
+            )
             return results
         values = callback.measure(self, callback.choose(x, y))
         if isinstance(results, dict):

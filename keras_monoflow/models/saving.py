@@ -13,8 +13,9 @@ class SavesEverything:
     """The half of a flow model that makes a resumed run exact.
 
     Keras saves weights, optimizer slots and what `get_config` returns. Added
-    here are the compile arguments, the states of all random seeds, and the
-    shapes of the networks, to refuse files of other ones.
+    here are the compile arguments, the states of all random seeds, the weights
+    of the networks that the distribution metrics look through, and the shapes
+    of the model's own, to refuse files of other ones.
     """
 
     @classmethod
@@ -102,6 +103,8 @@ class SavesEverything:
         # Keras leaves the state of random seeds out of files.
         for i, seed in enumerate(self._seed_states()):
             store[f"seed_{i}"] = ops.convert_to_numpy(seed.value)
+        for name, weight in self._metric_weights().items():
+            store[name] = ops.convert_to_numpy(weight.value)
 
     def load_own_variables(self, store):
         saved = np.array(store["shapes"]) if "shapes" in store else None
@@ -115,10 +118,22 @@ class SavesEverything:
             )
         for i, seed in enumerate(self._seed_states()):
             seed.assign(np.array(store[f"seed_{i}"]))
+        for name, weight in self._metric_weights().items():
+            if name in store:
+                weight.assign(np.array(store[name]))
 
     def _seed_states(self):
         weights = {id(w) for w in self.weights}
         return [v for v in self.variables if id(v) not in weights]
+
+    def _metric_weights(self):
+        """Weights of the distribution metrics' networks, by name in files."""
+        callback = self.distribution_metrics
+        return {
+            f"metric_{i}_{j}": weight
+            for i, metric in enumerate(callback.metrics if callback else [])
+            for j, weight in enumerate(getattr(metric, "saved_weights", []))
+        }
 
     def _network_shapes(self):
         """The ranks and shapes of all weights as one list of integers."""

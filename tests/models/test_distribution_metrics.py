@@ -78,18 +78,67 @@ def test_all_other_callbacks_see_them(data, tmp_path):
         assert float(next(csv.DictReader(file))["val_gap"]) == seen[0]
 
 
-def test_checkpoint_of_the_best_evaluates_to_the_same(data, tmp_path):
+def features():
+    """A network that is trained no more, but not by the seeds of the tests."""
+    network = keras.Sequential(
+        [keras.layers.Input((2,)), keras.layers.Dense(3, activation="tanh")]
+    )
+    network.set_weights(
+        [
+            w + 0.5 * np.arange(1, 1 + w.size).reshape(w.shape) / w.size
+            for w in network.get_weights()
+        ]
+    )
+    return network
+
+
+@pytest.mark.parametrize("name", ["gap", "frechet_distance"])
+def test_checkpoint_of_the_best_evaluates_to_the_same(name, data, tmp_path):
+    metric = Gap() if name == "gap" else kmf.metrics.FrechetDistance(features())
     model, path = make_flow("monoflow", ema=0.9), tmp_path / "best.keras"
     save = keras.callbacks.ModelCheckpoint(
-        path, monitor="val_gap", mode="min", save_best_only=True
+        path, monitor=f"val_{name}", mode="min", save_best_only=True
     )
-    metrics = DistributionMetrics([Gap()], samples=25, seed=4)
+    metrics = DistributionMetrics([metric], samples=25, seed=4)
     history = fit(model, data, [save, metrics], validation_data=data)
     best = keras.saving.load_model(path)
     results = best.evaluate(data, verbose=0, return_dict=True)
-    np.testing.assert_allclose(
-        results["gap"], min(history["val_gap"]), rtol=1e-6
+    values = history[f"val_{name}"]
+    assert len(set(values)) == 3
+    np.testing.assert_allclose(results[name], min(values), rtol=1e-6)
+
+
+def test_backups_keep_the_networks_of_metrics(data, tmp_path):
+    def make(network):
+        model = make_flow("monoflow")
+        model.distribution_metrics = DistributionMetrics(
+            kmf.metrics.FrechetDistance(network), samples=25
+        )
+        return model
+
+    model = make(features())
+    expected = model.evaluate(data, verbose=0, return_dict=True)
+    model.save_weights(tmp_path / "now.weights.h5")
+    other = make(keras.models.clone_model(features()))
+    other.load_weights(tmp_path / "now.weights.h5")
+    results = other.evaluate(data, verbose=0, return_dict=True)
+    assert results["frechet_distance"] == pytest.approx(
+        expected["frechet_distance"], rel=1e-6
     )
+
+
+def test_evaluate_on_a_generator_leaves_them_out(data):
+    def batches():
+        for start in range(0, len(data), 32):
+            yield (data[start : start + 32],)
+
+    model = make_flow("monoflow")
+    fit(model, data, [DistributionMetrics(Gap())], epochs=1)
+    with pytest.warns(UserWarning, match="read only once"):
+        results = model.evaluate(batches(), verbose=0, return_dict=True)
+    expected = model.evaluate(data, batch_size=32, verbose=0, return_dict=True)
+    assert expected.pop("gap") > 0
+    assert results == pytest.approx(expected, rel=1e-6)
 
 
 def test_every_leaves_gaps(data):

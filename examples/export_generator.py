@@ -3,10 +3,11 @@
 Trains a small model on eight Gaussians, exports its averaged generator as
 a TensorFlow SavedModel (or ONNX), and reads the file in a second process that
 does not import this package. Both must generate the same points. On the PyTorch
-backend, Keras 3.15 fails to write the SavedModel.
+backend, Keras 3.15 fails to write the SavedModel. For ONNX, Keras needs
+onnxruntime and, by backend, tf2onnx, jax2onnx or onnxscript.
 
     python examples/export_generator.py
-    python examples/export_generator.py --format onnx   # needs onnx and tf2onnx
+    python examples/export_generator.py --format onnx
 """
 
 import argparse

@@ -6,6 +6,13 @@ draws data, samples and the vector field that moved them.
 
     python examples/ring_of_gaussians.py
     python examples/ring_of_gaussians.py --mapping arcsinh --backend jax
+
+With `--tensorboard`, the training can be watched, and runs be compared:
+
+    python examples/ring_of_gaussians.py --tensorboard --output runs/a
+    python examples/ring_of_gaussians.py --tensorboard --output runs/b \\
+        --mapping vanilla
+    tensorboard --logdir runs
 """
 
 import argparse
@@ -31,10 +38,15 @@ def parse_arguments():
         help="Keras backend",
     )
     add(
+        "--tensorboard",
+        action="store_true",
+        help="write pictures, histograms, distances and settings for it",
+    )
+    add(
         "--output",
         type=pathlib.Path,
         default=pathlib.Path("runs/ring_of_gaussians"),
-        help="folder for the picture",
+        help="folder for the pictures",
     )
     return parser.parse_args()
 
@@ -57,6 +69,23 @@ def make_gan(arguments):
         penalty=kmf.penalties.R1(0.1),
     )
     return gan
+
+
+def watchers(arguments, test):
+    """Returns callbacks that show the training in TensorBoard."""
+    import keras_monoflow as kmf
+
+    folder = arguments.output
+    return [
+        kmf.callbacks.TensorBoard(
+            folder / "logs", hparams={"seed": arguments.seed}
+        ),
+        kmf.callbacks.SampleScatter(folder / "samples", test, every=5),
+        kmf.callbacks.FlowMonitor(real=test),
+        kmf.callbacks.DistributionMetrics(
+            kmf.metrics.WassersteinDistance(), every=5, real=test
+        ),
+    ]
 
 
 def report(arguments, gan, test, seconds):
@@ -99,7 +128,12 @@ def main():
     test = kmf.datasets.gaussian_ring(2_000, seed=arguments.seed + 1)
     gan = make_gan(arguments)
     start = time.perf_counter()
-    gan.fit(data, batch_size=256, epochs=arguments.epochs)
+    gan.fit(
+        data,
+        batch_size=256,
+        epochs=arguments.epochs,
+        callbacks=watchers(arguments, test) if arguments.tensorboard else None,
+    )
     seconds = time.perf_counter() - start
     samples = report(arguments, gan, test, seconds)
 

@@ -139,7 +139,8 @@ def configuration(model):
         "dtype": model.dtype_policy.name,
     }
     for name, value in (model.get_compile_config() or {}).items():
-        values.update(_flat(name, value))
+        if name != "distribution_metrics":
+            values.update(_flat(name, value))
     return values
 
 

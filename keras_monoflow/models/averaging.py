@@ -57,4 +57,6 @@ def _copy(network):
     )
     copy.set_weights(network.get_weights())
     copy.trainable = False
+    if getattr(copy, "input", None) is not None:
+        copy(copy.input)  # Keras exports no model that was never called.
     return copy

@@ -48,6 +48,7 @@ def make_model(flow):
                 kmf.penalties.R1(0.1),
             ],
             "discriminator_steps": 2,
+            "ema": 0.9,
         },
         "w1fe": {
             "critic_steps": 2,

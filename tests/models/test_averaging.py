@@ -133,6 +133,21 @@ def test_average_is_not_trained(data):
     assert len(gan.trainable_weights) == len(make_gan().trainable_weights)
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch",
+    reason="Keras 3.15 fails to write a SavedModel from PyTorch",
+)
+def test_exported_alone(data, tmp_path):
+    tf = pytest.importorskip("tensorflow")
+    gan = make_gan(ema=0.9)
+    gan.fit(data, batch_size=16, verbose=0)
+    # Nothing has called the averaged generator so far.
+    gan.averaged_generator.export(tmp_path / "generator", verbose=False)
+    exported = tf.saved_model.load(tmp_path / "generator")
+    points = exported.serve(tf.constant(gan.sample_latent(5, seed=3)))
+    np.testing.assert_allclose(points, gan.sample(5, seed=3), atol=1e-6)
+
+
 @pytest.mark.parametrize("flow", ["w1fe", "w2fe"])
 def test_other_flows_average_too(flow, data):
     model = make_flow(flow, ema=0.9)

@@ -14,6 +14,8 @@ from conftest import ROLES
 
 import keras_monoflow as kmf
 
+pytestmark = pytest.mark.usefixtures("compile_fast")
+
 SCRIPT = pathlib.Path(__file__).with_name("resume_run.py")
 
 

@@ -35,6 +35,9 @@ def test_pages_are_found():
 def test_code_runs(page, tmp_path, monkeypatch):
     if "kmf.metrics.WassersteinDistance" in code_of(page):
         pytest.importorskip("ot")
+    if "kmf.callbacks.TensorBoard" in code_of(page):
+        pytest.importorskip("tensorboard")
+        pytest.importorskip("tensorflow")
     monkeypatch.chdir(tmp_path)
     exec(compile(code_of(page), page, "exec"), {"__name__": "__main__"})
 

@@ -52,8 +52,12 @@ def main():
     address = f"http://localhost:{arguments.port}"
     output = pathlib.Path(arguments.output).resolve()
     server = subprocess.Popen(
-        ["tensorboard", "--logdir", arguments.runs.name]
-        + ["--port", arguments.port, "--samples_per_plugin", "images=50"],
+        [
+            "tensorboard",
+            f"--logdir={arguments.runs.name}",
+            f"--port={arguments.port}",
+            "--samples_per_plugin=images=50",
+        ],
         cwd=arguments.runs.resolve().parent,
         stderr=subprocess.DEVNULL,
     )
@@ -62,8 +66,13 @@ def main():
         time.sleep(10)  # it reads the runs in the background
         with tempfile.TemporaryDirectory() as profile:
             subprocess.run(
-                [arguments.browser, *BROWSER, f"--user-data-dir={profile}"]
-                + [f"--screenshot={output}", f"{address}/#{arguments.page}"],
+                [
+                    arguments.browser,
+                    *BROWSER,
+                    f"--user-data-dir={profile}",
+                    f"--screenshot={output}",
+                    f"{address}/#{arguments.page}",
+                ],
                 check=True,
                 stderr=subprocess.DEVNULL,
             )

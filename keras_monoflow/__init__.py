@@ -42,3 +42,12 @@ __all__ = [
     "optimizers",
     "penalties",
 ]
+
+
+def __getattr__(name):
+    # `tuning` derives from classes of KerasTuner, which is optional.
+    if name == "tuning":
+        import importlib
+
+        return importlib.import_module("keras_monoflow.tuning")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,30 @@
+"""Ends the training of a trial that diverges."""
+
+import keras
+import numpy as np
+
+
+class StopWhenDiverged(keras.callbacks.Callback):
+    """Stops at the end of an epoch whose losses are NaN, infinite or huge.
+
+    Args:
+        limit: Positive number, the largest absolute value of a log.
+
+    Attributes:
+        reason: What happened, or `None`.
+    """
+
+    def __init__(self, limit):
+        super().__init__()
+        self.limit = limit
+        self.reason = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name, value in logs.items():
+            # Those are NaN in epochs in which they are not computed.
+            if name.startswith(("val_", "flow_")):
+                continue
+            if not np.abs(float(value)) <= self.limit:
+                self.reason = f"diverged in epoch {epoch + 1}: {name} = {value}"
+                self.model.stop_training = True
+                return

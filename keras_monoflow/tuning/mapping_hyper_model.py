@@ -1,0 +1,192 @@
+"""A search over mappings of MonoFlow."""
+
+import keras_tuner
+
+from keras_monoflow import mappings
+from keras_monoflow.models import MonoFlowGAN
+from keras_monoflow.tuning.flow_hyper_model import FlowHyperModel
+
+
+class MappingHyperModel(FlowHyperModel):
+    """Which mapping, objective, K and step size suit the data?
+
+    A `keras_tuner.HyperModel` of `MonoFlowGAN`. Its search space has
+
+    - `mapping`: names, and `keras_monoflow.mappings.Mapping`s; of the name
+      `"alpha"` the parameter `alpha`, of `"vanilla"` the parameter `shift`, and
+      `limit` of those that explode;
+    - `discriminator_loss`: names; `"matched"` only for mappings with a dual.
+      The choice of the others is `discriminator_loss_without_dual`;
+    - `penalty` (`"none"`, `"r1"`, `"r2"`, `"gradient_penalty"`, `"lipschitz"`,
+      `"dragan"`) and `penalty_weight`;
+    - `discriminator_steps`; `persistency`, and for more than one step
+      `step_size` and `update`;
+    - `optimizer`, `generator_learning_rate`, `discriminator_learning_rate`, and
+      for Adam `beta_1`;
+    - `ema`, 0 for none;
+
+    and any other argument of `MonoFlowGAN.compile` that `space` adds. What does
+    not matter for a choice is a conditional hyperparameter.
+
+    Args:
+        generator_fn: Function that returns a new, built generator. It is given
+            `hp` and `seed` if it has arguments of these names, so that it may
+            declare hyperparameters of its own.
+        discriminator_fn: The same for the discriminator.
+        metrics: A `keras_monoflow.metrics.DistributionMetric` or a list. The
+            first is the objective. Defaults to `FrechetDistance()`.
+        samples: Integer, the samples that are compared.
+        every: Integer, the metrics are computed every that many epochs.
+        seeds: Integers: each trial trains a model for each, and reports means
+            and standard deviations. An integer is one seed.
+        space: Dictionary of entries that replace or extend the search space.
+            An entry is a constant, a list of choices, or a function of `hp`.
+        prior: The prior of the model.
+        divergence_limit: Positive number. A trial whose losses exceed it, or
+            are NaN, ends and counts as failed. Pass a large
+            `max_consecutive_failed_trials` to the tuner: by default KerasTuner
+            gives up a search after three failures in a row.
+
+    Raises:
+        TypeError: If a function is none, or a metric is of another class.
+        ValueError: If `space` has an unknown name, or seeds are repeated.
+
+    Example:
+
+    ```python
+    import keras_tuner
+    import keras_monoflow as kmf
+
+    hypermodel = kmf.tuning.MappingHyperModel(
+        lambda seed: kmf.networks.mlp_generator(2, 2, seed=seed),
+        lambda seed: kmf.networks.mlp_discriminator(2, seed=seed),
+        seeds=(0, 1),
+        space={"mapping": ["identity", "vanilla"], "persistency": 1},
+    )
+    tuner = keras_tuner.RandomSearch(
+        hypermodel,
+        objective=hypermodel.objective,
+        max_trials=2,
+        directory="runs",
+        project_name="mappings",
+    )
+    data = kmf.datasets.gaussian_ring(512, seed=0)
+    tuner.search(data, batch_size=256, epochs=2, verbose=0)
+    print(kmf.tuning.results_table(tuner))
+    ```
+    """
+
+    model_class = MonoFlowGAN
+
+    def __init__(self, generator_fn, discriminator_fn, metrics=None, **kwargs):
+        super().__init__(generator_fn, discriminator_fn, metrics, **kwargs)
+
+    def default_space(self):
+        return {
+            "mapping": [
+                "identity",
+                "non_saturating",
+                "vanilla",
+                "arcsinh",
+                "alpha",
+                "jeffreys",
+                "least_squares",
+            ],
+            "shift": [0.0, 1.0, 3.0, 5.0],
+            "alpha": [-1.0, 0.5, 1.0, 2.0],
+            "limit": [2.0, 12.0],
+            "discriminator_loss": ["logistic", "matched"],
+            "penalty": ["none", "r1"],
+            "penalty_weight": lambda hp: hp.Float(
+                "penalty_weight", 0.01, 10.0, sampling="log"
+            ),
+            **super().default_space(),
+        }
+
+    def compile_arguments(self, hp):
+        mapping = self.mapping(hp)
+        return {
+            "mapping": mapping,
+            "discriminator_loss": self._discriminator_loss(hp),
+            **super().compile_arguments(hp),
+        }
+
+    def mapping(self, hp):
+        """Declares the mapping with its parameters and returns it."""
+        named = self._mappings()
+        if named is None:
+            return self.value(hp, "mapping")
+        given = named[hp.Choice("mapping", list(named))]
+        parameters = {}
+        for name in ("alpha", "shift", "limit"):
+            labels = [k for k, m in named.items() if name in _parameters(m)]
+            if labels:
+                with hp.conditional_scope("mapping", labels):
+                    value = self.value(hp, name)
+                if name in _parameters(given):
+                    parameters[name] = value
+        if given == "alpha":
+            return mappings.Alpha(**parameters)
+        mapping = mappings.get(given)
+        if not parameters:
+            return mapping
+        return type(mapping)(**{**mapping.get_config(), **parameters})
+
+    def _mappings(self):
+        """The choices of a mapping by the strings that stand for them.
+
+        KerasTuner knows no other objects. `None` if they are not known.
+        """
+        entry = self.space["mapping"]
+        if isinstance(entry, (str, mappings.Mapping)):
+            entry = [entry]
+        if not isinstance(entry, (list, tuple)):
+            return None
+        return {_label(given): given for given in entry}
+
+    def _discriminator_loss(self, hp):
+        entry, named = self.space["discriminator_loss"], self._mappings()
+        is_list = isinstance(entry, (list, tuple))
+        if named is None or not is_list or "matched" not in entry:
+            return self.value(hp, "discriminator_loss")
+        # Not all mappings have a dual, and with it a matched objective.
+        with_dual = [k for k, given in named.items() if _has_dual(given)]
+        without = [k for k in named if k not in with_dual]
+        others = [name for name in entry if name != "matched"]
+        if without and not others:
+            raise keras_tuner.errors.FatalValueError(
+                f"No matched objective is known for {', '.join(without)}: add "
+                "another `discriminator_loss` to `space`."
+            )
+        values = {}
+        # KerasTuner loses values of one name with two conditions.
+        for labels, name, choices in (
+            (with_dual, "discriminator_loss", list(entry)),
+            (without, "discriminator_loss_without_dual", others),
+        ):
+            if labels:
+                with hp.conditional_scope("mapping", labels):
+                    value = hp.Choice(name, choices)
+                values.update(dict.fromkeys(labels, value))
+        return values[hp.get("mapping")]
+
+
+def _label(given):
+    if isinstance(given, str):
+        return given
+    return getattr(given, "__name__", repr(given))
+
+
+def _parameters(given):
+    """The parameters of a mapping that a search varies, if it has a name."""
+    if not isinstance(given, str):
+        return ()
+    if given == "alpha":
+        return ("alpha", "limit")
+    mapping = mappings.get(given)
+    # The other named members of the alpha family have their alpha.
+    return tuple(n for n in ("shift", "limit") if hasattr(mapping, n))
+
+
+def _has_dual(given):
+    return given == "alpha" or mappings.get(given).dual is not None

@@ -253,7 +253,7 @@ class FlowHyperModel(keras_tuner.HyperModel):
         model.distribution_metrics = self.measures
         return model
 
-    def fit(self, hp, model, *args, callbacks=None, **kwargs):
+    def fit(self, hp, model, *args, callbacks=None, verbose="auto", **kwargs):
         """Trains a model for each seed.
 
         Args:
@@ -261,6 +261,8 @@ class FlowHyperModel(keras_tuner.HyperModel):
             model: What `build` returned.
             *args: Arguments of the model's `fit`.
             callbacks: Those of the user and of the tuner.
+            verbose: 0 prints nothing, 1 or `"auto"` a line for each seed, and
+                2 also one for each epoch.
             **kwargs: Arguments of the model's `fit`.
 
         Returns:
@@ -281,8 +283,12 @@ class FlowHyperModel(keras_tuner.HyperModel):
             if results:
                 model = self.build_with_seed(hp, seed)
             ready = self._callbacks_for(hp, callbacks, seed)
+            kwargs["verbose"] = 2 if verbose == 2 else 0
             history = self._train(model, seed, args, ready, kwargs)
             results[seed] = self._best_epoch(history, objective)
+            if verbose:
+                values = (f"{k} = {v:.4g}" for k, v in results[seed].items())
+                print(f"Seed {seed}: {', '.join(values)}", flush=True)
         summary = _summary(results)
         # Of several objectives, KerasTuner wants the sum too.
         summary.setdefault(objective.name, objective.get_value(summary))

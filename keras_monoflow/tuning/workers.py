@@ -1,0 +1,93 @@
+"""A search by several processes on one machine."""
+
+import os
+import socket
+import subprocess
+import time
+
+from keras_monoflow.arguments import check_integer
+
+_SECONDS_TO_END = 60
+
+
+def run_workers(command, workers=2, restarts=3, address="127.0.0.1"):
+    """Runs a script that searches as KerasTuner's chief and its workers.
+
+    All processes run the same command: the chief keeps the oracle, and each
+    worker asks it for trials. They find each other by the environment variables
+    of KerasTuner, `KERASTUNER_TUNER_ID`, `KERASTUNER_ORACLE_IP` and
+    `KERASTUNER_ORACLE_PORT`; on several machines that share a folder, set these
+    by hand. The command must use one `directory` and `project_name`, and do
+    nothing after `search` that only one process should do.
+
+    A worker that dies is started again and repeats the trial that it was at.
+    When this function itself is killed, its workers end with it, as they lose
+    the chief; the next call goes on with the finished trials.
+
+    Args:
+        command: List of strings, such as `[sys.executable, "search.py"]`.
+        workers: Integer, the number of workers.
+        restarts: Integer, how often dead workers are started again in all.
+        address: The address of this machine at which the chief listens.
+
+    Raises:
+        RuntimeError: If workers died more often than `restarts`, or the chief
+            died.
+        ValueError: If a number is out of its range.
+    """
+    workers = check_integer("workers", workers, minimum=1)
+    restarts = check_integer("restarts", restarts, minimum=0)
+    environment = {
+        **os.environ,
+        "KERASTUNER_ORACLE_IP": address,
+        "KERASTUNER_ORACLE_PORT": str(_free_port(address)),
+    }
+
+    def start(name):
+        return subprocess.Popen(
+            command, env={**environment, "KERASTUNER_TUNER_ID": name}
+        )
+
+    processes = {"chief": start("chief")}
+    try:
+        for i in range(workers):
+            processes[f"worker{i}"] = start(f"worker{i}")
+        _watch(processes, start, restarts)
+        # The chief looks every 20 seconds whether all workers are done.
+        processes["chief"].wait(_SECONDS_TO_END)
+    finally:
+        for process in processes.values():
+            process.kill()
+            process.wait()
+
+
+def _watch(processes, start, restarts):
+    """Returns when all workers are done; starts dead ones again."""
+    while True:
+        codes = {name: p.poll() for name, p in processes.items()}
+        running = [n for n, c in codes.items() if c is None and n != "chief"]
+        if all(c == 0 for n, c in codes.items() if n != "chief"):
+            return
+        if codes["chief"] is not None and running:
+            raise RuntimeError(
+                f"The chief of the search ended with {codes['chief']} before "
+                "its workers."
+            )
+        for name, code in codes.items():
+            if name == "chief" or code in (None, 0):
+                continue
+            if restarts == 0:
+                raise RuntimeError(
+                    f"{name} ended with {code}, and no restarts are left. Its "
+                    "output says why. The finished trials are kept."
+                )
+            restarts -= 1
+            print(f"{name} ended with {code}: it is started again.")
+            processes[name] = start(name)
+        time.sleep(0.5)
+
+
+def _free_port(address):
+    with socket.socket() as listener:
+        listener.bind((address, 0))
+        return listener.getsockname()[1]

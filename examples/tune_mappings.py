@@ -237,7 +237,7 @@ def make_tuner(arguments, model, epochs):
     if arguments.oracle == "hyperband":
         return keras_tuner.Hyperband(hypermodel, max_epochs=epochs, **shared)
     tuner, trials = {
-        "grid": (keras_tuner.GridSearch, None),
+        "grid": (kmf.tuning.GridSearch, None),
         "random": (keras_tuner.RandomSearch, 20),
         "bayesian": (keras_tuner.BayesianOptimization, 20),
     }[arguments.oracle]

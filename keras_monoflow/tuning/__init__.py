@@ -9,6 +9,7 @@ except ImportError as error:
     ) from error
 
 from keras_monoflow.tuning.flow_hyper_model import FlowHyperModel
+from keras_monoflow.tuning.grid_search import GridSearch
 from keras_monoflow.tuning.mapping_hyper_model import MappingHyperModel
 from keras_monoflow.tuning.results import (
     ResultsTable,
@@ -17,13 +18,16 @@ from keras_monoflow.tuning.results import (
     verdict,
 )
 from keras_monoflow.tuning.w1fe_hyper_model import W1FEHyperModel
+from keras_monoflow.tuning.workers import run_workers
 
 __all__ = [
     "FlowHyperModel",
+    "GridSearch",
     "MappingHyperModel",
     "ResultsTable",
     "W1FEHyperModel",
     "plot_results",
     "results_table",
+    "run_workers",
     "verdict",
 ]

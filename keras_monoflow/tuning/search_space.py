@@ -2,6 +2,8 @@
 
 import contextlib
 import difflib
+import functools
+import inspect
 
 
 def merge(defaults, changes, more_names):
@@ -40,7 +42,8 @@ def declare(hp, name, entry):
         entry: A list, to choose from; a function of `hp`, which declares what
             it likes and returns the value; or a constant.
     """
-    if callable(entry):
+    # Mappings, losses and penalties can be called too.
+    if inspect.isroutine(entry) or isinstance(entry, functools.partial):
         return entry(hp)
     if isinstance(entry, (list, tuple)):
         return hp.Choice(name, list(entry))

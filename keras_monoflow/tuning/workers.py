@@ -7,8 +7,6 @@ import time
 
 from keras_monoflow.arguments import check_integer
 
-_SECONDS_TO_END = 60
-
 
 def run_workers(command, workers=2, restarts=3, address="127.0.0.1"):
     """Runs a script that searches as KerasTuner's chief and its workers.
@@ -51,11 +49,13 @@ def run_workers(command, workers=2, restarts=3, address="127.0.0.1"):
     processes = {"chief": start("chief")}
     try:
         for i in range(workers):
-            processes[f"worker{i}"] = start(f"worker{i}")
+            # "tuner0" is the name that KerasTuner gives a search of one process
+            # that reads the folder later.
+            processes[f"tuner{i}"] = start(f"tuner{i}")
         _watch(processes, start, restarts)
-        # The chief looks every 20 seconds whether all workers are done.
-        processes["chief"].wait(_SECONDS_TO_END)
     finally:
+        # The chief has written every trial that ended, and would look for the
+        # end of the workers only every 20 seconds.
         for process in processes.values():
             process.kill()
             process.wait()
@@ -65,16 +65,16 @@ def _watch(processes, start, restarts):
     """Returns when all workers are done; starts dead ones again."""
     while True:
         codes = {name: p.poll() for name, p in processes.items()}
-        running = [n for n, c in codes.items() if c is None and n != "chief"]
-        if all(c == 0 for n, c in codes.items() if n != "chief"):
+        chief = codes.pop("chief")
+        if all(code == 0 for code in codes.values()):
             return
-        if codes["chief"] is not None and running:
+        if chief not in (None, 0):
             raise RuntimeError(
-                f"The chief of the search ended with {codes['chief']} before "
-                "its workers."
+                f"The chief of the search ended with {chief}. Its output says "
+                "why. The finished trials are kept."
             )
         for name, code in codes.items():
-            if name == "chief" or code in (None, 0):
+            if code in (None, 0):
                 continue
             if restarts == 0:
                 raise RuntimeError(

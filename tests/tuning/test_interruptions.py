@@ -1,0 +1,83 @@
+"""Searches that are killed, and those of several processes."""
+
+import collections
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("keras_tuner")
+
+import problem
+
+import keras_monoflow as kmf
+
+pytestmark = pytest.mark.usefixtures("compile_fast")
+
+SCRIPT = pathlib.Path(__file__).with_name("search_run.py")
+TRIALS = [f"{i:04d}" for i in range(6)]
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    path = os.pathsep.join([str(SCRIPT.parents[2]), *sys.path[1:]])
+    monkeypatch.setenv("PYTHONPATH", path)
+
+
+def log(folder):
+    lines = (folder / "log").read_text().splitlines()
+    return collections.Counter(lines)
+
+
+def check_results(folder):
+    """The results on disk are those of fits by hand."""
+    table = kmf.tuning.results_table(problem.tuner(folder))
+    assert sorted(row["trial"] for row in table) == TRIALS
+    assert {row["status"] for row in table} == {"COMPLETED"}
+    for row in (table[0], table[-1]):
+        expected = problem.fit_by_hand(row, seed=0)
+        assert row["val_gap"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_killed_search_goes_on(tmp_path, environment):
+    command = [sys.executable, SCRIPT, tmp_path, TRIALS[3]]
+    assert subprocess.run(command, capture_output=True).returncode == -9
+    assert log(tmp_path)[f"end {TRIALS[2]}"] == 1
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr[-2000:]
+    counts = log(tmp_path)
+    for trial in TRIALS:
+        assert counts[f"end {trial}"] == 1
+        # Only the one that was interrupted began twice.
+        assert counts[f"begin {trial}"] == 1 + (trial == TRIALS[3])
+    check_results(tmp_path)
+
+
+def test_two_workers_of_which_one_dies(tmp_path, environment, capfd):
+    kmf.tuning.run_workers([sys.executable, SCRIPT, tmp_path, TRIALS[1]], 2)
+    assert "ended with -9: it is started again" in capfd.readouterr().out
+    counts = log(tmp_path)
+    for trial in TRIALS:
+        assert counts[f"end {trial}"] == 1
+        assert counts[f"begin {trial}"] == 1 + (trial == TRIALS[1])
+    check_results(tmp_path)
+
+
+def test_workers_that_cannot_work():
+    command = [
+        sys.executable,
+        "-c",
+        "import os, time\n"
+        "if os.environ['KERASTUNER_TUNER_ID'] == 'chief': time.sleep(60)\n"
+        "raise SystemExit(3)",
+    ]
+    with pytest.raises(RuntimeError, match="tuner0 ended with 3, and no"):
+        kmf.tuning.run_workers(command, workers=1, restarts=2)
+    with pytest.raises(RuntimeError, match="chief of the search ended with 3"):
+        kmf.tuning.run_workers(
+            [sys.executable, "-c", command[2].replace("60", "0")]
+        )
+    with pytest.raises(ValueError, match="`workers`"):
+        kmf.tuning.run_workers(command, workers=0)

@@ -106,6 +106,7 @@ def ring(arguments):
 
 
 def far_start(arguments):
+    import keras
     import numpy as np
 
     import keras_monoflow as kmf
@@ -123,12 +124,15 @@ def far_start(arguments):
     model["space"].update(
         mapping=["identity", "non_saturating", "arcsinh", "mle", "vanilla"],
         shift=[0.0, 1.0, 3.0, 5.0],
-        optimizer="sgd",
-        generator_learning_rate=0.02,
-        discriminator_learning_rate=0.02,
+        penalty="none",
+        generator_optimizer=lambda hp: keras.optimizers.SGD(0.05),
+        discriminator_optimizer=lambda hp: keras.optimizers.Adam(
+            1e-3, beta_1=0.5
+        ),
         discriminator_warmup=300,
     )
-    return train, test, model, {**fit, "epochs": 30}
+    # 300 rounds of the discriminator alone, and 700 more.
+    return train, test, model, {**fit, "epochs": 20}
 
 
 def digits(arguments):
@@ -222,7 +226,7 @@ def make_tuner(arguments, model, epochs):
         model["space"] = {"discriminator_steps": 1, **FIXED, **model["space"]}
     else:
         for name in ("generator_learning_rate", "discriminator_learning_rate"):
-            del model["space"][name]
+            model["space"].pop(name, None)
     hypermodel = kmf.tuning.MappingHyperModel(
         **model, seeds=range(arguments.seeds)
     )

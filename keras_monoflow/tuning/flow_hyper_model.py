@@ -56,6 +56,8 @@ class FlowHyperModel(keras_tuner.HyperModel):
             arguments of `compile`. An entry is a constant, a list of choices,
             or a function of `hp`, such as
             `lambda hp: hp.Float("step_size", 0.01, 1.0, sampling="log")`.
+            Other optimizers must come from functions: `"generator_optimizer":
+            lambda hp: keras.optimizers.RMSprop(1e-4)`.
         prior: The prior of the model.
         divergence_limit: Positive number. A trial whose losses exceed it, or
             are NaN, ends and counts as failed.
@@ -195,6 +197,14 @@ class FlowHyperModel(keras_tuner.HyperModel):
         return arguments | {name: self.value(hp, name) for name in added}
 
     def _optimizers(self, hp):
+        """Both optimizers, unless `space` has functions that make them."""
+        roles = [
+            role
+            for role in ("generator", self.role)
+            if f"{role}_optimizer" not in self.space
+        ]
+        if not roles:
+            return {}
         name = self.value(hp, "optimizer")
         beta_1 = self.value_if(
             hp, "beta_1", "optimizer", name, lambda name: name == "adam"
@@ -212,7 +222,7 @@ class FlowHyperModel(keras_tuner.HyperModel):
                     },
                 }
             )
-            for role in ("generator", self.role)
+            for role in roles
         }
 
     def _penalty(self, hp):

@@ -154,6 +154,18 @@ def test_constants_functions_and_additions():
     assert "beta_1" not in hp.values
 
 
+def test_optimizers_from_functions():
+    hp = kt.HyperParameters()
+    gan = make(
+        generator_optimizer=lambda hp: keras.optimizers.RMSprop(0.25)
+    ).build(hp)
+    ours, theirs = gan.optimizer.optimizers
+    assert isinstance(ours, keras.optimizers.RMSprop)
+    assert isinstance(theirs, keras.optimizers.Adam)
+    assert "generator_learning_rate" not in hp.values
+    assert "discriminator_learning_rate" in hp.values
+
+
 def test_networks_may_declare_and_see_the_seed():
     def grown(hp, seed):
         assert seed == 4

@@ -38,6 +38,8 @@ def test_code_runs(page, tmp_path, monkeypatch):
     if "kmf.callbacks.TensorBoard" in code_of(page):
         pytest.importorskip("tensorboard")
         pytest.importorskip("tensorflow")
+    if "kmf.tuning" in code_of(page):
+        pytest.importorskip("keras_tuner")
     monkeypatch.chdir(tmp_path)
     exec(compile(code_of(page), page, "exec"), {"__name__": "__main__"})
 

@@ -283,9 +283,9 @@ class FlowHyperModel(keras_tuner.HyperModel):
         """
         callbacks = list(callbacks or [])
         objective = self._objective_of(callbacks)
-        if "tuner/trial_id" in hp.values and len(self.seeds) > 1:
+        if "tuner/bracket" in hp.values and len(self.seeds) > 1:
             raise keras_tuner.errors.FatalValueError(
-                "Hyperband goes on with the weights of an earlier trial, which "
+                "Hyperband goes on with the weights of earlier trials, which "
                 f"are those of one seed. Received: seeds={self.seeds!r}"
             )
         results = {}

@@ -218,9 +218,10 @@ def _by_value(axes, table, best, by):
             color="#e4572e",
             capsize=3,
         )
+    axes.margins(y=0.08)
     axes.set_yticks(range(len(titles)), titles)
     axes.invert_yaxis()
-    axes.set_xlabel(name)
+    axes.set_xlabel(f"{name}, mean and deviation over seeds")
     values = [row[name] for row in table if name in row]
     if min(values) > 0 and max(values) > 20 * min(values):
         axes.set_xscale("log")
@@ -268,14 +269,15 @@ def _key(row, by):
 
 
 def _title(row, by):
-    """The values of `by` in words, such as `vanilla, shift=5`."""
+    """The values of `by` in words, such as `vanilla (shift=5)`."""
     values = _key(row, by)
     names = [by] if isinstance(by, str) else list(by)
-    words = [str(values[0])]
-    for name, value in zip(names[1:], values[1:]):
-        if value is not None:
-            words.append(f"{name}={_cell(value)}")
-    return ", ".join(words)
+    more = [
+        f"{name}={_cell(value)}"
+        for name, value in zip(names[1:], values[1:])
+        if value is not None
+    ]
+    return f"{values[0]} ({', '.join(more)})" if more else str(values[0])
 
 
 def _with_spread(row, name):

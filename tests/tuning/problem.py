@@ -39,7 +39,7 @@ SPACE = {
     "discriminator_loss": "logistic",
     "penalty": "none",
     "optimizer": "sgd",
-    "generator_learning_rate": [0.1, 0.5],
+    "generator_learning_rate": 0.1,
     "discriminator_learning_rate": 0.5,
     "discriminator_steps": 1,
     "persistency": 1,

@@ -76,7 +76,7 @@ def test_verdicts():
     assert "no winner can be named among arcsinh, identity." in close
     assert "0.05" in close
     both = tuning.verdict(FAR, by=("mapping", "shift"))
-    assert "vanilla, shift=5" in both
+    assert "vanilla (shift=5)" in both
     single = table(row(0.1, mapping="a"), row(0.2, mapping="b"))
     assert "spread is not known" in tuning.verdict(single)
     assert "nothing to compare" in tuning.verdict(table(row(1.0, mapping="a")))

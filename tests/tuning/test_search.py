@@ -23,18 +23,13 @@ def grid(tmp_path_factory):
 
 def test_grid_tries_everything_once(grid):
     table = kmf.tuning.results_table(grid)
-    tried = {
-        (r["mapping"], r.get("shift"), r["generator_learning_rate"])
-        for r in table
-    }
-    rates = (0.1, 0.5)
-    mappings = (("identity", None), ("vanilla", 0.0), ("vanilla", 5.0))
-    assert tried == {(m, s, rate) for m, s in mappings for rate in rates}
-    assert len(table) == 6
+    tried = {(row["mapping"], row.get("shift")) for row in table}
+    assert tried == {("identity", None), ("vanilla", 0.0), ("vanilla", 5.0)}
+    assert len(table) == 3
 
 
 def test_values_are_those_of_fits_by_hand(grid):
-    for row in kmf.tuning.results_table(grid).rows[:3]:
+    for row in kmf.tuning.results_table(grid).rows[:2]:
         values = [problem.fit_by_hand(row, seed) for seed in (3, 4)]
         found = [row["val_gap_seed_3"], row["val_gap_seed_4"]]
         np.testing.assert_allclose(found, values, rtol=1e-5)
@@ -123,13 +118,12 @@ def explode_in(mapping):
                 model.discriminator.set_weights(weights)
             return super().fit(hp, model, *args, **kwargs)
 
-    space = {**problem.SPACE, "generator_learning_rate": 0.1}
     return Explodes(
         problem.generator,
         problem.discriminator,
         problem.Gap(),
         samples=32,
-        space=space,
+        space=problem.SPACE,
     )
 
 

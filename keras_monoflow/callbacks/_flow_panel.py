@@ -31,7 +31,8 @@ def draw_panel(statistics, history, mapping=None, threshold=0.01):
         _ratios(axes.pop(0), statistics)
         _slopes(axes.pop(0), statistics, mapping, threshold)
     else:
-        axes[0].hist(statistics["speed"], 40, color=_FAKE)
+        speed = statistics["speed"]
+        axes[0].hist(speed[np.isfinite(speed)], 40, color=_FAKE)
         axes.pop(0).set(xlabel="|grad V|, generated", ylabel="samples")
     _history(axes.pop(0), history)
     figure.suptitle(f"Epoch {history[-1][0]}")

@@ -67,7 +67,8 @@ class FlowAnimation(keras.callbacks.Callback):
             check_integer("samples", samples, minimum=1)
         self.samples = samples
         self.data = data
-        self.every, self.seed, self.vector_field = every, seed, vector_field
+        self.every = check_integer("every", every, minimum=1)
+        self.seed, self.vector_field = seed, vector_field
         self.frames_per_second = check_integer(
             "frames_per_second", frames_per_second, minimum=1
         )

@@ -57,6 +57,7 @@ def _copy(network):
     )
     copy.set_weights(network.get_weights())
     copy.trainable = False
-    if getattr(copy, "input", None) is not None:
-        copy(copy.input)  # Keras exports no model that was never called.
+    if inputs := getattr(copy, "inputs", None):
+        # Keras writes no model that was never called to ONNX.
+        copy(inputs if len(inputs) > 1 else inputs[0])
     return copy

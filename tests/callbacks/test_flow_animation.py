@@ -4,19 +4,20 @@ import keras
 import numpy as np
 import pytest
 
-from keras_monoflow.callbacks import FlowAnimation
+from keras_monoflow.callbacks import FlowAnimation, SampleGrid, SampleScatter
 
 Image = pytest.importorskip("PIL.Image")
 
 
 def frames_of(path):
-    """The frames of a GIF as arrays."""
+    """The frames of a GIF as arrays, and their durations."""
     with Image.open(path) as film:
-        frames = []
+        frames, durations = [], []
         for i in range(film.n_frames):
             film.seek(i)
             frames.append(np.asarray(film.convert("RGB")))
-        return frames
+            durations.append(film.info["duration"])
+        return frames, durations
 
 
 def test_film_of_points(stand_in, tmp_path, rng):
@@ -27,14 +28,20 @@ def test_film_of_points(stand_in, tmp_path, rng):
     stand_in((2,)).fit_noise([film], epochs=3)
     names = sorted(p.name for p in (tmp_path / "flow_frames").iterdir())
     assert names == ["epoch_0001.png", "epoch_0002.png", "epoch_0003.png"]
-    frames = frames_of(path)
-    first = np.asarray(
-        Image.open(tmp_path / "flow_frames" / names[0]).convert("RGB")
-    )
-    assert frames[0].shape == first.shape
+    frames, durations = frames_of(path)
+    pictures = [
+        np.asarray(Image.open(tmp_path / "flow_frames" / n).convert("RGB"))
+        for n in names
+    ]
+    assert frames[0].shape == pictures[0].shape
     # A GIF has 256 colours.
-    assert np.abs(frames[0].astype(int) - first).mean() < 4
-    assert np.abs(frames[0].astype(int) - frames[2]).mean() > 0.1
+    errors = np.array(
+        [[np.abs(f - p.astype(int)).mean() for p in pictures] for f in frames]
+    )
+    assert errors.argmin(axis=1).tolist() == [0, 1, 2]
+    assert errors.diagonal().max() < 4
+    # The last one is shown for a second more.
+    assert durations == [250, 250, 1250]
 
 
 def test_film_of_images(stand_in, tmp_path):
@@ -43,8 +50,29 @@ def test_film_of_images(stand_in, tmp_path):
     stand_in((5, 7, 1)).fit_noise([film], epochs=4)
     names = sorted(p.name for p in (tmp_path / "digits_frames").iterdir())
     assert names == ["epoch_0002.png", "epoch_0004.png"]
-    height, width, _ = frames_of(path)[0].shape
+    height, width, _ = frames_of(path)[0][0].shape
     assert height % 2 == width % 2 == 0
+
+
+@pytest.mark.parametrize("shape", [(2,), (5, 7, 1)])
+def test_pictures_are_those_of_the_other_callbacks(
+    stand_in, tmp_path, rng, shape
+):
+    common, folder = {"every": 2, "seed": 3}, tmp_path / "other"
+    data = rng.normal(size=(40, 2)) if shape == (2,) else None
+    film = FlowAnimation(
+        tmp_path / "a.gif", data, 24, vector_field=False, **common
+    )
+    if shape == (2,):
+        other = SampleScatter(folder, data, 24, vector_field=False, **common)
+    else:
+        other = SampleGrid(folder, rows=3, columns=8, **common)
+    stand_in(shape).fit_noise([film, other])
+    a, b = (
+        np.asarray(Image.open(tmp_path / name / "epoch_0002.png"))
+        for name in ("a_frames", "other")
+    )
+    np.testing.assert_array_equal(a, b)
 
 
 def test_interrupted_training_gives_a_whole_film(stand_in, tmp_path):
@@ -82,5 +110,7 @@ def test_bad_arguments(tmp_path):
         FlowAnimation(tmp_path / "film.avi")
     with pytest.raises(ValueError, match="samples"):
         FlowAnimation("film.gif", samples=0)
+    with pytest.raises(ValueError, match="every"):
+        FlowAnimation("film.gif", every=0)
     with pytest.raises(ValueError, match="frames_per_second"):
         FlowAnimation("film.gif", frames_per_second=0)

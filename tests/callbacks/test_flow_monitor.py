@@ -1,18 +1,21 @@
 """FlowMonitor against NumPy, and its alarm."""
 
 import keras
+import matplotlib.figure
 import numpy as np
 import pytest
 from keras import layers, ops
 
 import keras_monoflow as kmf
+from keras_monoflow.callbacks._flow_panel import draw_panel
 
 SLOPE = np.array([0.6, -0.8])
 
 
 def linear(units, weights):
-    dense = layers.Dense(units, use_bias=False)
-    network = keras.Sequential([layers.Input((2,)), dense])
+    # Monitors look at networks in inference, where dropout does nothing.
+    rest = [layers.Dropout(0.5), layers.Dense(units, use_bias=False)]
+    network = keras.Sequential([layers.Input((2,)), *rest])
     network.set_weights([np.asarray(weights, "float32")])
     return network
 
@@ -43,13 +46,16 @@ def data(rng):
 def test_logs_against_numpy(data):
     gan = make_gan()
     monitor = kmf.callbacks.FlowMonitor(
-        samples=40, true_log_ratio=lambda x: x @ SLOPE + 0.25, threshold=0.3
+        samples=40,
+        seed=3,
+        true_log_ratio=lambda x: x @ SLOPE + x[:, 0],
+        threshold=0.3,
     )
     history = fit(gan, data, monitor)
     logs = {name: values[-1] for name, values in history.items()}
     real, _ = monitor.chosen
     assert real.shape == (40, 2)
-    z = gan.sample_latent(40, seed=0)
+    z = gan.sample_latent(40, seed=3)
     x = 2 * z
     u = x @ SLOPE
     sigmoid = 1 / (1 + np.exp(-u))
@@ -71,13 +77,49 @@ def test_logs_against_numpy(data):
         "flow_accuracy": np.mean([*(ratio > 0), *(u < 0)]),
         "flow_generator_gradient": np.linalg.norm(generator_gradient),
         "flow_discriminator_gradient": np.linalg.norm(discriminator_gradient),
-        "flow_calibration": 0.25,
+        "flow_calibration": np.sqrt(np.mean([*real[:, 0] ** 2, *x[:, 0] ** 2])),
     }
     assert {k for k in logs if k.startswith("flow_")} == set(want)
     for name, value in want.items():
         np.testing.assert_allclose(
             logs[name], value, rtol=1e-4, atol=1e-6, err_msg=name
         )
+
+
+def test_labels_against_numpy(data, rng):
+    """G(z, y) = a[y] * z and u(x, y) = b[y] . x"""
+    a, b = rng.normal(size=(2, 3, 2))
+    x, y = keras.Input((2,)), keras.Input((), dtype="int32")
+    scaled = layers.Multiply()([x, layers.Embedding(3, 2)(y)])
+    generator = keras.Model([x, y], scaled)
+    generator.set_weights([a])
+    product = layers.Dot(-1)([x, layers.Embedding(3, 2)(y)])
+    discriminator = keras.Model([x, y], product)
+    discriminator.set_weights([b])
+    gan = kmf.MonoFlowGAN(generator, discriminator)
+    optimizers = [keras.optimizers.SGD(0.0) for _ in range(2)]
+    gan.compile(*optimizers, mapping="vanilla")
+    monitor = kmf.callbacks.FlowMonitor(samples=40)
+    history = fit(gan, data, monitor, y=rng.integers(3, size=len(data)))
+    real, y = monitor.chosen
+    z = gan.sample_latent(40, seed=0)
+    x = a[y] * z
+    u, ratio = (np.sum(points * b[y], axis=1) for points in (x, real))
+    sigmoid = 1 / (1 + np.exp(-u))
+    slope = sigmoid[:, None]
+    gradients = np.zeros((2, 3, 2))
+    np.add.at(gradients[0], y, slope * b[y] * z / 40)
+    rise = 1 / (1 + np.exp(ratio))[:, None]
+    np.add.at(gradients[1], y, (slope * x - rise * real) / 40)
+    want = {
+        "flow_log_ratio_real": np.median(ratio),
+        "flow_log_ratio_fake": np.median(u),
+        "flow_speed": np.mean(sigmoid * np.linalg.norm(b[y], axis=1)),
+        "flow_generator_gradient": np.linalg.norm(gradients[0]),
+        "flow_discriminator_gradient": np.linalg.norm(gradients[1]),
+    }
+    for name, value in want.items():
+        assert history[name][0] == pytest.approx(value, rel=1e-4), name
 
 
 def far_start(shift):
@@ -133,6 +175,7 @@ def test_steady_mappings():
 
     assert "non_saturating" in steady_mappings(-9.0, 0.01)
     assert "vanilla" not in steady_mappings(-9.0, 0.01)
+    assert "Vanilla(shift=9)" in steady_mappings(-9.0, 0.01)
     # For u >> 0 it is the other way round.
     assert "non_saturating" not in steady_mappings(9.0, 0.01)
     assert "vanilla" in steady_mappings(9.0, 0.01)
@@ -149,10 +192,18 @@ def test_wasserstein_flows_have_no_ratio(data, tmp_path):
         critic_optimizer=keras.optimizers.SGD(0.0),
         penalty=None,
     )
-    history = fit(model, data, kmf.callbacks.FlowMonitor(tmp_path))
+    monitor = kmf.callbacks.FlowMonitor(tmp_path)
+    history = fit(model, data, monitor)
     np.testing.assert_allclose(history["flow_speed"], [3.0], rtol=1e-5)
     assert "flow_slope_mean" not in history
     assert (tmp_path / "flow_0001.png").stat().st_size > 5000
+    speeds, _ = draw_panel(monitor.look(), monitor.history).axes
+    tallest = max(speeds.patches, key=lambda bar: bar.get_height())
+    assert tallest.get_x() == pytest.approx(3.0, abs=0.05)
+    # A diverged run is for `TerminateOnNaN` to end.
+    model.discriminator.set_weights([np.full((2, 1), np.nan)])
+    monitor.on_epoch_end(1, {})
+    assert (tmp_path / "flow_0002.png").exists()
 
 
 def test_pictures(data, tmp_path):
@@ -162,6 +213,42 @@ def test_pictures(data, tmp_path):
     assert names == ["flow_0002.png", "flow_0004.png"]
     # In the first epochs their names are not known yet.
     assert list(np.isnan(history["flow_speed"])) == [False, True, False]
+
+
+def test_what_the_pictures_show(data, tmp_path, monkeypatch):
+    figures = []
+    figure = matplotlib.figure.Figure
+    monkeypatch.setattr(figure, "savefig", lambda f, _: figures.append(f))
+    gan = make_gan()
+    gan.optimizer.generator.learning_rate = 0.1
+    monitor = kmf.callbacks.FlowMonitor(tmp_path, threshold=0.3)
+    history = fit(gan, data, monitor, epochs=2)
+    assert figures[-1].get_suptitle() == "Epoch 2"
+    ratios, slopes, over_time = figures[-1].axes
+    labels = [text.get_text() for text in ratios.get_legend().texts]
+    assert labels == ["data", "generated"]
+    statistics = monitor.look()
+    for bars, name in zip(ratios.containers, ["real", "fake"]):
+        edges = [bar.get_x() for bar in bars]
+        edges.append(edges[-1] + bars[-1].get_width())
+        values = statistics[f"log_ratio_{name}"]
+        want, _ = np.histogram(values, edges)
+        heights = [bar.get_height() for bar in bars]
+        # Rounding may put a value into the next bin.
+        np.testing.assert_allclose(np.cumsum(heights), np.cumsum(want), atol=2)
+    curve, points, threshold = slopes.lines
+    u, slope = points.get_data()
+    np.testing.assert_allclose(u, statistics["log_ratio_fake"])
+    np.testing.assert_allclose(slope, statistics["slope"])
+    x, y = curve.get_data()
+    np.testing.assert_allclose(y, 1 / (1 + np.exp(-x)), rtol=1e-4)
+    assert set(threshold.get_ydata()) == {0.3}
+    vanished = 100 * history["flow_vanishing"][-1]
+    assert slopes.get_title() == f"{vanished:.0f} % vanished"
+    epochs, speeds = over_time.lines[0].get_data()
+    assert list(epochs) == [1, 2]
+    assert speeds[0] != speeds[1]
+    np.testing.assert_allclose(speeds, history["flow_speed"])
 
 
 @pytest.mark.parametrize("flow", ["particles", "w2fe"])

@@ -43,6 +43,8 @@ def test_average_of_the_history(data, ema, persistency):
         History(),
     )
     average = [w.astype("float64") for w in gan.generator.get_weights()]
+    for a, b in zip(gan.averaged_generator.get_weights(), average):
+        np.testing.assert_array_equal(a, b)
     gan.fit(data, batch_size=8, epochs=2, callbacks=[history], verbose=0)
     for t, weights in enumerate(history.weights[3:]):
         decay = min(ema, (1 + t) / (10 + t))
@@ -55,6 +57,31 @@ def test_average_of_the_history(data, ema, persistency):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
     # It was not a comparison of standstills.
     assert np.abs(got[0] - gan.generator.get_weights()[0]).max() > 1e-3
+
+
+@keras.saving.register_keras_serializable("tests")
+class Counter(keras.layers.Layer):
+    def build(self, input_shape):
+        self.calls = self.add_weight(
+            shape=(), dtype="int32", initializer="zeros", trainable=False
+        )
+
+    def call(self, x, training=False):
+        if training:
+            self.calls.assign(self.calls + 1)
+        return x
+
+
+def test_integers_are_copied(data):
+    _, discriminator = make_networks()
+    generator = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(2), Counter()]
+    )
+    gan = kmf.MonoFlowGAN(generator, discriminator, seed=1)
+    gan.compile("sgd", "sgd", ema=0.9)
+    gan.fit(data, batch_size=16, verbose=0)
+    calls = gan.averaged_generator.get_weights()[-1]
+    assert calls == generator.get_weights()[-1] > 0
 
 
 def test_who_uses_the_average(data):
@@ -131,6 +158,16 @@ def test_average_is_not_trained(data):
     gan = make_gan(ema=0.9)
     assert not gan.averaged_generator.trainable_weights
     assert len(gan.trainable_weights) == len(make_gan().trainable_weights)
+
+
+def test_average_counts_as_called():
+    """Or Keras would not export it to ONNX."""
+    functional = kmf.MonoFlowGAN(
+        kmf.networks.mlp_generator(2, 2), kmf.networks.mlp_discriminator(2)
+    )
+    functional.compile("sgd", "sgd", ema=0.9)
+    for gan in (make_gan(ema=0.9), functional):
+        assert gan.averaged_generator._called
 
 
 @pytest.mark.skipif(

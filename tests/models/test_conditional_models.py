@@ -6,6 +6,7 @@ import pytest
 from keras import layers, ops
 
 import keras_monoflow as kmf
+from keras_monoflow.models.labels import Labels
 
 pytestmark = pytest.mark.usefixtures("compile_fast")
 
@@ -92,6 +93,21 @@ def test_discriminator_steps_against_numpy(rng, split_batch):
         table -= 0.5 * gradient
     got = discriminator.get_weights()[0]
     np.testing.assert_allclose(got, table, rtol=1e-4, atol=1e-6)
+    assert int(ops.convert_to_numpy(gan.labels.count)) == CLASSES
+
+
+def test_penalty_against_numpy(rng):
+    """The gradient of `D(x, y)` is `table[y]`."""
+    generator, discriminator = table_networks()
+    table = rng.normal(size=(CLASSES, 2))
+    discriminator.set_weights([table])
+    gan = kmf.MonoFlowGAN(generator, discriminator)
+    still = keras.optimizers.SGD(0.0)
+    gan.compile(still, keras.optimizers.SGD(0.0), penalty=kmf.penalties.R1(2.0))
+    y = np.array([0, 2, 2, 1])
+    history = gan.fit(rng.normal(size=(4, 2)), y, verbose=0).history
+    want = (table[y] ** 2).sum(axis=1).mean()
+    assert history["penalty"][0] == pytest.approx(want, rel=1e-5)
 
 
 @pytest.mark.parametrize("model", ["monoflow", "w1fe"])
@@ -156,6 +172,26 @@ def test_sample_and_its_labels(pairs):
         gan.sample(7, labels=[0, 1])
 
 
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_which_labels_are_drawn(shape):
+    labels = Labels(shape)
+    for batch in ([2, 4, 0], [1, 1, 1]):
+        batch = np.reshape(batch, (3, *shape)).astype("int32")
+        labels.see(ops.convert_to_tensor(batch))
+    drawn = labels.draw(100, seed=0)
+    assert drawn.shape == (100, *shape)
+    assert set(drawn.flat) == {0, 1, 2, 3, 4}
+    assert (labels.draw(100, seed=1) != drawn).any()
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((), "float32"), ((3,), "int32")])
+def test_labels_that_are_no_classes(shape, dtype):
+    labels = Labels(shape)
+    labels.see(ops.ones((8, *shape), dtype))
+    with pytest.raises(ValueError, match="`labels` must be given"):
+        labels.draw(4, seed=0)
+
+
 def test_looking_at_samples_with_labels(pairs):
     gan = make_gan(discriminator_loss="donsker_varadhan")
     gan.fit(*pairs, batch_size=96, verbose=0)
@@ -166,6 +202,8 @@ def test_looking_at_samples_with_labels(pairs):
     want = x + 0.01 * gan.velocity(x, labels=y)
     moved = gan.refine(x, labels=y, steps=1, step_size=0.01)
     np.testing.assert_allclose(moved, want, rtol=1e-4, atol=1e-6)
+    in_parts = gan.refine(x, y, steps=1, step_size=0.01, batch_size=2)
+    np.testing.assert_allclose(in_parts, want, rtol=1e-4, atol=1e-6)
     for method in (gan.log_ratio, gan.velocity, gan.refine):
         with pytest.raises(ValueError, match="labels"):
             method(x)

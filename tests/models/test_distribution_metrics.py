@@ -32,7 +32,7 @@ def fit(model, data, callbacks, **kwargs):
     return model.fit(data, callbacks=callbacks, **arguments).history
 
 
-def gap_now(model, real, seed=0):
+def gap_now(model, real, seed):
     return np.linalg.norm(
         real.mean(axis=0) - model.sample(len(real), seed=seed).mean(axis=0)
     )
@@ -41,10 +41,10 @@ def gap_now(model, real, seed=0):
 @pytest.mark.parametrize("flow", sorted(ROLES))
 def test_logs_and_evaluate(flow, data, rng):
     model, test = make_flow(flow), rng.normal(size=(40, 2)).astype("float32")
-    callback = DistributionMetrics(Gap())
+    callback = DistributionMetrics(Gap(), seed=4)
     history = fit(model, data, [callback], validation_data=test)
     assert len(history["val_gap"]) == 3
-    now = gap_now(model, test)
+    now = gap_now(model, test, seed=4)
     np.testing.assert_allclose(history["val_gap"][-1], now, rtol=1e-5)
     results = model.evaluate(test, verbose=0, return_dict=True)
     np.testing.assert_allclose(results["gap"], now, rtol=1e-5)
@@ -156,14 +156,23 @@ def test_which_real_samples(data, rng):
     rows = {tuple(row) for row in data}
     assert all(tuple(row) in rows for row in chosen)
     np.testing.assert_array_equal(callback.choose(data)[0], chosen)
+    other = DistributionMetrics(Gap(), samples=20, seed=1)
+    assert (other.choose(data)[0] != chosen).any()
     # Pairs keep together, and generated samples get the labels.
     y = np.arange(len(data))
     x = np.stack([y, -y], axis=1)
     chosen, labels = callback.choose(x, y)
     np.testing.assert_array_equal(chosen[:, 0], labels)
+    assert labels.max() >= 20
     # The first ones of a stream of batches.
-    batches = kmf.datasets.ShuffledDataset(data, batch_size=8, seed=0)
-    assert callback.choose(batches)[0].shape == (20, 2)
+    batches = kmf.datasets.ShuffledDataset(x, y, batch_size=8, seed=0)
+    chosen, labels = callback.choose(batches)
+    assert chosen.shape == (20, 2)
+    np.testing.assert_array_equal(chosen[:, 0], labels)
+    # Validation data come before those of the training.
+    callback.use_data(x, y, (x[-3:], y[-3:]))
+    np.testing.assert_array_equal(callback.chosen[0], x[-3:])
+    np.testing.assert_array_equal(callback.chosen[1], y[-3:])
     with pytest.raises(ValueError, match="`real`"):
         callback.choose(iter([data]))
     own = DistributionMetrics(Gap(), real=rng.normal(size=(10, 2)) + 50.0)
@@ -181,6 +190,23 @@ def test_labels_of_the_real_samples_are_generated():
     assert callback.measure(Echo(), real) == {"gap": 0.0}
 
 
+def test_which_are_the_real_ones(data):
+    class MeanOfReal(Gap):
+        def compute(self, real, generated):
+            return real.mean()
+
+    callback = DistributionMetrics(MeanOfReal())
+    values = callback.measure(make_flow("monoflow"), (data, None))
+    assert values["gap"] == pytest.approx(data.mean(), rel=1e-5)
+
+
+def test_configuration():
+    callback = DistributionMetrics(Gap("other"), every=3, samples=5, seed=7)
+    copy = DistributionMetrics.from_config(callback.get_config())
+    assert (copy.every, copy.samples, copy.seed) == (3, 5, 7)
+    assert copy.metrics[0].name == "other"
+
+
 def test_training_is_left_alone(data):
     weights = []
     for callbacks in ([], [DistributionMetrics(Gap())]):
@@ -195,7 +221,9 @@ def test_training_is_left_alone(data):
 def test_a_diverged_run_logs_nan(data):
     model = make_flow("monoflow")
     callback = DistributionMetrics(Gap())
-    model.sample = lambda n, seed: np.full((n, 2), np.nan)
+    generated = np.ones((len(data), 2))
+    generated[5, 0] = np.nan
+    model.sample = lambda n, seed: generated
     assert np.isnan(callback.measure(model, (data, None))["gap"])
 
 

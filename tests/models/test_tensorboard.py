@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import keras_monoflow as kmf
+from keras_monoflow.callbacks.tensorboard import connect
 
 MODELS = ["monoflow", "particles"]
 
@@ -20,7 +21,7 @@ def make_model(kind):
         model.compile(
             keras.optimizers.SGD(0.01),
             discriminator_loss="wasserstein",
-            step_size=0.1,
+            step_size=0.125,
         )
         return model
     generator = kmf.networks.mlp_generator(2, 2, units=(4,), seed=1)
@@ -31,7 +32,7 @@ def make_model(kind):
         mapping=kmf.mappings.Vanilla(3.0),
         penalty=[kmf.penalties.R1(2.0), kmf.penalties.R2(4.0)],
         persistency=3,
-        step_size=0.1,
+        step_size=0.125,
     )
     return gan
 
@@ -123,6 +124,65 @@ def test_histograms_are_those_of_the_monitor(run):
         assert right[-1] == pytest.approx(statistics[name].max(), rel=1e-5)
 
 
+@pytest.fixture
+def board(tmp_path):
+    """A board that was told its model, as at the beginning of `fit`."""
+    pytest.importorskip("tensorboard")
+    pytest.importorskip("tensorflow")
+    board = kmf.callbacks.TensorBoard(tmp_path)
+    board.set_model(make_model("monoflow"))
+    return board
+
+
+def test_what_cannot_be_shown_is_left_out(board, tmp_path):
+    logs = {"flow_speed": np.nan, "val_gap": np.nan, "generator_loss": np.nan}
+    board.on_epoch_end(0, logs)
+    values = np.array([1.0, np.inf, 3.0, np.nan])
+    board.show_histograms({"ratio": values}, 0)
+    board.on_train_end()
+    tags = read(tmp_path / "train").Tags()["tensors"]
+    # A loss that is NaN has diverged. The others may have had a rest.
+    assert "epoch_generator_loss" in tags
+    assert "epoch_flow_speed" not in tags
+    assert not (tmp_path / "validation").exists()
+    _, (histogram,) = tensors(tmp_path / "train", "ratio")
+    left, right, counts = histogram.T
+    assert (left[0], right[-1], counts.sum()) == (1, 3, 2)
+
+
+def test_grey_picture(board, tmp_path):
+    Image = pytest.importorskip("PIL.Image")
+    grey = np.arange(0, 240, 20, dtype="uint8").reshape(3, 4)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    board.show_picture("grey", tmp_path / "grey.png", epoch=5)
+    board.on_train_end()
+    (step,), (image,) = tensors(tmp_path / "train", "grey")
+    assert step == 5
+    shown = np.asarray(Image.open(io.BytesIO(image[2])).convert("L"))
+    np.testing.assert_array_equal(shown, grey)
+
+
+def test_who_shows_pictures(board, tmp_path):
+    monitor = kmf.callbacks.FlowMonitor()
+    plain = keras.callbacks.TensorBoard(tmp_path)
+    connect([monitor, plain, board])
+    assert monitor.boards == [board]
+    # In the next `fit` it may be missing.
+    connect([monitor, plain])
+    assert monitor.boards == []
+
+
+def test_logs_of_batches(tmp_path):
+    pytest.importorskip("tensorboard")
+    pytest.importorskip("tensorflow")
+    board = kmf.callbacks.TensorBoard(tmp_path, update_freq=1)
+    gan = make_model("monoflow")
+    data = np.ones((12, 2))
+    gan.fit(data, batch_size=4, epochs=2, verbose=0, callbacks=[board])
+    steps, _ = tensors(tmp_path / "train", "batch_generator_loss")
+    assert steps == [1, 2, 3, 4, 5, 6]
+
+
 def hparams(folder):
     from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
@@ -139,10 +199,11 @@ def test_hparams_say_how_the_model_was_compiled(run):
     assert found["model"] == type(model).__name__
     assert found["backend"] == keras.backend.backend()
     assert found["batch_size"] == 32
-    assert found["step_size"] == pytest.approx(0.1)
+    assert found["step_size"] == pytest.approx(0.125)
     assert found["discriminator_optimizer.learning_rate"] == pytest.approx(
         0.5 if kind == "monoflow" else 0.01
     )
+    assert not any("metrics" in name for name in found)
     if kind == "monoflow":
         assert found["mapping"] == "Vanilla"
         assert found["mapping.shift"] == 3

@@ -23,10 +23,8 @@ def flow_statistics(model, real, labels, generated, latent=None):
     )
     norms = _gradient_norms(model, real, labels, generated, latent)
     values = {"speed": speed, **norms}
-    if getattr(model, "mapping", None) is None or not hasattr(
-        model.discriminator_loss, "log_ratio"
-    ):
-        return values  # a Wasserstein flow: there is no ratio
+    if not has_log_ratio(model):
+        return values
     values["log_ratio_real"] = model.log_ratio(real, **more)
     values["log_ratio_fake"] = model.log_ratio(generated, **more)
     values["slope"] = slope(model.mapping, values["log_ratio_fake"])
@@ -35,6 +33,13 @@ def flow_statistics(model, real, labels, generated, latent=None):
     )
     values["accuracy"] = right.mean()
     return values
+
+
+def has_log_ratio(model):
+    """Whether a flow follows a density ratio, as Wasserstein flows do not."""
+    return getattr(model, "mapping", None) is not None and hasattr(
+        model.discriminator_loss, "log_ratio"
+    )
 
 
 def slope(mapping, u):

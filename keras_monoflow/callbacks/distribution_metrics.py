@@ -71,7 +71,7 @@ class DistributionMetrics(HeldOut):
             model: A model of the package.
             chosen: What `choose` returned.
         """
-        real, _ = chosen
+        real, _ = chosen = self.at_most(model, chosen)
         generated = self.generate(model, chosen)
         if not np.isfinite(generated).all():
             # A diverged run is for `TerminateOnNaN` to end.

@@ -60,8 +60,9 @@ class EpochPicture(keras.callbacks.Callback):
         epoch = epoch + 1
         if epoch % self.every == 0:
             filename = os.path.join(self.path, f"epoch_{epoch:04d}.png")
+            most = getattr(self.model, "most_samples", None) or self.count
             samples = self.model.sample(
-                self.count, seed=self.seed, **self.sample_arguments()
+                min(self.count, most), seed=self.seed, **self.sample_arguments()
             )
             samples = keras.ops.convert_to_numpy(samples)
             self.draw(samples, epoch, filename)

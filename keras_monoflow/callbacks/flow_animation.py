@@ -74,6 +74,7 @@ class FlowAnimation(keras.callbacks.Callback):
         )
         self.frames = self.path.with_name(self.path.stem + "_frames")
         self._picture = None
+        self._last = ""
 
     def on_train_begin(self, logs=None):
         import_matplotlib()
@@ -106,9 +107,12 @@ class FlowAnimation(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self._picture.on_epoch_end(epoch, logs)
+        self._last = f"epoch_{epoch + 1:04d}.png"
 
     def on_train_end(self, logs=None):
+        # Pictures of a longer training in the same folder are left out.
         files = sorted(self.frames.glob("epoch_*.png"))
+        files = [file for file in files if file.name <= self._last]
         if files:
             write_film(files, self.path, self.frames_per_second)
 

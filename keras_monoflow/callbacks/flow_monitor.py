@@ -8,6 +8,7 @@ import numpy as np
 from keras_monoflow.callbacks._flow_panel import draw_panel
 from keras_monoflow.callbacks._flow_statistics import (
     flow_statistics,
+    has_log_ratio,
     steady_mappings,
 )
 from keras_monoflow.callbacks._matplotlib import import_matplotlib
@@ -101,6 +102,20 @@ class FlowMonitor(HeldOut):
             import_matplotlib()
         if self.path is not None:
             os.makedirs(self.path, exist_ok=True)
+        self._names = self.log_names()
+
+    def log_names(self):
+        """Returns the names of all logs, for epochs before the first look."""
+        names = ["speed", "discriminator_gradient"]
+        if hasattr(self.model, "sample_latent"):
+            names.append("generator_gradient")
+        if has_log_ratio(self.model):
+            names += ["slope_mean", "slope_q10", "slope_q50", "slope_q90"]
+            names += ["vanishing", "accuracy"]
+            names += ["log_ratio_real", "log_ratio_fake"]
+            if self.true_log_ratio is not None:
+                names.append("calibration")
+        return [f"flow_{name}" for name in names]
 
     def values(self, epoch):
         """Returns the logs of an epoch by name."""
@@ -136,8 +151,8 @@ class FlowMonitor(HeldOut):
 
     def look(self):
         """Returns the arrays that the logs and pictures are made from."""
-        real, labels = self.chosen
-        generated = self.generate(self.model, self.chosen)
+        real, labels = chosen = self.at_most(self.model, self.chosen)
+        generated = self.generate(self.model, chosen)
         latent = None
         if hasattr(self.model, "sample_latent"):
             latent = self.model.sample_latent(len(real), seed=self.seed)

@@ -54,6 +54,12 @@ class HeldOut(keras.callbacks.Callback):
             values = dict.fromkeys(self._names, float("nan"))
         logs.update(values)
 
+    def at_most(self, model, chosen):
+        """Returns as many of the chosen samples as the model can generate."""
+        real, labels = chosen
+        n = getattr(model, "most_samples", None)
+        return real[:n], None if labels is None else labels[:n]
+
     def generate(self, model, chosen):
         """Returns as many generated samples as real ones, of their labels."""
         real, labels = chosen

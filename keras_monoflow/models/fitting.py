@@ -1,9 +1,12 @@
-"""Callbacks that `fit` adds by itself."""
+"""Callbacks that `fit` adds by itself, and the data that they look at."""
+
+import math
 
 import keras
 import numpy as np
 
 from keras_monoflow.callbacks.held_out import HeldOut
+from keras_monoflow.models import checks
 
 
 class FirstBatchCheck(keras.callbacks.Callback):
@@ -99,3 +102,12 @@ def as_list(callbacks):
     """Returns the `callbacks` of `fit` as one flat list."""
     callbacks = getattr(callbacks, "callbacks", callbacks)
     return [] if callbacks is None else keras.tree.flatten(callbacks)
+
+
+def split_off(x, y, validation_split):
+    """Returns what Keras holds back of arrays for `validation_split`."""
+    if not validation_split or not checks.is_array(x):
+        return None
+    # As in Keras, the last rows, before any shuffling.
+    first = math.floor(len(x) * (1.0 - validation_split))
+    return x[first:], None if y is None else y[first:]

@@ -12,7 +12,7 @@ from keras_monoflow.callbacks import DistributionMetrics
 from keras_monoflow.callbacks.held_out import HeldOut, can_be_read_again
 from keras_monoflow.callbacks.tensorboard import connect
 from keras_monoflow.models import checks
-from keras_monoflow.models.fitting import as_list, callbacks_for
+from keras_monoflow.models.fitting import as_list, callbacks_for, split_off
 from keras_monoflow.models.logs import LogMeans
 from keras_monoflow.models.refining import Refines
 from keras_monoflow.models.rounds import TrainsInRounds, with_labels
@@ -38,6 +38,9 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
 
     #: What arguments, logs and files call the discriminator.
     role = "discriminator"
+
+    #: The largest number of samples, where there is one.
+    most_samples = None
 
     #: Whether the networks take labels beside their inputs.
     conditional = False
@@ -217,10 +220,13 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
         if hasattr(x, "set_epoch"):
             # The order is the data set's own business.
             kwargs["shuffle"] = False
+        held_out = validation_data
+        if held_out is None:
+            held_out = split_off(x, y, kwargs.get("validation_split"))
         connect(as_list(callbacks))
         for callback in as_list(callbacks):
             if isinstance(callback, HeldOut):
-                callback.use_data(x, y, validation_data)
+                callback.use_data(x, y, held_out)
             if isinstance(callback, DistributionMetrics):
                 self.distribution_metrics = callback
         with gradients.keep_variables(self):

@@ -239,6 +239,11 @@ class ParticleFlow(FollowsDensityRatio, FlowModel):
         """Where the particles are, a NumPy array `(n, *sample_shape)`."""
         return np.array(ops.convert_to_numpy(self._rows.values))
 
+    @property
+    def most_samples(self):
+        """The number of particles."""
+        return len(self._rows)
+
     def sample(self, n, seed=None):
         """Returns `n` of the particles.
 

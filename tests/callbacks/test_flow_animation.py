@@ -97,6 +97,14 @@ def test_interrupted_training_gives_a_whole_film(stand_in, tmp_path):
     assert path.exists()
 
 
+def test_film_of_a_shorter_training(stand_in, tmp_path):
+    path = tmp_path / "flow.gif"
+    for epochs in (3, 2):
+        film = FlowAnimation(path, samples=20, vector_field=False)
+        stand_in((2,)).fit_noise([film], epochs=epochs)
+        assert len(frames_of(path)[0]) == epochs
+
+
 def test_mp4_needs_ffmpeg(stand_in, tmp_path, monkeypatch):
     from matplotlib.animation import FFMpegWriter
 

@@ -200,6 +200,22 @@ def test_which_are_the_real_ones(data):
     assert values["gap"] == pytest.approx(data.mean(), rel=1e-5)
 
 
+def test_validation_split_is_held_out(data):
+    callback = DistributionMetrics(Gap())
+    model = make_flow("monoflow")
+    fit(model, data, [callback], epochs=1, validation_split=0.25)
+    first = int(0.75 * len(data))
+    np.testing.assert_array_equal(callback.chosen[0], data[first:])
+
+
+def test_fewer_particles_than_samples(data):
+    model = make_flow("particles")  # of 48
+    callback = DistributionMetrics(Gap())
+    history = fit(model, data, [callback], epochs=1)
+    expected = gap_now(model, data[:48], seed=0)
+    assert history["val_gap"][0] == pytest.approx(expected, rel=1e-5)
+
+
 def test_configuration():
     callback = DistributionMetrics(Gap("other"), every=3, samples=5, seed=7)
     copy = DistributionMetrics.from_config(callback.get_config())

@@ -1,6 +1,7 @@
 """One TensorBoard folder for everything that a training shows."""
 
 import inspect
+import sys
 
 import keras
 import numpy as np
@@ -155,9 +156,14 @@ def _flat(name, value):
         items = [_flat(f"{name}[{i}]", item) for i, item in enumerate(value)]
         return {key: v for item in items for key, v in item.items()}
     if isinstance(value, dict) and "class_name" in value:
+        config = value.get("config") or {}
+        if value["class_name"] == "__lambda__":
+            return {name: "lambda"}
+        if not isinstance(config, dict):
+            return {name: str(config)}  # the name of a function
         values = {name: value["class_name"]}
         defaults = _defaults(value)
-        for key, inner in (value.get("config") or {}).items():
+        for key, inner in config.items():
             if key != "name" and inner != defaults.get(key):
                 values.update(_flat(f"{name}.{key}", inner))
         return values
@@ -166,6 +172,7 @@ def _flat(name, value):
 
 def _defaults(serialized):
     """Returns the default arguments of a serialized object's class."""
-    made = keras.saving.deserialize_keras_object(serialized)
-    parameters = inspect.signature(type(made)).parameters
+    module = sys.modules.get(serialized.get("module"))
+    cls = getattr(module, serialized["class_name"], None)
+    parameters = inspect.signature(cls).parameters if cls else {}
     return {key: p.default for key, p in parameters.items()}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import keras_monoflow as kmf
-from keras_monoflow.callbacks.tensorboard import connect
+from keras_monoflow.callbacks.tensorboard import configuration, connect
 
 MODELS = ["monoflow", "particles"]
 
@@ -215,6 +215,22 @@ def test_hparams_say_how_the_model_was_compiled(run):
         # Defaults of an object are left out.
         assert "generator_optimizer.momentum" not in found
         assert "discriminator_optimizer.beta_2" not in found
+
+
+def cubic(u):
+    return u + u**3
+
+
+@pytest.mark.filterwarnings("ignore:The mapping", "ignore:The object")
+@pytest.mark.parametrize(
+    ("mapping", "shown"), [(cubic, "cubic"), (lambda u: 2 * u, "lambda")]
+)
+def test_functions_are_shown_by_name(mapping, shown):
+    gan = make_model("monoflow")
+    gan.compile("sgd", "sgd", mapping=mapping)
+    found = configuration(gan)
+    assert found["mapping"] == "FunctionMapping"
+    assert found["mapping.function"] == shown
 
 
 def test_bad_hparams():

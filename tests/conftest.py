@@ -47,10 +47,12 @@ def compile_fast():
     import jax
 
     jax.config.update("jax_disable_most_optimizations", True)
+    # Programs that were compiled otherwise (initializers, say) round
+    # otherwise, and are not to be mixed with those of these tests.
+    jax.clear_caches()
     # For processes that a test starts.
     os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
     yield
     del os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"]
     jax.config.update("jax_disable_most_optimizations", False)
-    # What these tests compiled (initializers, say) rounds otherwise.
     jax.clear_caches()

@@ -35,6 +35,16 @@ MAPPINGS = [
     "vanilla",
 ]
 
+#: The settings of the MonoFlow authors for images, as in mnist.py.
+OF_THE_AUTHORS = {
+    "shift": [0.0, 5.0],
+    "limit": 12.0,
+    "penalty": "none",
+    "generator_learning_rate": 1e-4,
+    "discriminator_learning_rate": 2e-4,
+    "beta_1": 0.5,
+}
+
 
 def parse_arguments():
     parser = argparse.ArgumentParser(
@@ -166,12 +176,7 @@ def digits(arguments):
                     "least_squares",
                     "vanilla",
                 ],
-                "shift": [0.0, 5.0],
-                "limit": 12.0,
-                "penalty": "none",
-                "generator_learning_rate": 1e-4,
-                "discriminator_learning_rate": 2e-4,
-                "beta_1": 0.5,
+                **OF_THE_AUTHORS,
                 "discriminator_steps": [1, 5],
             },
         },
@@ -207,12 +212,7 @@ def mnist(arguments):
             "samples": 5_000,
             "space": {
                 "mapping": MAPPINGS,
-                "shift": [0.0, 5.0],
-                "limit": 12.0,
-                "penalty": "none",
-                "generator_learning_rate": 1e-4,
-                "discriminator_learning_rate": 2e-4,
-                "beta_1": 0.5,
+                **OF_THE_AUTHORS,
             },
         },
         {"batch_size": 128, "epochs": 5},

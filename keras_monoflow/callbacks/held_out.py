@@ -6,6 +6,9 @@ import numpy as np
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.metrics.base import to_numpy
 
+#: How the logs begin that are NaN in epochs in which they are not computed.
+RESTING_LOGS = ("val_", "flow_")
+
 
 class HeldOut(keras.callbacks.Callback):
     """Base class: adds values from held-out samples to the logs of epochs.

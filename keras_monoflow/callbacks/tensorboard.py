@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_monoflow.callbacks._matplotlib import import_matplotlib
+from keras_monoflow.callbacks.held_out import RESTING_LOGS
 
 
 class TensorBoard(keras.callbacks.TensorBoard):
@@ -120,11 +121,10 @@ def connect(callbacks):
 
 def _computed(logs):
     """Leaves out the NaN of epochs in which a callback had its rest."""
-    rests = ("val_", "flow_")
     return {
         name: value
         for name, value in logs.items()
-        if not (name.startswith(rests) and np.isnan(float(value)))
+        if not (name.startswith(RESTING_LOGS) and np.isnan(float(value)))
     }
 
 

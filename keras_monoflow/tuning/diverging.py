@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from keras_monoflow.callbacks.held_out import RESTING_LOGS
+
 
 class StopWhenDiverged(keras.callbacks.Callback):
     """Stops at the end of an epoch whose losses are NaN, infinite or huge.
@@ -21,8 +23,7 @@ class StopWhenDiverged(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         for name, value in logs.items():
-            # Those are NaN in epochs in which they are not computed.
-            if name.startswith(("val_", "flow_")):
+            if name.startswith(RESTING_LOGS):
                 continue
             if not np.abs(float(value)) <= self.limit:
                 self.reason = f"diverged in epoch {epoch + 1}: {name} = {value}"

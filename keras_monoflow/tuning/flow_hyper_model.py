@@ -288,12 +288,12 @@ class FlowHyperModel(keras_tuner.HyperModel):
                 "Hyperband goes on with the weights of earlier trials, which "
                 f"are those of one seed. Received: seeds={self.seeds!r}"
             )
+        kwargs["verbose"] = 2 if verbose == 2 else 0
         results = {}
         for seed in self.seeds:
             if results:
                 model = self.build_with_seed(hp, seed)
             ready = self._callbacks_for(hp, callbacks, seed)
-            kwargs["verbose"] = 2 if verbose == 2 else 0
             history = self._train(model, seed, args, ready, kwargs)
             results[seed] = self._best_epoch(history, objective)
             if verbose:
@@ -379,8 +379,9 @@ class FlowHyperModel(keras_tuner.HyperModel):
         return ready
 
     def _log_dir(self, log_dir, trial, seed):
-        if trial is not None and keras.backend.backend() != "tensorflow":
-            # On TensorFlow, KerasTuner has done so.
+        # KerasTuner adds the trial by itself, but not on every backend.
+        parts = os.path.normpath(log_dir).split(os.sep)
+        if trial is not None and trial.trial_id not in parts[-2:]:
             log_dir = os.path.join(log_dir, trial.trial_id, "execution0")
         if len(self.seeds) > 1:
             log_dir = os.path.join(log_dir, f"seed_{seed}")

@@ -223,7 +223,7 @@ def _by_value(axes, table, best, by):
     axes.invert_yaxis()
     axes.set_xlabel(f"{name}, mean and deviation over seeds")
     values = [row[name] for row in table if name in row]
-    if min(values) > 0 and max(values) > 20 * min(values):
+    if _wants_logarithm(values):
         axes.set_xscale("log")
     axes.grid(axis="x", alpha=0.3)
 
@@ -244,11 +244,15 @@ def _best_so_far(axes, table):
         color="#e4572e",
         label="best so far",
     )
-    if values.min() > 0 and values.max() > 20 * values.min():
+    if _wants_logarithm(values):
         axes.set_yscale("log")
     axes.set(xlabel="completed trials", ylabel=name)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend()
+
+
+def _wants_logarithm(values):
+    return min(values) > 0 and max(values) > 20 * min(values)
 
 
 def _row(trial):

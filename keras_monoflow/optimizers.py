@@ -67,10 +67,6 @@ class PairOptimizer(keras.optimizers.Optimizer):
         """Creates the slots of both optimizers."""
         self.generator.build(generator_variables)
         self.discriminator.build(discriminator_variables)
-        self._trainable_variables = [
-            *generator_variables,
-            *discriminator_variables,
-        ]
         self.built = True
 
     def build(self, variables):

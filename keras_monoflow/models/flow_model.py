@@ -123,6 +123,15 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
         for name, value in values.items():
             self._log_means[name].update_state(value, sample_weight=size)
 
+    def make_train_function(self, force=False):
+        made = self.train_function
+        super().make_train_function(force)
+        if self.train_function is not made:
+            self.train_function = gradients.make_train_function(
+                self, self.train_function
+            )
+        return self.train_function
+
     # ------------------------------------------- what subclasses must say
 
     def objective(self, real_output, fake_output):

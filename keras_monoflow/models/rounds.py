@@ -42,7 +42,7 @@ class TrainsInRounds:
 
         gradients.repeat(self.discriminator_steps, discriminator_step)
         gradients.only_if(
-            self._is_warm(),
+            self._is_warm if self.discriminator_warmup else True,
             lambda: self._move_samples(size, first_labels, shared),
         )
         self._count_round()
@@ -65,8 +65,6 @@ class TrainsInRounds:
     # ------------------------------------------------- the discriminator
 
     def _is_warm(self):
-        if not self.discriminator_warmup:
-            return True
         rounds = ops.convert_to_tensor(self._rounds)
         return rounds >= self.discriminator_warmup
 

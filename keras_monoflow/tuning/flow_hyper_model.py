@@ -168,11 +168,10 @@ class FlowHyperModel(keras_tuner.HyperModel):
         Returns:
             The value, or `None` where it does not matter.
         """
-        entry, value = self.space[other], None
-        if search_space.possible(entry, other_value, condition):
-            with search_space.when(hp, other, entry, condition):
-                value = self.value(hp, name)
-        return value if condition(other_value) else None
+        with search_space.when(hp, other, self.space[other], condition):
+            # Functions of the user need not know of `None`, which KerasTuner
+            # gives for what does not matter.
+            return self.value(hp, name) if condition(other_value) else None
 
     def compile_arguments(self, hp):
         """Declares the hyperparameters and returns arguments of `compile`."""
@@ -368,7 +367,7 @@ class FlowHyperModel(keras_tuner.HyperModel):
             elif module.startswith("tensorboard.plugins.hparams"):
                 # Ours writes them, with the arguments of `compile`.
                 if not any(isinstance(c, TensorBoard) for c in callbacks):
-                    ready.append(copy.deepcopy(callback))
+                    ready.append(callback)  # which cannot be copied
             else:
                 ready.append(copy.deepcopy(callback))
         for callback in ready:

@@ -122,9 +122,8 @@ class MappingHyperModel(FlowHyperModel):
             labels = [k for k, m in named.items() if name in _parameters(m)]
             if labels:
                 with hp.conditional_scope("mapping", labels):
-                    value = self.value(hp, name)
-                if name in _parameters(given):
-                    parameters[name] = value
+                    if name in _parameters(given):
+                        parameters[name] = self.value(hp, name)
         if given == "alpha":
             return mappings.Alpha(**parameters)
         mapping = mappings.get(given)

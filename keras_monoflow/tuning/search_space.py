@@ -71,15 +71,3 @@ def when(hp, name, entry, condition):
     if not values or len(values) == len(entry):
         return contextlib.nullcontext()
     return hp.conditional_scope(name, values)
-
-
-def possible(entry, value, condition):
-    """Returns whether a condition may hold for some choice of an entry.
-
-    Args:
-        entry: The entry of the search space.
-        value: The value that it has now.
-        condition: Function from a value to a Boolean.
-    """
-    values = entry if isinstance(entry, (list, tuple)) else [value]
-    return any(condition(value) for value in values)

@@ -65,7 +65,7 @@ def test_two_workers_of_which_one_dies(tmp_path, environment, capfd):
     check_results(tmp_path)
 
 
-def test_workers_that_cannot_work():
+def test_workers_that_cannot_work(capfd):
     command = [
         sys.executable,
         "-c",
@@ -75,6 +75,7 @@ def test_workers_that_cannot_work():
     ]
     with pytest.raises(RuntimeError, match="tuner0 ended with 3, and no"):
         kmf.tuning.run_workers(command, workers=1, restarts=2)
+    assert capfd.readouterr().out.count("is started again") == 2
     with pytest.raises(RuntimeError, match="chief of the search ended with 3"):
         kmf.tuning.run_workers(
             [sys.executable, "-c", command[2].replace("60", "0")]

@@ -28,6 +28,13 @@ def test_grid_tries_everything_once(grid):
     assert len(table) == 3
 
 
+def test_a_part_of_a_grid_goes_on(tmp_path):
+    """Also if no trial was running when the search ended."""
+    problem.search(problem.tuner(tmp_path, max_trials=2))
+    tuner = problem.search(problem.tuner(tmp_path))
+    assert len(kmf.tuning.results_table(tuner)) == 3
+
+
 def test_values_are_those_of_fits_by_hand(grid):
     for row in kmf.tuning.results_table(grid).rows[:2]:
         values = [problem.fit_by_hand(row, seed) for seed in (3, 4)]

@@ -32,11 +32,18 @@ def build(values, **space):
     return make(**space).build(values_of(**values))
 
 
-def test_default_space_has_all_that_it_says():
-    hp = kt.HyperParameters()
-    make().build(hp)
+def space_of(hypermodel, folder):
+    """The hyperparameters that a tuner finds."""
+    tuner = kt.RandomSearch(
+        hypermodel, hypermodel.objective, directory=folder, max_trials=1
+    )
+    return tuner.oracle.get_space().space
+
+
+def test_default_space_has_all_that_it_says(tmp_path):
     conditions = {
-        h.name: [(c.name, c.values) for c in h.conditions] for h in hp.space
+        h.name: [(c.name, c.values) for c in h.conditions]
+        for h in space_of(make(), tmp_path)
     }
     assert conditions.pop("mapping") == []
     assert conditions["shift"] == [("mapping", ["vanilla"])]

@@ -5,7 +5,7 @@ them for TensorFlow: variables are read and assigned, layers update their own
 statistics, metrics collect. This file runs that code on three engines.
 
 On JAX and PyTorch a stateful function becomes a pure one inside a
-`keras.StatelessScope` that maps every variable to a value (see `_Pure`); the
+`keras.StatelessScope` that maps every variable to a value (see `Pure`); the
 functional transforms of the framework apply to the pure function, and the
 values it assigned are handed back to the scope around it. Scopes nest, so
 a gradient may be taken inside a gradient.
@@ -16,12 +16,18 @@ import contextlib
 import keras
 from keras import ops
 
+from keras_monoflow.gradients.scopes import Pure, Trace
+
 _BACKEND = keras.backend.backend()
 
 if _BACKEND == "jax":
     import jax
+
+    from keras_monoflow.gradients import jax_program
 elif _BACKEND == "torch":
     import torch
+
+    from keras_monoflow.gradients import torch_program
 elif _BACKEND == "tensorflow":
     import tensorflow as tf
 else:
@@ -29,54 +35,6 @@ else:
         "keras_monoflow runs on the TensorFlow, JAX and PyTorch backends of "
         f"Keras. Received: KERAS_BACKEND={_BACKEND!r}."
     )
-
-
-class _Trace(keras.StatelessScope):
-    """A stateless scope that sees the values of the scope around it.
-
-    It also remembers, in `assigned`, which variables were given a new value.
-    """
-
-    def __init__(self, state_mapping=None):
-        super().__init__(state_mapping=state_mapping)
-        self.assigned = {}
-
-    def __enter__(self):
-        super().__enter__()
-        if self.original_scope is not None:
-            self.state_mapping = {
-                **self.original_scope.state_mapping,
-                **self.state_mapping,
-            }
-        return self
-
-    def add_update(self, update):
-        variable, _ = update
-        self.assigned[id(variable)] = variable
-        super().add_update(update)
-
-
-class _Pure:
-    """A stateful `fn(*args)` as a pure function `(values, *args)`.
-
-    It returns the outputs of `fn` and the new values of the variables that
-    `fn` assigned, which `commit` then assigns in the scope around it.
-    """
-
-    def __init__(self, fn, variables=()):
-        self.fn = fn
-        self.variables = list(variables)
-        self.assigned = []
-
-    def __call__(self, values, *args):
-        with _Trace(list(zip(self.variables, values))) as trace:
-            outputs = self.fn(*args)
-        self.assigned = list(trace.assigned.values())
-        return outputs, [trace.get_current_value(v) for v in self.assigned]
-
-    def commit(self, values):
-        for variable, value in zip(self.assigned, values):
-            variable.assign(value)
 
 
 def value_and_grad(loss_fn, variables):
@@ -102,13 +60,13 @@ def value_and_grad(loss_fn, variables):
     ```
     """
     if _BACKEND == "tensorflow":
-        pure = _Pure(loss_fn)
+        pure = Pure(loss_fn)
         with tf.GradientTape() as tape:
             loss, updates = pure(())
         gradients = _tape_gradient(tape, loss, variables)
         pure.commit(updates)
         return loss, gradients
-    pure, values = _Pure(loss_fn, variables), _values(variables)
+    pure, values = Pure(loss_fn, variables), _values(variables)
     if _BACKEND == "jax":
         transform = jax.value_and_grad(pure, has_aux=True)
         (loss, updates), gradients = transform(values)
@@ -136,14 +94,14 @@ def value_and_pullback(fn, variables):
         be called once.
     """
     if _BACKEND == "tensorflow":
-        pure = _Pure(fn)
+        pure = Pure(fn)
         with tf.GradientTape() as tape:
             outputs, updates = pure(())
         pure.commit(updates)
         return outputs, lambda cotangent: _tape_gradient(
             tape, outputs, variables, output_gradients=cotangent
         )
-    pure, values = _Pure(fn, variables), _values(variables)
+    pure, values = Pure(fn, variables), _values(variables)
     if _BACKEND == "jax":
         outputs, vjp, updates = jax.vjp(pure, values, has_aux=True)
     else:
@@ -175,7 +133,7 @@ def value_and_input_gradient(fn, x):
         return outputs, tape.gradient(
             total, x, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
-    pure = _Pure(fn)
+    pure = Pure(fn)
 
     def total(x):
         outputs, updates = pure((), x)
@@ -213,7 +171,7 @@ def discard_updates(fn):
     """
 
     def frozen(*args, **kwargs):
-        with _Trace():
+        with Trace():
             return fn(*args, **kwargs)
 
     return frozen
@@ -232,7 +190,7 @@ def postpone_updates(fn):
         A pair of its output and a function `commit()` that makes the
         assignments; what happens in between sees the old values.
     """
-    with _Trace() as trace:
+    with Trace() as trace:
         outputs = fn()
     updates = []
     for variable in trace.assigned.values():
@@ -291,31 +249,35 @@ def only_if(condition, body):
     """Calls `body()` for its side effects if a scalar condition holds.
 
     Args:
-        condition: A Python bool or a boolean scalar tensor.
+        condition: A Python bool, or a function of no arguments that returns
+            a boolean scalar tensor and reads nothing but variables.
         body: A function of no arguments; what it returns is dropped.
     """
-    if isinstance(condition, bool) or _BACKEND == "torch":
+    if isinstance(condition, bool):
         if condition:
+            body()
+    elif _BACKEND == "torch":
+        if torch_program.evaluate(condition):
             body()
     elif _BACKEND == "jax":
         # A loop of one or no iterations carries the variables.
-        _repeat_jax(ops.cast(condition, "int32"), lambda i: body())
+        _repeat_jax(ops.cast(condition(), "int32"), lambda i: body())
     else:
 
         def run():
             body()
             return tf.constant(True)
 
-        tf.cond(condition, run, lambda: tf.constant(False))
+        tf.cond(condition(), run, lambda: tf.constant(False))
 
 
 def _repeat_jax(n, body):
-    with _Trace() as outer:
+    with Trace() as outer:
         keys = list(outer.state_mapping)
         assigned = {}
 
         def iteration(i, values):
-            with _Trace() as inner:
+            with Trace() as inner:
                 inner.state_mapping = dict(zip(keys, values))
                 body(i)
             for key, variable in inner.assigned.items():
@@ -427,6 +389,32 @@ def train_step(model, step, arguments):
     return _run_step(groups, step, arguments)
 
 
+def make_train_function(model, function):
+    """Returns what the trainer calls for each step, or a faster equivalent.
+
+    Args:
+        model: A compiled `keras.Model`.
+        function: The `train_function` that Keras made for it.
+
+    Returns:
+        On PyTorch, a function that traces the step once for each shape of
+        a batch and then replays it. On JAX with `steps_per_execution` above 1,
+        one that runs these steps as one program. Else `function`. With
+        `run_eagerly=True` it is always `function`.
+    """
+    if model.run_eagerly:
+        return function
+    if _BACKEND == "torch":
+        return torch_program.TracedStep(model, compiled=model.jit_compile)
+    if (
+        _BACKEND == "jax"
+        and model.jit_compile
+        and model.steps_per_execution > 1
+    ):
+        return jax_program.FusedSteps(model, one_by_one=function)
+    return function
+
+
 def test_step(model, step, arguments):
     """Runs one stateful `step(data)` as the `test_step` of any backend.
 
@@ -453,7 +441,7 @@ def _run_step(groups, step, arguments):
         for group, values in zip(groups, state)
         for pair in zip(group, values)
     ]
-    with _Trace(mapping) as trace:
+    with Trace(mapping) as trace:
         logs = step(data)
         state = tuple(
             [trace.get_current_value(v) for v in group] for group in groups

@@ -1,0 +1,253 @@
+"""A training step on PyTorch as a list of tensor operations.
+
+On small networks, the Python of Keras's layers, of stateless scopes and of
+`torch.func` takes longer than the arithmetic. Here it runs once for each
+shape of a batch: `make_fx` records which operations of PyTorch it leads to,
+gradients included, and later steps replay these.
+
+The recorded operations change variables in place. Noise is drawn before each
+replay, from generators that are seeded as Keras would have seeded them then,
+so that a replayed step gives what the step itself would have given.
+"""
+
+import contextlib
+import warnings
+from typing import NamedTuple
+
+import keras
+import torch
+from keras.src.backend.torch import random as keras_torch_random
+
+from keras_monoflow.gradients import torch_recorder
+from keras_monoflow.gradients.scopes import Trace
+from keras_monoflow.gradients.torch_recorder import NotTraceable
+
+
+class TracedStep:
+    """A `train_function` for Keras's trainer that replays its step.
+
+    A step that cannot be replayed runs as it is, and a warning says why.
+
+    Args:
+        model: The `keras.Model`.
+        compiled: Whether `torch.compile` makes kernels of the operations.
+    """
+
+    def __init__(self, model, compiled):
+        self._model = model
+        self._compiled = compiled
+        self._programs = {}
+
+    @torch.no_grad()
+    def __call__(self, batches):
+        data = keras.tree.map_structure(
+            lambda x: x if x is None else keras.ops.convert_to_tensor(x),
+            batches[0],
+        )
+        programs = self._programs.setdefault(signature(data), [])
+        for program in programs:
+            if program is None:
+                return self._model.train_step(data)
+            if program.holds():
+                return program(data)
+        try:
+            programs.append(self._trace(data))
+        except Exception as error:
+            logs = self._model.train_step(data)  # may explain it better
+            programs.append(None)
+            warnings.warn(
+                "The training step cannot be traced, and runs operation by "
+                f"operation, which is slower: {error}",
+                stacklevel=2,
+            )
+            return logs
+        return programs[-1](data)
+
+    def _trace(self, data):
+        model = self._model
+        variables = [
+            *model.trainable_variables,
+            *model.non_trainable_variables,
+            *model.optimizer.variables,
+            *model.metrics_variables,
+        ]
+        return Program(model.train_step, variables, data, self._compiled)
+
+
+class Program:
+    """One step for one shape of a batch.
+
+    Args:
+        step: A stateful function of a batch that returns logs.
+        variables: All variables that it reads or assigns.
+        data: A batch, a nested structure of tensors and `None`.
+        compiled: Whether `torch.compile` makes kernels of the operations.
+
+    Raises:
+        NotTraceable: If the step uses noise without a seed of Keras, or
+            assigns another variable.
+        Exception: Whatever else the step raises while it is traced.
+    """
+
+    def __init__(self, step, variables, data, compiled=False):
+        self._step = step
+        self._variables = variables
+        self._data = data
+        self._seeds = _Seeds()
+        self._conditions = _Conditions(variables)
+        copies = [v.value.detach().clone() for v in variables]
+        with self._seeds.recorded(), self._conditions.recorded():
+            inputs = [*copies, *_tensors(data)]
+            module = torch_recorder.record(self._flat_step, inputs)
+        del self._data, self._step
+        torch_recorder.fold_constants(module)
+        self._draws = torch_recorder.take_out_draws(module)
+        module.recompile()
+        self._run = torch.compile(module) if compiled else module
+
+    def _flat_step(self, *tensors):
+        """The step as a function of flat tensors, which it changes."""
+        values = tensors[: len(self._variables)]
+        batch = _with_tensors(self._data, tensors[len(self._variables) :])
+        with Trace(list(zip(self._variables, values))) as trace:
+            logs = self._step(batch)
+        before = dict(zip(map(id, self._variables), values))
+        for variable in trace.assigned.values():
+            if id(variable) not in before:
+                raise NotTraceable(
+                    f"It assigns {variable.path!r}, which is not a variable "
+                    "of the model, its optimizer or its metrics"
+                )
+            value = trace.get_current_value(variable)
+            if value is not before[id(variable)]:
+                before[id(variable)].copy_(value)
+        self._logs = keras.tree.map_structure(lambda _: 0, logs)
+        return keras.tree.flatten(logs)
+
+    def holds(self):
+        """Returns whether what it was told of variables is still true."""
+        return self._conditions.still_hold()
+
+    def __call__(self, data):
+        self._seeds.set()
+        noise = [
+            target(*args, **kwargs) for target, args, kwargs in self._draws
+        ]
+        values = [v._value for v in self._variables]
+        logs = self._run(*values, *_tensors(data), *noise)
+        return keras.tree.pack_sequence_as(self._logs, logs)
+
+
+def signature(data):
+    """Returns what programs of different batches differ in."""
+    return tuple((t.shape, t.dtype) for t in _tensors(data))
+
+
+def _tensors(data):
+    return [x for x in keras.tree.flatten(data) if x is not None]
+
+
+def _with_tensors(data, tensors):
+    tensors = iter(tensors)
+    return keras.tree.map_structure(
+        lambda x: x if x is None else next(tensors), data
+    )
+
+
+# ---------------------------------------------------------------- conditions
+
+_recording = None
+
+
+class _Conditions:
+    """What a program was told about variables while it was recorded."""
+
+    def __init__(self, variables):
+        self._variables = variables
+        self._values = []
+
+    @contextlib.contextmanager
+    def recorded(self):
+        global _recording
+        _recording = self
+        try:
+            yield
+        finally:
+            _recording = None
+
+    def evaluate(self, condition):
+        present = [(v, v._value) for v in self._variables]
+        with torch_recorder.paused(), keras.StatelessScope(present):
+            value = bool(condition())
+        self._values.append((condition, value))
+        return value
+
+    def still_hold(self):
+        return all(bool(fn()) == value for fn, value in self._values)
+
+
+def evaluate(condition):
+    """Returns the value of `condition()`, a function of variables, as a bool.
+
+    A program that is being recorded holds only as long as the value does.
+    """
+    if _recording is None:
+        return bool(condition())
+    return _recording.evaluate(condition)
+
+
+# --------------------------------------------------------------------- noise
+
+
+class _Draw(NamedTuple):
+    generator: torch.Generator
+    seed: keras.random.SeedGenerator | None
+    offset: int
+
+
+class _Seeds:
+    """Seeds the generators of a program as Keras would in an eager step.
+
+    Keras's seed state is a pair of numbers, whose sum seeds a generator for
+    each draw; a draw in a step adds a known offset to where the state is.
+    """
+
+    def __init__(self):
+        self._draws = []
+
+    @contextlib.contextmanager
+    def recorded(self):
+        original = keras_torch_random.torch_seed_generator
+        keras_torch_random.torch_seed_generator = self._record
+        try:
+            yield
+        finally:
+            keras_torch_random.torch_seed_generator = original
+
+    def _record(self, seed):
+        if isinstance(seed, keras.random.SeedGenerator):
+            state = seed.next()
+            with torch_recorder.paused():
+                offset = sum(state.tolist()) - sum(seed.state._value.tolist())
+        elif isinstance(seed, int):
+            seed, offset = None, seed
+        else:
+            raise NotTraceable(f"It draws noise with seed={seed!r}")
+        device = keras_torch_random.get_device()
+        draw = _Draw(torch.Generator(device=device), seed, offset)
+        self._draws.append(draw)
+        self._set([draw])
+        return draw.generator
+
+    def set(self):
+        """Seeds all generators for the step that comes."""
+        self._set(self._draws)
+
+    def _set(self, draws):
+        sums = {}
+        for generator, seed, offset in draws:
+            if seed is not None:
+                if id(seed) not in sums:
+                    sums[id(seed)] = sum(seed.state._value.tolist())
+                offset = offset + sums[id(seed)]
+            generator.manual_seed(offset & 0xFFFFFFFF)

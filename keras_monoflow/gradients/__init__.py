@@ -306,6 +306,8 @@ def apply_gradients(optimizer, gradients, variables):
         gradients: List of tensors.
         variables: All variables that the optimizer was built with.
     """
+    if _BACKEND == "torch":
+        torch_program.make_traceable(optimizer)
     if _BACKEND != "jax":
         optimizer.apply(gradients, variables)
         return

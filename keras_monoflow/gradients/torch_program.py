@@ -11,6 +11,7 @@ so that a replayed step gives what the step itself would have given.
 """
 
 import contextlib
+import functools
 import warnings
 from typing import NamedTuple
 
@@ -136,6 +137,17 @@ class Program:
         values = [v._value for v in self._variables]
         logs = self._run(*values, *_tensors(data), *noise)
         return keras.tree.pack_sequence_as(self._logs, logs)
+
+
+def make_traceable(optimizer):
+    """Keeps an optimizer from reading values of tensors in its steps.
+
+    Keras's SGD on PyTorch reads its learning rate; the one that Keras has for
+    all backends does not.
+    """
+    if isinstance(optimizer, keras.optimizers.SGD):
+        step = keras.optimizers.Optimizer._backend_update_step
+        optimizer._backend_update_step = functools.partial(step, optimizer)
 
 
 def signature(data):

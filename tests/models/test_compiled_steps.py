@@ -1,0 +1,156 @@
+"""The step that `fit` runs gives what the step itself gives."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from conftest import ROLES, make_flow, make_gan, make_networks, make_uncompiled
+from keras import layers, ops
+
+import keras_monoflow as kmf
+
+pytestmark = pytest.mark.usefixtures("compile_fast")
+
+BACKEND = keras.backend.backend()
+only_torch = pytest.mark.skipif(
+    BACKEND != "torch", reason="only PyTorch replays operations"
+)
+
+
+def everything(model):
+    """Weights, optimizer slots and seeds as arrays."""
+    variables = [*model.variables, *model.optimizer.variables]
+    return [np.array(ops.convert_to_numpy(v)) for v in variables]
+
+
+def assert_same(one, other):
+    # PyTorch replays the very operations; compilers of others fuse them.
+    tolerance = {"rtol": 0, "atol": 0}
+    if BACKEND != "torch":
+        tolerance = {"rtol": 1e-4, "atol": 1e-6}
+    for a, b in zip(everything(one), everything(other), strict=True):
+        np.testing.assert_allclose(a, b, **tolerance)
+
+
+def train(flow, data, **trainer):
+    """Three rounds alone, ten more, the last of each epoch smaller."""
+    keras.utils.set_random_seed(3)
+    model = make_uncompiled(flow, batch_norm=True, dropout=0.3)
+    shared = {
+        f"{ROLES[flow]}_steps": 2,
+        f"{ROLES[flow]}_warmup": 3,
+        "step_size": 0.1,
+        f"{ROLES[flow]}_optimizer": keras.optimizers.Adam(1e-2),
+    }
+    if flow != "particles":
+        shared.update(
+            generator_optimizer=keras.optimizers.SGD(0.1, momentum=0.5),
+            persistency=3,
+            ema=0.9,
+        )
+    if flow in ("monoflow", "w1fe"):
+        shared["penalty"] = kmf.penalties.GradientPenalty()
+    model.compile(**shared, **trainer)
+    history = model.fit(data, batch_size=20, epochs=4, verbose=0, shuffle=False)
+    return model, history.history
+
+
+@only_torch  # see test_compiled_and_eager_agree for all backends
+@pytest.mark.parametrize("flow", ROLES)
+def test_what_fit_runs_is_the_step(flow, data):
+    one, logs = train(flow, data, run_eagerly=True)
+    other, compiled_logs = train(flow, data)
+    assert_same(one, other)
+    assert logs.keys() == compiled_logs.keys()
+    for name in logs:
+        np.testing.assert_allclose(
+            logs[name], compiled_logs[name], rtol=1e-4, atol=1e-5
+        )
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="Keras runs single steps there")
+def test_steps_in_one_program_with_a_rest(data):
+    """Batches of 20, 20, 20, 4: three at once, and one of another shape."""
+    one, _ = train("w1fe", data)
+    other, _ = train("w1fe", data, steps_per_execution=3)
+    assert_same(one, other)
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="Keras fuses them elsewhere")
+def test_jax_calls_one_program_for_several_steps(data):
+    gan = make_gan(steps_per_execution=4)
+    traced = []
+    step = gan._round
+    gan._round = lambda batch: traced.append(batch) or step(batch)
+    gan.fit(data, batch_size=8, epochs=3, verbose=0)
+    assert len(traced) == 1  # and not once for each of the single steps
+
+
+class Counts(layers.Layer):
+    """Counts how often Python calls it."""
+
+    calls = 0
+
+    def call(self, x):
+        self.calls += 1
+        return x
+
+
+def gan_with(layer):
+    generator, _ = make_networks()
+    discriminator = keras.Sequential(
+        [layers.Input((2,)), layers.Dense(4, "tanh"), layer, layers.Dense(1)]
+    )
+    gan = kmf.MonoFlowGAN(generator, discriminator, seed=1)
+    gan.compile(keras.optimizers.Adam(1e-2), keras.optimizers.Adam(1e-2))
+    return gan
+
+
+@only_torch
+def test_a_step_is_traced_once_for_each_shape(data):
+    layer = Counts()
+    gan = gan_with(layer)
+    gan.fit(data[:40], batch_size=20, verbose=0)
+    calls = layer.calls
+    gan.fit(data[:40], batch_size=20, epochs=3, verbose=0)
+    assert layer.calls == calls
+    gan.fit(data, batch_size=32, verbose=0)
+    assert layer.calls > calls
+
+
+class ReadsValues(layers.Layer):
+    """Decides in Python, by a value that only the device knows."""
+
+    def call(self, x):
+        return x if float(ops.sum(ops.abs(x))) > 0 else 2 * x
+
+
+@only_torch
+def test_a_step_that_cannot_be_traced_runs_and_warns(data):
+    gan = gan_with(ReadsValues())
+    before = gan.generator.get_weights()
+    with pytest.warns(UserWarning, match="reads the value of a tensor"):
+        gan.fit(data, batch_size=32, verbose=0)
+    assert np.abs(gan.generator.get_weights()[0] - before[0]).max() > 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gan.fit(data, batch_size=32, verbose=0)  # once is enough
+
+
+@only_torch
+def test_learning_rates_and_seeds_may_change_between_steps(data):
+    one, other = make_gan(run_eagerly=True), make_gan()
+    other.set_weights(one.get_weights())
+    for gan in (one, other):
+        gan.fit(data, batch_size=32, verbose=0, shuffle=False)
+        gan.optimizer.learning_rate = 0.01
+        gan.seed_generator.state.assign([11, 5])
+        gan.fit(data, batch_size=32, verbose=0, shuffle=False)
+    assert_same(one, other)
+
+
+def test_the_optimizer_holds_no_weights_of_the_networks():
+    model = make_flow("w1fe")
+    held = {id(v) for v in model.optimizer.variables}
+    assert not held & {id(v) for v in model.trainable_variables}

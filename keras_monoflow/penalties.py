@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from keras_monoflow.gradients import input_gradient
+from keras_monoflow.gradients import input_gradient, replicas
 from keras_monoflow.numerics import at_least_float32, mean
 
 register = keras.saving.register_keras_serializable("keras_monoflow")
@@ -71,7 +71,7 @@ def _norm(squared_norm):
 def _one_each(x, draw, seed):
     """Draws one number for each sample, shaped to broadcast against `x`."""
     shape = (ops.shape(x)[0],) + (1,) * (len(x.shape) - 1)
-    return draw(shape, dtype=x.dtype, seed=seed)
+    return replicas.draw(draw, shape, x.dtype, seed)
 
 
 class _Interpolated(Penalty):
@@ -185,10 +185,10 @@ class DRAGAN(GradientPenalty):
     def points(self, real, generated, seed):
         # A number as seed would draw the same again for `times`.
         noise_seed = seed + 1 if isinstance(seed, int) else seed
-        noise = keras.random.uniform(
-            ops.shape(real), dtype=real.dtype, seed=noise_seed
+        noise = replicas.draw(
+            keras.random.uniform, ops.shape(real), real.dtype, noise_seed
         )
-        perturbed = real + self.scale * ops.std(real) * noise
+        perturbed = real + self.scale * replicas.std(real) * noise
         return super().points(perturbed, real, seed)
 
     def get_config(self):

@@ -36,16 +36,20 @@ class ShuffledDataset(keras.utils.PyDataset):
             when it is smaller than the others. Which rows are left out changes
             from epoch to epoch. A smaller last batch compiles the training
             step a second time on JAX. Defaults to `False`.
+        part: Pair `(i, n)` of integers: only the `i`-th of `n` equal parts of
+            each batch is served, as the `i`-th of `n` processes wants it that
+            train together. Defaults to `(0, 1)`, whole batches.
 
     Returns:
         When indexed with `i`, batch `i` of the current epoch: a tuple `(x,)`
-        or `(x, y)` of arrays of shape `(batch_size, ...)`.
+        or `(x, y)` of arrays of shape `(batch_size, ...)`, or of the rows of
+        this part.
 
     Raises:
         TypeError: If `batch_size`, `seed` or an epoch is no integer.
         ValueError: If `x` is empty or a scalar, if `x` and `y` differ in
-            length, if `batch_size < 1` or `seed < 0`, or if `drop_remainder`
-            leaves no batch.
+            length, if `batch_size < 1` or `seed < 0`, if `drop_remainder`
+            leaves no batch, or if a batch cannot be cut into `n` equal parts.
 
     Example:
 
@@ -72,6 +76,7 @@ class ShuffledDataset(keras.utils.PyDataset):
         batch_size=32,
         seed=0,
         drop_remainder=False,
+        part=(0, 1),
     ):
         # No workers: rows in memory are read at once, and Keras serves
         # batches that its workers fetched before `set_epoch` was called.
@@ -81,7 +86,9 @@ class ShuffledDataset(keras.utils.PyDataset):
         self.batch_size = check_integer("batch_size", batch_size, minimum=1)
         self.seed = check_integer("seed", seed, minimum=0)
         self.drop_remainder = bool(drop_remainder)
+        self.part = tuple(part)
         self._check_lengths()
+        self._check_part()
         self.set_epoch(0)
 
     @property
@@ -115,6 +122,9 @@ class ShuffledDataset(keras.utils.PyDataset):
             )
         start = index * self.batch_size
         rows = self._order[1][start : start + self.batch_size]
+        i, n = self.part
+        size = len(rows) // n
+        rows = rows[i * size : (i + 1) * size]
         if self.y is None:
             return (self.x[rows],)
         return self.x[rows], self.y[rows]
@@ -131,6 +141,24 @@ class ShuffledDataset(keras.utils.PyDataset):
                 "`drop_remainder` leaves no batch: use a smaller `batch_size`. "
                 f"Received: {n} rows, batch_size={self.batch_size}"
             )
+
+    def _check_part(self):
+        i, n = self.part
+        check_integer("part[1]", n, minimum=1)
+        check_integer("part[0]", i, minimum=0)
+        if i >= n:
+            raise ValueError(
+                "`part` must be (i, n) with i < n. Received: "
+                f"part={self.part!r}"
+            )
+        last = len(self.x) % self.batch_size
+        for size in (self.batch_size, 0 if self.drop_remainder else last):
+            if size % n:
+                raise ValueError(
+                    f"A batch of {size} rows cannot be cut into {n} equal "
+                    "parts: change `batch_size`, or pass "
+                    f"`drop_remainder=True`. Received: part={self.part!r}"
+                )
 
 
 def _as_rows(name, value):

@@ -1,8 +1,9 @@
-"""The only file that knows which backend runs.
+"""The only folder that knows which backend runs.
 
 Models, losses and penalties are written once, statefully, as one would write
 them for TensorFlow: variables are read and assigned, layers update their own
-statistics, metrics collect. This file runs that code on three engines.
+statistics, metrics collect. This file runs that code on three engines;
+`replicas.py` and `processes.py` are about many devices.
 
 On JAX and PyTorch a stateful function becomes a pure one inside a
 `keras.StatelessScope` that maps every variable to a value (see `Pure`); the
@@ -16,6 +17,7 @@ import contextlib
 import keras
 from keras import ops
 
+from keras_monoflow.gradients import processes, replicas
 from keras_monoflow.gradients.scopes import Pure, Trace
 
 _BACKEND = keras.backend.backend()
@@ -64,7 +66,7 @@ def value_and_grad(loss_fn, variables):
         with tf.GradientTape() as tape:
             loss, updates = pure(())
         gradients = _tape_gradient(tape, loss, variables)
-        pure.commit(updates)
+        pure.commit(_agreed(updates))
         return loss, gradients
     pure, values = Pure(loss_fn, variables), _values(variables)
     if _BACKEND == "jax":
@@ -74,7 +76,7 @@ def value_and_grad(loss_fn, variables):
         with torch.no_grad():
             transform = torch.func.grad_and_value(pure, has_aux=True)
             gradients, (loss, updates) = transform(values)
-    pure.commit(updates)
+    pure.commit(_agreed(updates))
     return loss, list(gradients)
 
 
@@ -201,7 +203,9 @@ def postpone_updates(fn):
             updates.append((variable, value))
 
     def commit():
-        for variable, value in updates:
+        variables = [variable for variable, _ in updates]
+        values = _agreed([value for _, value in updates])
+        for variable, value in zip(variables, values):
             variable.assign(value)
 
     return outputs, commit
@@ -245,13 +249,18 @@ def repeat(n, body, unroll=False):
         )
 
 
-def only_if(condition, body):
+def only_if(condition, body, variables=list):
     """Calls `body()` for its side effects if a scalar condition holds.
+
+    Under `tf.distribute`, whose optimizers cannot run inside a `tf.cond`
+    either, it is called in any case, and undone if the condition fails.
 
     Args:
         condition: A Python bool, or a function of no arguments that returns
             a boolean scalar tensor and reads nothing but variables.
         body: A function of no arguments; what it returns is dropped.
+        variables: A function of no arguments that returns all variables that
+            the body may assign.
     """
     if isinstance(condition, bool):
         if condition:
@@ -262,6 +271,12 @@ def only_if(condition, body):
     elif _BACKEND == "jax":
         # A loop of one or no iterations carries the variables.
         _repeat_jax(ops.cast(condition(), "int32"), lambda i: body())
+    elif tf.distribute.has_strategy():
+        condition, variables = condition(), variables()
+        before = [tf.identity(v.value) for v in variables]
+        body()
+        for variable, value in zip(variables, before):
+            variable.assign(tf.where(condition, variable.value, value))
     else:
 
         def run():
@@ -306,6 +321,7 @@ def apply_gradients(optimizer, gradients, variables):
         gradients: List of tensors.
         variables: All variables that the optimizer was built with.
     """
+    gradients = replicas.gradients(optimizer, gradients)
     if _BACKEND == "torch":
         torch_program.make_traceable(optimizer)
     if _BACKEND != "jax":
@@ -388,7 +404,8 @@ def train_step(model, step, arguments):
         model.optimizer.variables if _BACKEND == "jax" else [],
         model.metrics_variables,
     ]
-    return _run_step(groups, step, arguments)
+    with replicas.sharing():
+        return _run_step(groups, step, arguments)
 
 
 def make_train_function(model, function):
@@ -399,14 +416,14 @@ def make_train_function(model, function):
         function: The `train_function` that Keras made for it.
 
     Returns:
-        On PyTorch, a function that traces the step once for each shape of
-        a batch and then replays it. On JAX with `steps_per_execution` above 1,
-        one that runs these steps as one program. Else `function`. With
-        `run_eagerly=True` it is always `function`.
+        With `run_eagerly=True`, `function`. On PyTorch with one process,
+        a function that traces the step once for each shape of a batch and
+        then replays it. On JAX with `steps_per_execution` above 1, one that
+        runs these steps as one program. Else `function`.
     """
     if model.run_eagerly:
         return function
-    if _BACKEND == "torch":
+    if _BACKEND == "torch" and processes.count() == 1:
         return torch_program.TracedStep(model, compiled=model.jit_compile)
     if (
         _BACKEND == "jax"
@@ -449,6 +466,21 @@ def _run_step(groups, step, arguments):
             [trace.get_current_value(v) for v in group] for group in groups
         )
     return logs, state
+
+
+def _agreed(values):
+    """The mean of values that each replica computed from its own rows.
+
+    Batch norm statistics do not depend on the order of the replicas then. They
+    are alike in all of them already if no layer looks at the whole batch.
+    """
+    places = [
+        i for i, v in enumerate(values) if keras.backend.is_float_dtype(v.dtype)
+    ]
+    values = list(values)
+    for i, value in zip(places, replicas.mean([values[i] for i in places])):
+        values[i] = value
+    return values
 
 
 def _values(variables):

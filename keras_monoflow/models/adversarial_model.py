@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_monoflow.arguments import check_integer
+from keras_monoflow.gradients import processes
 from keras_monoflow.models import checks
 from keras_monoflow.models.averaging import AveragesGenerator
 from keras_monoflow.models.flow_model import FlowModel
@@ -94,6 +95,10 @@ class AdversarialModel(LearnsTheMoves, AveragesGenerator, FlowModel):
     def _discriminator_optimizer(self):
         return self.optimizer.discriminator
 
+    def _optimizers(self):
+        generator = {"generator_optimizer": self.optimizer.generator}
+        return {**generator, **super()._optimizers()}
+
     @property
     def _rounds(self):
         return self.optimizer.iterations
@@ -111,7 +116,8 @@ class AdversarialModel(LearnsTheMoves, AveragesGenerator, FlowModel):
         check_integer("n", n, minimum=1)
         if seed is None:
             seed = int(np.random.SeedSequence().generate_state(1)[0] >> 1)
-        return ops.convert_to_numpy(self.prior.draw(n, seed))
+        with processes.local(self.prior.variables):
+            return ops.convert_to_numpy(self.prior.draw(n, seed))
 
     def sample(self, n, seed=None, batch_size=256, labels=None, averaged=True):
         """Generates `n` samples.
@@ -145,18 +151,20 @@ class AdversarialModel(LearnsTheMoves, AveragesGenerator, FlowModel):
                     latent[part], None if labels is None else labels[part]
                 ),
                 averaged,
-            )
+            )[:size]
             for part in rows
         ]
         return np.concatenate(batches)[:n]
 
     def _run(self, inputs, averaged):
-        if averaged or self.averaged_generator is None:
+        network = self._best_generator if averaged else self.generator
+        if network is self._best_generator and processes.count() == 1:
             # `predict` draws from the generator that shuffles training data,
-            # on PyTorch.
+            # on PyTorch. Under `tf.distribute` each replica returns all rows.
             return self.predict_on_batch(inputs)
         inputs = keras.tree.map_structure(ops.convert_to_tensor, inputs)
-        samples = self.generator(inputs, training=False)
+        with processes.local(network.variables):
+            samples = network(inputs, training=False)
         return ops.convert_to_numpy(ops.stop_gradient(samples))
 
     # ------------------------------------------------------------- saving

@@ -176,7 +176,7 @@ def first_batch(x, batch_size):
     Streams are left alone: looking at them would consume their state.
     """
     if isinstance(x, keras.utils.PyDataset):
-        return _samples(x[0])
+        return samples_of(x[0])
     if is_array(x):
         return np.asarray(ops.convert_to_numpy(x[:batch_size]))
     return None
@@ -186,7 +186,7 @@ def smallest_batch(x, batch_size):
     """Returns the size of the smallest batch of an epoch, or `None`."""
     if isinstance(x, keras.utils.PyDataset):
         batches = x.num_batches
-        return len(_samples(x[batches - 1])) if batches else None
+        return len(samples_of(x[batches - 1])) if batches else None
     if is_array(x):
         return len(x) % batch_size or batch_size
     return None
@@ -196,7 +196,7 @@ def is_array(x):
     return hasattr(x, "shape") and hasattr(x, "__getitem__")
 
 
-def _samples(batch):
+def samples_of(batch):
     batch = batch[0] if isinstance(batch, (tuple, list)) else batch
     return ops.convert_to_numpy(batch)
 

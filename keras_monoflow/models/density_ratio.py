@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_monoflow import losses, mappings
+from keras_monoflow.gradients import processes
 from keras_monoflow.models import checks
 from keras_monoflow.models.rounds import with_labels
 
@@ -39,7 +40,8 @@ class FollowsDensityRatio:
         """
         labels = self._check_own_labels(labels, len(x))
         inputs = with_labels(np.asarray(x, "float32"), labels)
-        output = self.discriminator(inputs, training=False)
+        with processes.local(self.discriminator.variables):
+            output = self.discriminator(inputs, training=False)
         ratio = self.discriminator_loss.log_ratio(
             output, self._reference_output()
         )
@@ -57,6 +59,12 @@ class FollowsDensityRatio:
             return self.sample(1024, seed=0)
         labels = self.labels.draw(1024, seed=0)
         return [self.sample(1024, seed=0, labels=labels), labels]
+
+    def _whole_batch_parts(self):
+        loss = self.discriminator_loss
+        logarithm = isinstance(loss, losses.DonskerVaradhanLoss)
+        mine = [f"discriminator_loss={loss.name!r}"] if logarithm else []
+        return [*super()._whole_batch_parts(), *mine]
 
     def _log_outputs(self, batch, real_output, fake_output):
         log_ratio = self.discriminator_loss.log_ratio

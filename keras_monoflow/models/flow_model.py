@@ -11,7 +11,8 @@ from keras_monoflow.arguments import check_integer
 from keras_monoflow.callbacks import DistributionMetrics
 from keras_monoflow.callbacks.held_out import HeldOut, can_be_read_again
 from keras_monoflow.callbacks.tensorboard import connect
-from keras_monoflow.models import checks
+from keras_monoflow.gradients import processes, replicas
+from keras_monoflow.models import checks, sharing
 from keras_monoflow.models.fitting import as_list, callbacks_for, split_off
 from keras_monoflow.models.logs import LogMeans
 from keras_monoflow.models.refining import Refines
@@ -226,6 +227,8 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
                 "takes the optimizers, the losses and all training choices."
             )
         self._check_data(x, y, batch_size or 32)
+        self._check_replicas(x, batch_size or 32)
+        callbacks = sharing.in_processes(callbacks)
         if hasattr(x, "set_epoch"):
             # The order is the data set's own business.
             kwargs["shuffle"] = False
@@ -238,7 +241,7 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
                 callback.use_data(x, y, held_out)
             if isinstance(callback, DistributionMetrics):
                 self.distribution_metrics = callback
-        with gradients.keep_variables(self):
+        with processes.explaining(), gradients.keep_variables(self):
             return super().fit(
                 x,
                 y,
@@ -261,6 +264,23 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
         shape = checks.input_shape(self.discriminator, self.role)
         if checks.check_data(x, shape, batch_size):
             self._warn_in_bytes()
+
+    def _check_replicas(self, x, batch_size):
+        replicas.check_strategy(self)
+        count = replicas.expected(self)
+        if count > 1:
+            for argument, optimizer in self._optimizers().items():
+                sharing.check_clipping(optimizer, argument)
+            sharing.check_separable(self._whole_batch_parts(), count)
+            sharing.check_shares(x, batch_size, count // processes.count())
+
+    def _optimizers(self):
+        """The optimizers by the names of their arguments of `compile`."""
+        return {f"{self.role}_optimizer": self._discriminator_optimizer}
+
+    def _whole_batch_parts(self):
+        """What cannot be computed from the parts of a batch, as arguments."""
+        return []
 
     def _warn_in_bytes(self):
         if not getattr(self, "_warned_in_bytes", False):

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_monoflow.gradients import replicas
+
 
 class Labels(keras.layers.Layer):
     """Counts the classes of integer labels, and draws some of them.
@@ -30,7 +32,8 @@ class Labels(keras.layers.Layer):
         if self.shape in ((), (1,)) and keras.backend.is_int_dtype(
             labels.dtype
         ):
-            highest = ops.cast(ops.max(labels), "int32")
+            highest = replicas.gather(ops.cast(ops.max(labels), "int32"))
+            highest = ops.max(highest)
             self.count.assign(ops.maximum(self.count, highest + 1))
 
     def draw(self, n, seed):

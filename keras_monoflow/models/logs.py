@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_monoflow.gradients import processes, replicas
+
 
 class LogMeans:
     """The running means of one compile, which Keras must not track."""
@@ -13,6 +15,16 @@ class LogMeans:
         return next(m for m in self.metrics if m.name == name)
 
     def results(self, without=()):
+        self._average()
         return {
             m.name: m.result() for m in self.metrics if m.name not in without
         }
+
+    def _average(self):
+        """Averages over processes; over devices, Keras does so by itself."""
+        if processes.count() == 1:
+            return
+        variables = [v for m in self.metrics for v in m.variables]
+        values = replicas.mean([v.value for v in variables])
+        for variable, value in zip(variables, values):
+            variable.assign(value)

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_monoflow.gradients import replicas
 from keras_monoflow.models.rows import Rows
 from keras_monoflow.naming import lookup
 
@@ -50,9 +51,8 @@ class Prior(keras.layers.Layer):
         """Returns `(n, *latent_shape)`; `n` may be a tensor while tracing."""
         if self.rows is not None:
             return self.rows.draw(n, seed)
-        return self.function(
-            (n, *self.latent_shape), dtype="float32", seed=seed
-        )
+        shape = (n, *self.latent_shape)
+        return replicas.draw(self.function, shape, "float32", seed)
 
     def serialize_spec(self):
         """The prior as it stands in a model's configuration."""

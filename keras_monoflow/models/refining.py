@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_monoflow import gradients
 from keras_monoflow.arguments import check_integer
+from keras_monoflow.gradients import processes
 from keras_monoflow.models import checks
 from keras_monoflow.models.rounds import langevin_step, with_labels
 
@@ -32,13 +33,14 @@ class Refines:
     def _inference_velocity(self, x, labels, fake_output):
         if labels is not None:
             labels = ops.convert_to_tensor(labels)
-        return gradients.input_gradient(
-            lambda x: self.potential_of(
-                self.discriminator(with_labels(x, labels), training=False),
-                fake_output,
-            ),
-            x,
-        )
+        with processes.local(self.discriminator.variables):
+            return gradients.input_gradient(
+                lambda x: self.potential_of(
+                    self.discriminator(with_labels(x, labels), training=False),
+                    fake_output,
+                ),
+                x,
+            )
 
     def _check_own_labels(self, labels, n):
         """Returns the labels of `n` samples as an array, or `None`."""

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_monoflow import gradients
+from keras_monoflow.gradients import replicas
 from keras_monoflow.models import checks
 from keras_monoflow.numerics import at_least_float32
 
@@ -25,6 +26,7 @@ class TrainsInRounds:
         discriminator learns alone.
         """
         real, labels = self._real_batch(data)
+        replicas.check_equal(ops.shape(real)[0])
         if self.conditional:
             self.labels.see(labels)
         size = self._slice_size(real)
@@ -44,9 +46,14 @@ class TrainsInRounds:
         gradients.only_if(
             self._is_warm if self.discriminator_warmup else True,
             lambda: self._move_samples(size, first_labels, shared),
+            self._all_variables,
         )
         self._count_round()
         return self._log_means.results()
+
+    def _all_variables(self):
+        optimizer = self.optimizer.variables if self.compiled else []
+        return [*self.variables, *optimizer, *self.metrics_variables]
 
     # ------------------------------------------- what subclasses must say
 
@@ -125,7 +132,8 @@ class TrainsInRounds:
         )
         if self.normalize_velocity:
             tiny = keras.config.epsilon()
-            velocity = velocity / ops.maximum(ops.mean(speed), tiny)
+            (length,) = replicas.mean([ops.mean(speed)])
+            velocity = velocity / ops.maximum(length, tiny)
         return velocity
 
     def _current_step_size(self):

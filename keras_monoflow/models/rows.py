@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_monoflow.gradients import replicas
+
 
 class Rows(keras.layers.Layer):
     """Holds an array of samples as a variable.
@@ -56,7 +58,7 @@ class Rows(keras.layers.Layer):
     def draw(self, n, seed):
         """Returns `n` rows drawn with replacement."""
         # A uniform float, because some backends want static integer bounds.
-        u = keras.random.uniform((n,), dtype="float32", seed=seed)
+        u = replicas.draw(keras.random.uniform, (n,), "float32", seed)
         index = ops.minimum(ops.cast(u * len(self), "int32"), len(self) - 1)
         return ops.take(self.values.value, index, axis=0)
 

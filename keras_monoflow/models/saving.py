@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_monoflow.gradients import processes
 from keras_monoflow.models import checks
 
 
@@ -82,7 +83,13 @@ class SavesEverything:
     def save(self, filepath, *args, **kwargs):
         """As in Keras; raises before it writes if something cannot be saved."""
         self._check_savable()
-        return super().save(filepath, *args, **kwargs)
+        with processes.apart(self._all_variables()):
+            return super().save(filepath, *args, **kwargs)
+
+    def save_weights(self, *args, **kwargs):
+        """As in Keras; one of several processes can do it alone."""
+        with processes.apart(self._all_variables()):
+            return super().save_weights(*args, **kwargs)
 
     def _check_savable(self):
         for thing, argument in self._user_objects():
@@ -102,9 +109,9 @@ class SavesEverything:
         store["shapes"] = self._network_shapes()
         # Keras leaves the state of random seeds out of files.
         for i, seed in enumerate(self._seed_states()):
-            store[f"seed_{i}"] = ops.convert_to_numpy(seed.value)
+            store[f"seed_{i}"] = ops.convert_to_numpy(seed)
         for name, weight in self._metric_weights().items():
-            store[name] = ops.convert_to_numpy(weight.value)
+            store[name] = ops.convert_to_numpy(weight)
 
     def load_own_variables(self, store):
         saved = np.array(store["shapes"]) if "shapes" in store else None

@@ -165,6 +165,10 @@ class W2FE(AdversarialModel):
         self._log(real, potential_loss=loss)
         return loss
 
+    def _whole_batch_parts(self):
+        # Its constraint couples all generated samples with all data.
+        return [*super()._whole_batch_parts(), "the dual loss of W2FE"]
+
     def potential_of(self, output, fake_output=None):
         """Returns `V = -phi(x)`."""
         return -at_least_float32(output)

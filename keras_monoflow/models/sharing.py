@@ -1,0 +1,143 @@
+"""What `fit` has to see to where several devices or processes train."""
+
+import os
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_monoflow.callbacks import FlowAnimation
+from keras_monoflow.callbacks.epoch_picture import EpochPicture
+from keras_monoflow.gradients import processes, replicas
+from keras_monoflow.models import checks
+from keras_monoflow.models.fitting import as_list
+
+
+def check_separable(parts, count):
+    """Checks that nothing in a step needs the whole batch at once."""
+    if parts:
+        raise ValueError(
+            f"{parts[0]} is no mean over samples, so it cannot be computed "
+            f"from the {count} parts of a batch that the replicas see. Train "
+            "on one device, on JAX with `keras.distribution.DataParallel` "
+            "(which computes with the whole batch), or with another objective."
+        )
+
+
+def check_clipping(optimizer, argument):
+    """Checks that gradients are not both scaled for float16 and clipped."""
+    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    inner = optimizer.inner_optimizer if scaled else optimizer
+    if scaled and replicas.clips(inner) and replicas.adds_up():
+        raise ValueError(
+            f"`{argument}` clips gradients that are scaled for float16, which "
+            "under `tf.distribute` would clip the part of each device. Leave "
+            "out the clipping, or use bfloat16. Received: clipnorm="
+            f"{inner.clipnorm}, global_clipnorm={inner.global_clipnorm}, "
+            f"clipvalue={inner.clipvalue}."
+        )
+
+
+def check_shares(x, batch_size, devices):
+    """Checks that each batch of arrays can be cut into equal parts."""
+    if isinstance(x, keras.utils.PyDataset):
+        batch_size = len(checks.samples_of(x[0]))
+    sizes = {batch_size, checks.smallest_batch(x, batch_size)} - {None}
+    bad = [size for size in sizes if size % devices]
+    if bad:
+        raise ValueError(
+            f"A batch of {bad[0]} samples cannot be cut into {devices} equal "
+            "parts, one for each device, and means over unequal parts do not "
+            "average to the mean over the batch. Change `batch_size`, or drop "
+            "the ragged last batch, for example with `ShuffledDataset(..., "
+            "drop_remainder=True)`."
+        )
+
+
+class StartTogether(keras.callbacks.Callback):
+    """Lets all processes start from the state of the first.
+
+    It comes last, after a backup was restored there, and at the end after the
+    backup was deleted, so that nobody restores it at the next `fit`.
+    """
+
+    def on_train_begin(self, logs=None):
+        variables = [*self.model.variables, *self.model.optimizer.variables]
+        values = [ops.convert_to_numpy(v) for v in variables]
+        epoch = np.array(self.model._initial_epoch or 0, "int32")
+        *values, epoch = processes.copy_from_first([*values, epoch])
+        for variable, value in zip(variables, values):
+            variable.assign(value)
+        self.model._initial_epoch = int(epoch) or None
+
+    def on_train_end(self, logs=None):
+        processes.copy_from_first([np.zeros(1, "float32")])
+
+
+class ReadsBackup(keras.callbacks.BackupAndRestore):
+    """Restores the backup that the first process wrote, and writes none."""
+
+    def __init__(self, callback):
+        super().__init__(callback.backup_dir, callback.save_freq)
+
+    def _save_model(self):
+        pass
+
+    def on_train_end(self, logs=None):
+        pass
+
+
+#: Callbacks that write files, which only one process may do.
+WRITERS = (
+    keras.callbacks.BackupAndRestore,
+    keras.callbacks.CSVLogger,
+    keras.callbacks.ModelCheckpoint,
+    keras.callbacks.TensorBoard,
+    EpochPicture,
+    FlowAnimation,
+)
+
+
+def in_processes(callbacks):
+    """Returns the `callbacks` of `fit` as this process shall call them.
+
+    If several processes train together, only the first one writes files.
+    """
+    if processes.count() == 1:
+        return callbacks
+    kept = as_list(callbacks)
+    _check_backups(kept)
+    if processes.index() > 0:
+        kept = [silent for c in kept if (silent := _silent(c)) is not None]
+    kept.append(StartTogether())
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        kept[-1].set_model(callbacks.model)
+        callbacks.callbacks[:] = kept
+        return callbacks
+    return kept
+
+
+def _silent(callback):
+    """Returns a callback that writes no files, or `None` for none."""
+    if isinstance(callback, keras.callbacks.BackupAndRestore):
+        return ReadsBackup(callback)
+    return None if isinstance(callback, WRITERS) else callback
+
+
+def _check_backups(callbacks):
+    """Checks that all processes see the same backups, which they restore."""
+    backups = [
+        callback
+        for callback in callbacks
+        if isinstance(callback, keras.callbacks.BackupAndRestore)
+    ]
+    seen = sum(os.path.exists(backup._weights_path) for backup in backups)
+    (first,) = processes.copy_from_first([np.array(seen, "int32")])
+    if int(first) != seen:
+        folders = ", ".join(repr(backup.backup_dir) for backup in backups)
+        raise ValueError(
+            "Pass `BackupAndRestore` in all processes, with a `backup_dir` "
+            "that all of them see, such as one on a shared file system. Found: "
+            f"{int(first)} backups in process 0, {seen} in process "
+            f"{processes.index()}, which looked in: {folders or 'no folder'}."
+        )

@@ -13,6 +13,7 @@ a gradient may be taken inside a gradient.
 """
 
 import contextlib
+import functools
 
 import keras
 from keras import ops
@@ -217,8 +218,9 @@ def repeat(n, body, unroll=False):
     Every variable is carried from one iteration to the next: weights,
     optimizer slots, seeds, batch norm statistics, loss scales, metrics.
     The body is compiled once, so that compile time does not grow with `n`.
-    Loops are unrolled on PyTorch, in eager TensorFlow, and under
-    `tf.distribute`, whose optimizers cannot run inside a `tf.while_loop`.
+    Loops are unrolled on PyTorch, in eager TensorFlow, under `tf.distribute`,
+    whose optimizers cannot run inside a `tf.while_loop`, and for convolutions
+    on JAX on a CPU, where XLA makes slow code of them in loops.
 
     Args:
         n: Number of iterations, a Python integer known at compile time.
@@ -230,7 +232,7 @@ def repeat(n, body, unroll=False):
         for i in range(n):
             body(i)
     elif _BACKEND == "jax":
-        _repeat_jax(n, body)
+        _on_values_jax(body, functools.partial(jax_program.repeat, n))
     elif tf.executing_eagerly() or tf.distribute.has_strategy():
         for i in range(n):
             body(i)
@@ -269,8 +271,8 @@ def only_if(condition, body, variables=list):
         if torch_program.evaluate(condition):
             body()
     elif _BACKEND == "jax":
-        # A loop of one or no iterations carries the variables.
-        _repeat_jax(ops.cast(condition(), "int32"), lambda i: body())
+        do = functools.partial(jax_program.only_if, condition())
+        _on_values_jax(lambda i: body(), do)
     elif tf.distribute.has_strategy():
         condition, variables = condition(), variables()
         before = [tf.identity(v.value) for v in variables]
@@ -286,7 +288,8 @@ def only_if(condition, body, variables=list):
         tf.cond(condition(), run, lambda: tf.constant(False))
 
 
-def _repeat_jax(n, body):
+def _on_values_jax(body, loop):
+    """Lets `loop` run `body(i)` as a function `(i, values)` of all values."""
     with Trace() as outer:
         keys = list(outer.state_mapping)
         assigned = {}
@@ -306,7 +309,7 @@ def _repeat_jax(n, body):
             return [inner.state_mapping[key] for key in keys]
 
         values = [outer.state_mapping[key] for key in keys]
-        values = jax.lax.fori_loop(0, n, iteration, values)
+        values = loop(iteration, values)
     new_values = dict(zip(keys, values))
     for key, variable in assigned.items():
         variable.assign(new_values[key])

@@ -87,6 +87,56 @@ def test_jax_calls_one_program_for_several_steps(data):
     assert len(traced) == 1  # and not once for each of the single steps
 
 
+@pytest.mark.skipif(BACKEND != "jax", reason="others have no such loops")
+@pytest.mark.parametrize("warmup", [0, 2])
+def test_convolutions_are_in_no_loop_on_a_cpu(warmup, rng):
+    """Where XLA lays out memory so that they are ten times slower."""
+    import jax
+
+    if jax.default_backend() != "cpu":
+        pytest.skip("loops are as fast elsewhere")
+    size = {"image_shape": (8, 8, 1), "filters": 2, "stages": 2}
+    model = kmf.W1FE(
+        kmf.networks.dcgan_generator(latent_dim=2, **size),
+        kmf.networks.dcgan_discriminator(**size),
+    )
+    model.compile(
+        keras.optimizers.Adam(),
+        keras.optimizers.Adam(),
+        critic_steps=2,
+        critic_warmup=warmup,
+        persistency=3,
+    )
+    images = rng.uniform(-1, 1, size=(4, 8, 8, 1)).astype("float32")
+    groups = ("trainable", "non_trainable", "optimizer", "metrics")
+    state = model._get_jax_state(**{f"{g}_variables": True for g in groups})
+    program = str(jax.make_jaxpr(model.train_step)(state, (images,)))
+    assert "conv_general_dilated" in program
+    assert "while[" not in program
+    assert "cond[" not in program
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="the code of JAX alone")
+def test_conditions_with_convolutions_hold(rng):
+    """Rounds of a warm-up leave the generator, and all after it do not."""
+    size = {"image_shape": (8, 8, 1), "filters": 2, "stages": 2}
+    model = kmf.MonoFlowGAN(
+        kmf.networks.dcgan_generator(latent_dim=2, **size),
+        kmf.networks.dcgan_discriminator(**size),
+    )
+    model.compile(
+        keras.optimizers.Adam(), keras.optimizers.Adam(), discriminator_warmup=2
+    )
+    images = rng.uniform(-1, 1, size=(4, 8, 8, 1)).astype("float32")
+    # Batch statistics move, as the critic sees samples.
+    kernel = model.generator.trainable_variables[0]
+    before = np.array(kernel)
+    for moved in (False, False, True):
+        model.fit(images, verbose=0)
+        assert (np.array(kernel) != before).any() == moved
+    assert model.optimizer.generator.iterations == 1
+
+
 class Counts(layers.Layer):
     """Counts how often Python calls it."""
 

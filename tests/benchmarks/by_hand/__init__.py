@@ -1,0 +1,1 @@
+"""Training steps as one would write them by hand, without the package."""

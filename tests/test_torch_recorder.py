@@ -15,7 +15,7 @@ def replay(fn, *tensors):
     """Records `fn` on copies, and returns a function that replays it."""
     module = torch_recorder.record(fn, [t.clone() for t in tensors])
     torch_recorder.fold_constants(module)
-    torch_recorder.drop_views(module)
+    torch_recorder.drop_detached(module)
     draws = torch_recorder.take_out_draws(module)
     module.recompile()
 
@@ -53,21 +53,17 @@ def test_replays_changes_in_place_and_through_views():
     assert total == 41
 
 
-def test_a_transposed_matrix_stands_for_all_of_them():
+def test_detached_views_are_the_tensor():
     def fn(x):
-        before = x.detach() @ x.t()
-        torch._foreach_add_([x], 1.0)
-        return [before, x.t() @ x]
+        before = x.detach() * 2
+        torch._foreach_add_([x.detach()], 1.0)
+        return [before, x * 2]
 
-    run = replay(fn, torch.zeros(2, 2))
-    names = [str(n.target) for n in run.nodes]
-    assert names.count("aten.t.default") == 1
-    assert "aten.detach.default" not in names
-    x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    y = x + 1
-    before, after = run(x.clone())
-    torch.testing.assert_close(before, x @ x.T)
-    torch.testing.assert_close(after, y.T @ y)
+    run = replay(fn, torch.zeros(2))
+    assert "aten.detach.default" not in [str(n.target) for n in run.nodes]
+    before, after = run(torch.ones(2))
+    assert before.tolist() == [2.0, 2.0]
+    assert after.tolist() == [4.0, 4.0]
 
 
 def test_constants_are_computed_once():

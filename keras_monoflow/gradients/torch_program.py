@@ -102,7 +102,7 @@ class Program:
             module = torch_recorder.record(self._flat_step, inputs)
         del self._data, self._step
         torch_recorder.fold_constants(module)
-        torch_recorder.drop_views(module)
+        torch_recorder.drop_detached(module)
         self._draws = torch_recorder.take_out_draws(module)
         module.recompile()
         self._run = torch.compile(module) if compiled else module

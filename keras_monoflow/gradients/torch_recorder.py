@@ -109,22 +109,12 @@ def fold_constants(module):
     graph.eliminate_dead_code()
 
 
-def drop_views(module):
-    """Leaves out views that another one, or the tensor itself, can stand for.
-
-    Without autograd, a detached tensor is the tensor; and a matrix needs to be
-    transposed only once, since changes in place show in views.
-    """
-    aten, transposed = torch.ops.aten, {}
+def drop_detached(module):
+    """Puts tensors for their detached views: autograd is off in a replay."""
+    aten = torch.ops.aten
     for node in list(module.graph.nodes):
         if node.target in (aten.detach.default, aten.lift_fresh.default):
-            same = node.args[0]
-        elif node.target is aten.t.default:
-            same = transposed.setdefault(node.args[0], node)
-        else:
-            continue
-        if same is not node:
-            node.replace_all_uses_with(same)
+            node.replace_all_uses_with(node.args[0])
             module.graph.erase_node(node)
 
 

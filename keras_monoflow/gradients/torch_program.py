@@ -2,8 +2,8 @@
 
 On small networks, the Python of Keras's layers, of stateless scopes and of
 `torch.func` takes longer than the arithmetic. Here it runs once for each
-shape of a batch: `make_fx` records which operations of PyTorch it leads to,
-gradients included, and later steps replay these.
+shape of a batch: `torch_recorder` writes down which operations of PyTorch it
+leads to, gradients included, and later steps replay these.
 
 The recorded operations change variables in place. Noise is drawn before each
 replay, from generators that are seeded as Keras would have seeded them then,
@@ -38,31 +38,40 @@ class TracedStep:
         self._model = model
         self._compiled = compiled
         self._programs = {}
+        self._reason = None
 
-    @torch.no_grad()
     def __call__(self, batches):
         data = keras.tree.map_structure(
             lambda x: x if x is None else keras.ops.convert_to_tensor(x),
             batches[0],
         )
-        programs = self._programs.setdefault(signature(data), [])
-        for program in programs:
-            if program is None:
-                return self._model.train_step(data)
-            if program.holds():
+        program = self._program_for(data)
+        if program is not None:
+            with torch.no_grad():
                 return program(data)
-        try:
-            programs.append(self._trace(data))
-        except Exception as error:
-            logs = self._model.train_step(data)  # may explain it better
-            programs.append(None)
+        logs = self._model.train_step(data)
+        # The step itself had no error, or would have explained it better.
+        if self._reason is not None:
             warnings.warn(
                 "The training step cannot be traced, and runs operation by "
-                f"operation, which is slower: {error}",
+                f"operation, which is slower: {self._reason}",
                 stacklevel=2,
             )
-            return logs
-        return programs[-1](data)
+            self._reason = None
+        return logs
+
+    def _program_for(self, data):
+        programs = self._programs.setdefault(signature(data), [])
+        for program in programs:
+            if program is None or program.holds():
+                return program
+        try:
+            with torch.no_grad():
+                programs.append(self._trace(data))
+        except Exception as error:
+            programs.append(None)
+            self._reason = error
+        return programs[-1]
 
     def _trace(self, data):
         model = self._model
@@ -153,7 +162,10 @@ def make_traceable(optimizer):
 
 def signature(data):
     """Returns what programs of different batches differ in."""
-    return tuple((t.shape, t.dtype) for t in _tensors(data))
+    return tuple(
+        None if x is None else (x.shape, x.dtype)
+        for x in keras.tree.flatten(data)
+    )
 
 
 def _tensors(data):

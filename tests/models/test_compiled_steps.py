@@ -1,5 +1,6 @@
 """The step that `fit` runs gives what the step itself gives."""
 
+import shutil
 import warnings
 
 import keras
@@ -169,6 +170,17 @@ def test_a_step_is_traced_once_for_each_shape(data):
     assert layer.calls > calls
 
 
+@only_torch
+@pytest.mark.skipif(not shutil.which("g++"), reason="needs a compiler of C++")
+def test_torch_compile_gives_the_same(data):
+    one, other = make_gan(), make_gan(jit_compile=True)
+    other.set_weights(one.get_weights())
+    for gan in (one, other):
+        gan.fit(data, batch_size=32, verbose=0, shuffle=False)
+    for a, b in zip(everything(one), everything(other), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
 class ReadsValues(layers.Layer):
     """Decides in Python, by a value that only the device knows."""
 
@@ -186,6 +198,26 @@ def test_a_step_that_cannot_be_traced_runs_and_warns(data):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gan.fit(data, batch_size=32, verbose=0)  # once is enough
+
+
+class OwnStep(kmf.MonoFlowGAN):
+    """A step that differentiates by autograd, as others on PyTorch do."""
+
+    def train_step(self, data):
+        logs = super().train_step(data)
+        weight = self.generator.trainable_variables[0].value
+        (weight**2).sum().backward()
+        logs["slope"] = weight.grad.abs().max()
+        return logs
+
+
+@only_torch
+def test_a_step_of_the_user_may_use_autograd(data):
+    gan = OwnStep(*make_networks())
+    gan.compile(keras.optimizers.Adam(1e-2), keras.optimizers.Adam(1e-2))
+    with pytest.warns(UserWarning, match="cannot be traced"):
+        history = gan.fit(data, batch_size=32, verbose=0)
+    assert history.history["slope"][0] > 0
 
 
 @only_torch

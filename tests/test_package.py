@@ -14,11 +14,12 @@ EXTRAS = {"ot", "tensorflow_datasets", "keras_tuner", "tensorboard"}
 CODE = """
 import json, sys
 {block}
+def packages():
+    return {{name.split(".")[0] for name in sys.modules}}
 import keras
-before = set(sys.modules)
+before = packages()
 import keras_monoflow
-names = {{name.split(".")[0] for name in set(sys.modules) - before}}
-print(json.dumps(sorted(names)))
+print(json.dumps(sorted(packages() - before)))
 """
 
 # A module that is None in sys.modules counts as not installed, except for

@@ -51,12 +51,15 @@ class PairOptimizer(keras.optimizers.Optimizer):
             (self.discriminator, self.role),
         ):
             optimizer.name = name
-            _inner(optimizer).name = name
+            without_loss_scaling(optimizer).name = name
 
     @property
     def optimizers(self):
         """The two optimizers, without loss scaling, as callbacks want them."""
-        return [_inner(self.generator), _inner(self.discriminator)]
+        return [
+            without_loss_scaling(self.generator),
+            without_loss_scaling(self.discriminator),
+        ]
 
     @property
     def variables(self):
@@ -142,7 +145,8 @@ def scale_losses(optimizer):
     return LossScaleOptimizer(optimizer)
 
 
-def _inner(optimizer):
+def without_loss_scaling(optimizer):
+    """Returns an optimizer, or the one that a `LossScaleOptimizer` wraps."""
     if isinstance(optimizer, LossScaleOptimizer):
         return optimizer.inner_optimizer
     return optimizer

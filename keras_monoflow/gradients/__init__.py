@@ -13,13 +13,12 @@ a gradient may be taken inside a gradient.
 """
 
 import contextlib
-import functools
 
 import keras
 from keras import ops
 
 from keras_monoflow.gradients import processes, replicas
-from keras_monoflow.gradients.scopes import Pure, Trace
+from keras_monoflow.gradients.scopes import Pure, Trace, all_variables
 
 _BACKEND = keras.backend.backend()
 
@@ -232,7 +231,7 @@ def repeat(n, body, unroll=False):
         for i in range(n):
             body(i)
     elif _BACKEND == "jax":
-        _on_values_jax(body, functools.partial(jax_program.repeat, n))
+        jax_program.repeat(n, body)
     elif tf.executing_eagerly() or tf.distribute.has_strategy():
         for i in range(n):
             body(i)
@@ -271,8 +270,7 @@ def only_if(condition, body, variables=list):
         if torch_program.evaluate(condition):
             body()
     elif _BACKEND == "jax":
-        do = functools.partial(jax_program.only_if, condition())
-        _on_values_jax(lambda i: body(), do)
+        jax_program.only_if(condition(), body)
     elif tf.distribute.has_strategy():
         condition, variables = condition(), variables()
         before = [tf.identity(v.value) for v in variables]
@@ -286,33 +284,6 @@ def only_if(condition, body, variables=list):
             return tf.constant(True)
 
         tf.cond(condition(), run, lambda: tf.constant(False))
-
-
-def _on_values_jax(body, loop):
-    """Lets `loop` run `body(i)` as a function `(i, values)` of all values."""
-    with Trace() as outer:
-        keys = list(outer.state_mapping)
-        assigned = {}
-
-        def iteration(i, values):
-            with Trace() as inner:
-                inner.state_mapping = dict(zip(keys, values))
-                body(i)
-            for key, variable in inner.assigned.items():
-                if key not in outer.state_mapping:
-                    raise RuntimeError(
-                        f"The body of `repeat` assigned {variable.path!r}, "
-                        "which is not a variable of the running step. Attach "
-                        "it to the model, its optimizers or its metrics."
-                    )
-            assigned.update(inner.assigned)
-            return [inner.state_mapping[key] for key in keys]
-
-        values = [outer.state_mapping[key] for key in keys]
-        values = loop(iteration, values)
-    new_values = dict(zip(keys, values))
-    for key, variable in assigned.items():
-        variable.assign(new_values[key])
 
 
 def apply_gradients(optimizer, gradients, variables):
@@ -366,11 +337,7 @@ def keep_variables(model):
     if _BACKEND != "jax":
         yield
         return
-    variables = [
-        *model.variables,
-        *model.optimizer.variables,
-        *model.metrics_variables,
-    ]
+    variables = all_variables(model)
     values = _values(variables)
     try:
         yield

@@ -7,6 +7,8 @@ import jax.extend
 import keras
 from jax import numpy as jnp
 
+from keras_monoflow.gradients.scopes import Trace
+
 
 class FusedSteps:
     """A `train_function` for Keras's trainer that scans over its batches.
@@ -52,32 +54,67 @@ def _shapes(batch):
     return tuple(jnp.shape(a) for a in jax.tree.leaves(batch))
 
 
-def repeat(n, body, values):
-    """Returns the values after `body(i, values)` for `i = 0, ..., n - 1`.
+def repeat(n, body):
+    """Calls `body(i)` for `i = 0, ..., n - 1`, and keeps what it assigns.
 
     A loop, which is compiled once for all `i`, or the steps one after another
     where a loop is slow.
     """
-    body, slow = _traced(body, values)
-    if not slow:
-        return jax.lax.fori_loop(0, n, body, values)
-    for i in range(n):
-        values = body(i, values)
-    return values
+
+    def loop(body, values):
+        body, slow = _traced(body, values)
+        if not slow:
+            return jax.lax.fori_loop(0, n, body, values)
+        for i in range(n):
+            values = body(i, values)
+        return values
+
+    _on_values(body, loop)
 
 
-def only_if(condition, body, values):
-    """Returns `body(0, values)` if the condition holds, else `values`."""
-    body, slow = _traced(body, values)
-    if not slow:
-        return jax.lax.cond(
-            condition, lambda v: body(0, v), lambda v: v, values
-        )
-    # Computed in any case, as a condition would be as slow as a loop.
-    return [
-        jnp.where(condition, new, old)
-        for new, old in zip(body(0, values), values)
-    ]
+def only_if(condition, body):
+    """Calls `body()` and keeps what it assigns, if the condition holds."""
+
+    def choose(body, values):
+        body, slow = _traced(body, values)
+        if not slow:
+            return jax.lax.cond(
+                condition, lambda v: body(0, v), lambda v: v, values
+            )
+        # Computed in any case, as a condition would be as slow as a loop.
+        return [
+            jnp.where(condition, new, old)
+            for new, old in zip(body(0, values), values)
+        ]
+
+    _on_values(lambda i: body(), choose)
+
+
+def _on_values(body, loop):
+    """Lets `loop` run `body(i)` as a function `(i, values)` of all values."""
+    with Trace() as outer:
+        keys = list(outer.state_mapping)
+        assigned = {}
+
+        def iteration(i, values):
+            with Trace() as inner:
+                inner.state_mapping = dict(zip(keys, values))
+                body(i)
+            for key, variable in inner.assigned.items():
+                if key not in outer.state_mapping:
+                    raise RuntimeError(
+                        f"The body of `repeat` assigned {variable.path!r}, "
+                        "which is not a variable of the running step. Attach "
+                        "it to the model, its optimizers or its metrics."
+                    )
+            assigned.update(inner.assigned)
+            return [inner.state_mapping[key] for key in keys]
+
+        values = [outer.state_mapping[key] for key in keys]
+        values = loop(iteration, values)
+    new_values = dict(zip(keys, values))
+    for key, variable in assigned.items():
+        variable.assign(new_values[key])
 
 
 def _traced(body, values):

@@ -49,3 +49,12 @@ class Pure:
     def commit(self, values):
         for variable, value in zip(self.assigned, values):
             variable.assign(value)
+
+
+def all_variables(model):
+    """Returns what a training step of a compiled model may read or assign."""
+    return [
+        *model.variables,
+        *model.optimizer.variables,
+        *model.metrics_variables,
+    ]

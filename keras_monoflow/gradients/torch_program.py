@@ -20,7 +20,7 @@ import torch
 from keras.src.backend.torch import random as keras_torch_random
 
 from keras_monoflow.gradients import torch_recorder
-from keras_monoflow.gradients.scopes import Trace
+from keras_monoflow.gradients.scopes import Trace, all_variables
 from keras_monoflow.gradients.torch_recorder import NotTraceable
 
 
@@ -74,14 +74,8 @@ class TracedStep:
         return programs[-1]
 
     def _trace(self, data):
-        model = self._model
-        variables = [
-            *model.trainable_variables,
-            *model.non_trainable_variables,
-            *model.optimizer.variables,
-            *model.metrics_variables,
-        ]
-        return Program(model.train_step, variables, data, self._compiled)
+        step, variables = self._model.train_step, all_variables(self._model)
+        return Program(step, variables, data, self._compiled)
 
 
 class Program:
@@ -155,7 +149,8 @@ def make_traceable(optimizer):
     Keras's SGD on PyTorch reads its learning rate; the one that Keras has for
     all backends does not.
     """
-    if isinstance(optimizer, keras.optimizers.SGD):
+    is_new = "_backend_update_step" not in vars(optimizer)
+    if is_new and isinstance(optimizer, keras.optimizers.SGD):
         step = keras.optimizers.Optimizer._backend_update_step
         optimizer._backend_update_step = functools.partial(step, optimizer)
 

@@ -52,8 +52,9 @@ class TrainsInRounds:
         return self._log_means.results()
 
     def _all_variables(self):
-        optimizer = self.optimizer.variables if self.compiled else []
-        return [*self.variables, *optimizer, *self.metrics_variables]
+        if not self.compiled:
+            return self.variables
+        return gradients.all_variables(self)
 
     # ------------------------------------------- what subclasses must say
 

@@ -11,6 +11,7 @@ from keras_monoflow.callbacks.epoch_picture import EpochPicture
 from keras_monoflow.gradients import processes, replicas
 from keras_monoflow.models import checks
 from keras_monoflow.models.fitting import as_list
+from keras_monoflow.optimizers import without_loss_scaling
 
 
 def check_separable(parts, count):
@@ -26,9 +27,8 @@ def check_separable(parts, count):
 
 def check_clipping(optimizer, argument):
     """Checks that gradients are not both scaled for float16 and clipped."""
-    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    inner = optimizer.inner_optimizer if scaled else optimizer
-    if scaled and replicas.clips(inner) and replicas.adds_up():
+    inner = without_loss_scaling(optimizer)
+    if inner is not optimizer and replicas.clips(inner) and replicas.adds_up():
         raise ValueError(
             f"`{argument}` clips gradients that are scaled for float16, which "
             "under `tf.distribute` would clip the part of each device. Leave "

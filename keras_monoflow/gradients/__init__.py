@@ -32,6 +32,8 @@ elif _BACKEND == "torch":
     from keras_monoflow.gradients import torch_program
 elif _BACKEND == "tensorflow":
     import tensorflow as tf
+
+    from keras_monoflow.gradients import tensorflow_adam
 else:
     raise ImportError(
         "keras_monoflow runs on the TensorFlow, JAX and PyTorch backends of "
@@ -296,9 +298,12 @@ def apply_gradients(optimizer, gradients, variables):
         variables: All variables that the optimizer was built with.
     """
     gradients = replicas.gradients(optimizer, gradients)
+    if _BACKEND == "tensorflow":
+        with tensorflow_adam.faster_update(optimizer):
+            optimizer.apply(gradients, variables)
+        return
     if _BACKEND == "torch":
         torch_program.make_traceable(optimizer)
-    if _BACKEND != "jax":
         optimizer.apply(gradients, variables)
         return
     # `apply` of a LossScaleOptimizer branches on traced values and would leak

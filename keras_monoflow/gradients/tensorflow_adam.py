@@ -1,0 +1,94 @@
+"""Keras's Adam on TensorFlow, with fewer operations in the graph."""
+
+import contextlib
+
+import keras
+import tensorflow as tf
+
+from keras_monoflow.optimizers import without_loss_scaling
+
+#: Their update is that of Adam; weight decay comes before it.
+_KINDS = (keras.optimizers.Adam, keras.optimizers.AdamW)
+
+# TensorFlow's kernel of Adam uses several threads from some thousand numbers
+# on, which takes longer than the numbers themselves unless they are many.
+_SMALL, _LARGE = 2**10, 2**16
+
+
+@contextlib.contextmanager
+def faster_update(optimizer):
+    """Inside, an Adam optimizer updates variables with fewer operations.
+
+    Keras computes the bias correction anew for each variable, and the update
+    from a dozen elementary operations, which for small networks takes longer
+    than their gradients. The formula stays the same, and other optimizers are
+    left alone.
+
+    Args:
+        optimizer: A built `keras.optimizers.Optimizer`, possibly a
+            `LossScaleOptimizer`.
+    """
+    optimizer = without_loss_scaling(optimizer)
+    if type(optimizer) not in _KINDS or optimizer.amsgrad:
+        yield
+        return
+    optimizer.update_step = _Adam(optimizer).update
+    try:
+        yield
+    finally:
+        # Under `tf.distribute` another replica may have been here.
+        if "update_step" in vars(optimizer):
+            del optimizer.update_step
+
+
+class _Adam:
+    """One step of Adam for all variables."""
+
+    def __init__(self, optimizer):
+        self.optimizer = optimizer
+        self.betas = optimizer.beta_1, optimizer.beta_2
+        # A replica must not use what another one has computed.
+        once = not tf.distribute.has_strategy()
+        self._powers = self._compute_powers() if once else None
+
+    def _compute_powers(self):
+        step = keras.ops.cast(self.optimizer.iterations + 1, "float32")
+        return [tf.pow(beta, step) for beta in self.betas]
+
+    def update(self, gradient, variable, learning_rate):
+        """Stands in for `update_step` of Keras."""
+        optimizer = self.optimizer
+        if variable.dtype != tf.float32:
+            kind = type(optimizer)
+            kind.update_step(optimizer, gradient, variable, learning_rate)
+            return
+        i = optimizer._get_variable_index(variable)
+        moments = optimizer._momentums[i].value, optimizer._velocities[i].value
+        gradient = tf.cast(gradient, tf.float32)
+        learning_rate = tf.cast(learning_rate, tf.float32)
+        size = variable.shape.num_elements()
+        by = self._elementwise if _SMALL < size < _LARGE else self._kernel
+        by(variable, *moments, gradient, learning_rate)
+
+    def _kernel(self, variable, m, v, gradient, learning_rate):
+        power_1, power_2 = self._powers or self._compute_powers()
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=m.handle,
+            v=v.handle,
+            beta1_power=power_1,
+            beta2_power=power_2,
+            lr=learning_rate,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            epsilon=self.optimizer.epsilon,
+            grad=gradient,
+        )
+
+    def _elementwise(self, variable, m, v, gradient, learning_rate):
+        beta_1, beta_2 = self.betas
+        power_1, power_2 = self._powers or self._compute_powers()
+        m.assign_add((gradient - m) * (1 - beta_1))
+        v.assign_add((tf.square(gradient) - v) * (1 - beta_2))
+        rate = learning_rate * tf.sqrt(1 - power_2) / (1 - power_1)
+        variable.assign_sub(rate * m / (tf.sqrt(v) + self.optimizer.epsilon))

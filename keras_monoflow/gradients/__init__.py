@@ -29,11 +29,11 @@ if _BACKEND == "jax":
 elif _BACKEND == "torch":
     import torch
 
-    from keras_monoflow.gradients import torch_program
+    from keras_monoflow.gradients import torch_kinks, torch_program
 elif _BACKEND == "tensorflow":
     import tensorflow as tf
 
-    from keras_monoflow.gradients import tensorflow_adam
+    from keras_monoflow.gradients import tensorflow_adam, tensorflow_kinks
 else:
     raise ImportError(
         "keras_monoflow runs on the TensorFlow, JAX and PyTorch backends of "
@@ -148,7 +148,8 @@ def value_and_input_gradient(fn, x):
         gradient, (outputs, updates) = jax.grad(total, has_aux=True)(x)
     else:
         transform = torch.func.grad(total, has_aux=True)
-        gradient, (outputs, updates) = transform(x)
+        with torch_kinks.NoZeros():
+            gradient, (outputs, updates) = transform(x)
     pure.commit(updates)
     return outputs, gradient
 
@@ -464,11 +465,12 @@ def _values(variables):
 
 
 def _tape_gradient(tape, target, variables, **kwargs):
-    gradients = tape.gradient(
-        target,
-        [v.value for v in variables],
-        unconnected_gradients=tf.UnconnectedGradients.ZERO,
-        **kwargs,
-    )
+    with tensorflow_kinks.no_zeros():
+        gradients = tape.gradient(
+            target,
+            [v.value for v in variables],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+            **kwargs,
+        )
     # Those of embeddings are sparse, which cannot be added.
     return [tf.convert_to_tensor(gradient) for gradient in gradients]

@@ -1,0 +1,128 @@
+"""Derivatives of gradients on PyTorch, without products with zeros.
+
+As in `tensorflow_kinks`: the second derivative of a ReLU is zero, and so is
+that of an average. PyTorch takes both back through all layers below, as tensors
+of zeros.
+"""
+
+import torch
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+
+class NoZeros(TorchFunctionMode):
+    """Inside, ReLUs and averages of images have no second derivative."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        replacement = _REPLACEMENTS.get(function)
+        if replacement is None or kwargs.get("inplace"):
+            return function(*args, **kwargs)
+        return replacement(*args, **kwargs)
+
+
+class _Fixed(torch.autograd.Function):
+    """A function of one tensor, whose derivative is a fixed linear map.
+
+    `derivative(tensor, x)` is that map at `x`, which takes the place of no
+    variable, and `transposed` is the other way round.
+    """
+
+    @staticmethod
+    def forward(x, function, transposed, derivative):
+        return function(x)
+
+    @staticmethod
+    def setup_context(context, inputs, output):
+        x, _, context.transposed, context.derivative = inputs
+        context.save_for_backward(x)
+        context.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(context, gradient):
+        if gradient is None:
+            return None, None, None, None
+        (x,) = context.saved_tensors
+        maps = context.transposed, context.derivative
+        return _Map.apply(gradient, x, *maps), None, None, None
+
+
+class _Map(torch.autograd.Function):
+    """`map(tensor, x)` is linear in the tensor, and does not change with x."""
+
+    @staticmethod
+    def forward(tensor, x, map, transposed):
+        return map(tensor, x)
+
+    @staticmethod
+    def setup_context(context, inputs, output):
+        _, x, context.map, context.transposed = inputs
+        context.save_for_backward(x)
+        context.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(context, gradient):
+        if gradient is None:
+            return None, None, None, None
+        (x,) = context.saved_tensors
+        maps = context.transposed, context.map
+        return _Map.apply(gradient, x, *maps), None, None, None
+
+
+def _leaky_relu(x, negative_slope=0.01, inplace=False):
+    def derivative(tensor, x):
+        return torch.ops.aten.leaky_relu_backward(
+            tensor, x, negative_slope, False
+        )
+
+    # It multiplies each number by a slope: the transposed map is the same.
+    return _Fixed.apply(
+        x,
+        lambda x: functional.leaky_relu(x, negative_slope),
+        derivative,
+        derivative,
+    )
+
+
+def _relu(x, inplace=False):
+    def derivative(tensor, x):
+        return torch.ops.aten.threshold_backward(tensor, x, 0)
+
+    return _Fixed.apply(x, functional.relu, derivative, derivative)
+
+
+def _average(
+    x,
+    kernel_size,
+    stride=None,
+    padding=0,
+    ceil_mode=False,
+    count_include_pad=True,
+    divisor_override=None,
+):
+    options = (padding, ceil_mode, count_include_pad, divisor_override)
+    size, stride = (
+        (side, side) if isinstance(side, int) else side
+        for side in (kernel_size, stride or kernel_size)
+    )
+    if isinstance(padding, int):
+        options = ((padding, padding), *options[1:])
+
+    def average(x):
+        return functional.avg_pool2d(x, size, stride, *options)
+
+    def transposed(tensor, x):
+        return torch.ops.aten.avg_pool2d_backward(
+            tensor, x, size, stride, *options
+        )
+
+    return _Fixed.apply(x, average, transposed, lambda t, x: average(t))
+
+
+_REPLACEMENTS = {
+    functional.leaky_relu: _leaky_relu,
+    functional.relu: _relu,
+    torch.relu: _relu,
+    torch.Tensor.relu: _relu,
+    functional.avg_pool2d: _average,
+}

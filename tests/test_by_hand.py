@@ -3,6 +3,7 @@
 From equal weights and with equal noise, they give equal weights.
 """
 
+import dataclasses
 import pathlib
 import sys
 
@@ -203,6 +204,37 @@ def test_same_weights(name):
             continue
         for b, c in zip(want[1], have[1], strict=True):
             check_same(c, b)
+
+
+@pytest.mark.usefixtures("compile_fast")
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", ["r1", "w1", "dcgan"])
+def test_low_precision(name, precision):
+    """Both sides round, in other places: they must move alike."""
+    recipe = dataclasses.replace(RECIPES[name], precision=precision)
+    keras.config.set_dtype_policy(f"mixed_{precision}")
+    try:
+        networks = make_networks(recipe.networks)
+        model = ours.compile_model(recipe, networks)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    before = [weights_of(network) for network in networks]
+    shape = networks[1].input_shape[1:]
+    rng = np.random.default_rng(1)
+    real = rng.normal(size=(ROUNDS * BATCH, *shape)).astype("float32")
+    noise = GivenNoise(recipe, len(shape))
+    step = by_hand(recipe, networks, noise)
+    noise.inject(model)
+    model.fit(real, batch_size=BATCH, shuffle=False, verbose=0)
+    for batch in cases.steps_module().batches_of(real, BATCH):
+        step.step(batch)
+    after = [weights_of(network) for network in networks]
+    for old, want, have in zip(before, after, step.weights()):
+        moved, error = (
+            np.concatenate([(x - y).ravel() for x, y in zip(pair, other)])
+            for pair, other in ((want[0], old[0]), (have[0], want[0]))
+        )
+        assert np.linalg.norm(error) < 0.2 * np.linalg.norm(moved)
 
 
 def check_same(value, expected, moved=None):

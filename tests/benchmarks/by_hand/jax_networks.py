@@ -14,6 +14,7 @@ SLOPE, MOMENTUM, EPSILON = 0.2, 0.9, 1e-5
 
 def mlp(weights, statistics, x):
     layers = list(zip(weights[::2], weights[1::2]))
+    layers = [(k.astype(x.dtype), b.astype(x.dtype)) for k, b in layers]
     for kernel, bias in layers[:-1]:
         x = jax.nn.leaky_relu(x @ kernel + bias, SLOPE)
     kernel, bias = layers[-1]
@@ -27,17 +28,20 @@ class _Running:
         self.weights, self.statistics = iter(weights), iter(statistics)
         self.new = []
 
+    def weight(self, x):
+        return next(self.weights).astype(x.dtype)
+
     def convolve(self, x, stride=1, bias=False):
         strides = (stride, stride)
         x = lax.conv_general_dilated(
-            x, next(self.weights), strides, "SAME", dimension_numbers=LAYOUT
+            x, self.weight(x), strides, "SAME", dimension_numbers=LAYOUT
         )
-        return x + next(self.weights) if bias else x
+        return x + self.weight(x) if bias else x
 
     def convolve_transposed(self, x):
         return lax.conv_transpose(
             x,
-            next(self.weights),
+            self.weight(x),
             (2, 2),
             "SAME",
             dimension_numbers=LAYOUT,
@@ -45,16 +49,17 @@ class _Running:
         )
 
     def dense(self, x, bias=True):
-        x = x @ next(self.weights)
-        return x + next(self.weights) if bias else x
+        x = x @ self.weight(x)
+        return x + self.weight(x) if bias else x
 
     def normalize(self, x):
+        dtype, x = x.dtype, x.astype("float32")
         mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))
         for old, now in zip(self.statistics_pair(), (mean, variance)):
             self.new.append(MOMENTUM * old + (1 - MOMENTUM) * now)
         scale, shift = next(self.weights), next(self.weights)
         scale = scale * lax.rsqrt(variance + EPSILON)
-        return (x - mean) * scale + shift
+        return ((x - mean) * scale + shift).astype(dtype)
 
     def statistics_pair(self):
         return next(self.statistics), next(self.statistics)
@@ -124,3 +129,17 @@ NETWORKS = {
     "dcgan": (dcgan_generator, dcgan_discriminator),
     "resnet": (resnet_generator, resnet_discriminator),
 }
+
+
+def networks_of(recipe):
+    """Generator and discriminator, which return float32."""
+
+    def in_precision(network):
+        def run(weights, statistics, x):
+            x = x.astype(recipe.precision)
+            outputs, statistics = network(weights, statistics, x)
+            return outputs.astype("float32"), statistics
+
+        return run
+
+    return [in_precision(network) for network in NETWORKS[recipe.networks]]

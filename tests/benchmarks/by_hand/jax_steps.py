@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from .jax_networks import NETWORKS
+from .jax_networks import networks_of
 
 #: On a CPU, small batches are best merged and loops over them written out.
 #: Larger ones leave the cache that way, and go through a loop. Convolutions
@@ -87,7 +87,7 @@ def loop(body, carry, slices, rolled):
 
 def make_step(recipe, draw=draw):
     """Returns the pure function `step(state, real)`."""
-    generate, discriminate = NETWORKS[recipe.networks]
+    generate, discriminate = networks_of(recipe)
 
     def potential(d, x):
         u = discriminate(d.weights, d.statistics, x)[0][:, 0]

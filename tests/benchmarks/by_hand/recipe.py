@@ -16,7 +16,10 @@ class Recipe:
     - `reuse`: whether both networks learn from the same generated samples;
     - `merged`: whether real and generated samples go through the
       discriminator as one batch, and all samples for the discriminator's steps
-      through the generator as one. Exact where there is no batch norm.
+      through the generator as one. Exact where there is no batch norm;
+    - `precision`: `"float32"`, or the `"bfloat16"` or `"float16"` that layers
+      compute in. Weights, statistics and losses stay in float32, and losses
+      are not scaled.
     """
 
     flow: str
@@ -35,6 +38,7 @@ class Recipe:
     beta_2: float = 0.999
     #: That of Keras; the place of epsilon in torch's Adam is another.
     epsilon: float = 1e-7
+    precision: str = "float32"
 
 
 def weights_of(network):

@@ -10,6 +10,7 @@ SLOPE, MOMENTUM, EPSILON = 0.2, 0.9, 1e-5
 
 
 def mlp(weights, statistics, x):
+    weights = [tf.cast(w, x.dtype) for w in weights]
     layers = list(zip(weights[::2], weights[1::2]))
     for kernel, bias in layers[:-1]:
         x = tf.nn.leaky_relu(tf.nn.bias_add(x @ kernel, bias), SLOPE)
@@ -24,19 +25,22 @@ class _Running:
         self.weights, self.statistics = iter(weights), iter(statistics)
         self.new = []
 
+    def weight(self, x):
+        return tf.cast(next(self.weights), x.dtype)
+
     def convolve(self, x, stride=1, bias=False):
-        x = tf.nn.conv2d(x, next(self.weights), stride, "SAME")
-        return tf.nn.bias_add(x, next(self.weights)) if bias else x
+        x = tf.nn.conv2d(x, self.weight(x), stride, "SAME")
+        return tf.nn.bias_add(x, self.weight(x)) if bias else x
 
     def convolve_transposed(self, x):
         n, height, width, _ = x.shape
-        kernel = next(self.weights)
+        kernel = self.weight(x)
         shape = (n, 2 * height, 2 * width, kernel.shape[2])
         return tf.nn.conv2d_transpose(x, kernel, shape, 2, "SAME")
 
     def dense(self, x, bias=True):
-        x = x @ next(self.weights)
-        return tf.nn.bias_add(x, next(self.weights)) if bias else x
+        x = x @ self.weight(x)
+        return tf.nn.bias_add(x, self.weight(x)) if bias else x
 
     def normalize(self, x):
         scale, shift = next(self.weights), next(self.weights)
@@ -110,3 +114,17 @@ NETWORKS = {
     "dcgan": (dcgan_generator, dcgan_discriminator),
     "resnet": (resnet_generator, resnet_discriminator),
 }
+
+
+def networks_of(recipe):
+    """Generator and discriminator, which return float32."""
+
+    def in_precision(network):
+        def run(weights, statistics, x):
+            x = tf.cast(x, recipe.precision)
+            outputs, statistics = network(weights, statistics, x)
+            return tf.cast(outputs, "float32"), statistics
+
+        return run
+
+    return [in_precision(network) for network in NETWORKS[recipe.networks]]

@@ -6,7 +6,7 @@ kernel of Adam that TensorFlow has, whose formula is that of Keras.
 
 import tensorflow as tf
 
-from .tensorflow_networks import NETWORKS
+from .tensorflow_networks import networks_of
 
 
 class Network:
@@ -70,7 +70,7 @@ class ByHand:
         tf.random.set_seed(seed)
         self.recipe = recipe
         self._draw = draw
-        self._generate, self._discriminate = NETWORKS[recipe.networks]
+        self._generate, self._discriminate = networks_of(recipe)
         self.generator = Network(*generator)
         self.discriminator = Network(*discriminator)
         self.step = tf.function(

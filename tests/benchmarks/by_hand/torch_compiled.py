@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad, grad_and_value, vjp
 
-from .torch_networks import NETWORKS, build, weights_of
+from .torch_networks import NETWORKS, build, in_precision, weights_of
 from .torch_steps import discriminator_loss, draw, penalty_of, potential
 
 
@@ -34,7 +34,11 @@ class _Network:
 
     def call(self, parameters, x):
         named = dict(zip(self.names, parameters))
-        return functional_call(self.module, named, (x,))
+
+        def run(x):
+            return functional_call(self.module, named, (x,))
+
+        return in_precision(run, self.recipe.precision)(x)
 
     def adam(self, gradients):
         b1, b2 = self.recipe.beta_1, self.recipe.beta_2
@@ -134,7 +138,8 @@ class Compiled:
         return -value / len(y)
 
     def wait(self):
-        pass
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
 
     def weights(self):
         """Those of both networks, then the statistics, as in Keras."""

@@ -168,8 +168,20 @@ def weights_of(module):
     """Weights and batch statistics in the order and axes of Keras."""
     return (
         [
-            p.detach().numpy().transpose(TO_KERAS[p.ndim])
+            p.detach().cpu().numpy().transpose(TO_KERAS[p.ndim])
             for p in module.parameters()
         ],
-        [b.numpy() for b in module.buffers() if b.ndim],
+        [b.cpu().numpy() for b in module.buffers() if b.ndim],
     )
+
+
+def in_precision(function, precision):
+    """A network that computes in a lower precision and returns float32."""
+    if precision == "float32":
+        return function
+
+    def run(x):
+        with torch.autocast(x.device.type, getattr(torch, precision)):
+            return function(x).float()
+
+    return run

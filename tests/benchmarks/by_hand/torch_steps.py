@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from .torch_networks import NETWORKS, build, weights_of
+from .torch_networks import NETWORKS, build, in_precision, weights_of
 
 
 def draw(recipe, n, sample_rank):
@@ -62,6 +62,10 @@ class Eager:
         self._draw = draw
         self.generator = build(make_generator, *generator)
         self.discriminator = build(make_discriminator, *discriminator)
+        self._generate, self._discriminate = (
+            in_precision(module, recipe.precision)
+            for module in (self.generator, self.discriminator)
+        )
         self.optimizers = [
             torch.optim.Adam(
                 module.parameters(),
@@ -81,7 +85,7 @@ class Eager:
         n = len(real)
         latents, times = self._draw(recipe, n, real.ndim - 1)
         if recipe.reuse:
-            y = self.generator(latents[0])
+            y = self._generate(latents[0])
             fakes = [y.detach()] * recipe.steps
         else:
             fakes = self._fresh(latents[:-1])
@@ -89,19 +93,19 @@ class Eager:
             t = None if times is None else times[i]
             loss, penalty = self._discriminator_step(real, fakes[i], t)
         if not recipe.reuse:
-            y = self.generator(latents[-1])
+            y = self._generate(latents[-1])
         value = self._generator_steps(latents[-1], y)
         return {"generator": value, "discriminator": loss, "penalty": penalty}
 
     @torch.no_grad()
     def _fresh(self, latents):
         if not self.recipe.merged:
-            return [self.generator(latent) for latent in latents]
-        return self.generator(latents.flatten(0, 1)).chunk(len(latents))
+            return [self._generate(latent) for latent in latents]
+        return self._generate(latents.flatten(0, 1)).chunk(len(latents))
 
     def _discriminator_step(self, real, fake, times):
         recipe, optimizer = self.recipe, self.optimizers[1]
-        d = self.discriminator
+        d = self._discriminate
         loss = total = discriminator_loss(recipe, d, real, fake)
         penalty = torch.zeros(())
         if recipe.penalty is not None:
@@ -115,7 +119,7 @@ class Eager:
     def _generator_steps(self, latent, y):
         recipe, optimizer = self.recipe, self.optimizers[0]
         samples = y.detach().requires_grad_()
-        values = potential(recipe, self.discriminator(samples))
+        values = potential(recipe, self._discriminate(samples))
         (slope,) = torch.autograd.grad(values.sum(), samples)
         force = recipe.step_size * slope
         optimizer.zero_grad()
@@ -123,14 +127,15 @@ class Eager:
         optimizer.step()
         target = samples.detach() + force
         for _ in range(recipe.persistency - 1):
-            loss = (target - self.generator(latent)).square().sum()
+            loss = (target - self._generate(latent)).square().sum()
             optimizer.zero_grad()
             (loss / (2 * len(y))).backward()
             optimizer.step()
         return -values.detach().mean()
 
     def wait(self):
-        pass
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
 
     def weights(self):
         """Those of both networks, then the statistics, as in Keras."""

@@ -1,0 +1,204 @@
+"""Training steps in four precisions, and how much of the device they use.
+
+    KERAS_BACKEND=jax python tests/benchmarks/gpu.py
+    KERAS_BACKEND=torch python tests/benchmarks/gpu.py --cases mnist resnet
+    KERAS_BACKEND=tensorflow python tests/benchmarks/gpu.py --jit
+
+For a case of steps.py and a precision, prints milliseconds a round by the
+clock, the ratio to the hand-written step in the same precision, and how many
+operations a second the round does: those of matrix products and convolutions
+that it needs (see flops.py). `used` is their share of the ceiling, the rate
+of one large matrix product in this precision, measured just before.
+
+- `float32` multiplies in float32;
+- `tf32` also has float32 weights, but a GPU that can multiplies with 10 bits
+  after the point. On a CPU it is float32;
+- `bfloat16` and `float16` are Keras's mixed policies. The package scales
+  losses in float16, the hand-written steps do not.
+
+Runs on the first GPU if the backend finds one, else on the CPU, where
+float16 can be very slow.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import statistics
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import cases
+import flops
+import keras
+import machine
+import numpy as np
+import paired
+import steps
+from keras import ops
+
+PRECISIONS = ("float32", "tf32", "bfloat16", "float16")
+#: How many products are timed at once.
+PRODUCTS = 10
+
+
+def device():
+    """Returns the name of the device that the backend uses."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return jax.devices()[0].device_kind
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        details = [tf.config.experimental.get_device_details(g) for g in gpus]
+        return details[0]["device_name"] if gpus else "cpu"
+    import torch
+
+    if not torch.cuda.is_available():
+        return "cpu"
+    # For the hand-written step, and the batches of both.
+    torch.set_default_device("cuda")
+    return torch.cuda.get_device_name()
+
+
+def set_precision(precision):
+    """For networks that are made, and steps that are compiled, after this."""
+    is_low = precision in ("bfloat16", "float16")
+    policy = f"mixed_{precision}" if is_low else "float32"
+    keras.config.set_dtype_policy(policy)
+    short = precision != "float32"
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        name = "tensorfloat32" if short else "float32"
+        jax.config.update("jax_default_matmul_precision", name)
+    elif backend == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_tensor_float_32_execution(short)
+    else:
+        import torch
+
+        torch.backends.cuda.matmul.allow_tf32 = short
+        torch.backends.cudnn.allow_tf32 = short
+
+
+def ceiling(precision, side, repeats=5):
+    """Operations a second of products of two square matrices."""
+    dtype = "float32" if precision == "tf32" else precision
+    rng = np.random.default_rng(0)
+    # Products of products stay as large as they are.
+    matrix = rng.normal(size=(side, side)) / side**0.5
+    matrix = ops.convert_to_tensor(matrix.astype("float32"))
+    matrix = ops.cast(matrix, dtype)
+
+    def multiply():
+        product = matrix
+        for _ in range(PRODUCTS):
+            product = ops.matmul(product, matrix)
+        return float(product[0, 0])
+
+    multiply()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        multiply()
+        times.append(time.perf_counter() - start)
+    return 2 * side**3 * PRODUCTS / statistics.median(times)
+
+
+def in_precision(case, precision):
+    low = "float32" if precision == "tf32" else precision
+    recipe = dataclasses.replace(case.recipe, precision=low)
+    return dataclasses.replace(case, recipe=recipe)
+
+
+def measure(name, precision, top, arguments):
+    """Returns the rows of one case."""
+    case = in_precision(cases.CASES[name], precision)
+    needed = sum(flops.needed_by(case).values())
+    rows = []
+    for what, ours, theirs in steps.contestants(case, arguments):
+        ours(steps.TOGETHER)
+        rounds = paired.rounds_in(theirs, arguments.seconds)
+        if what == "fused":
+            rounds += -rounds % steps.TOGETHER
+        bar = keras.utils.Progbar(arguments.pairs, unit_name="pair")
+        times = paired.time_in_turns(ours, theirs, rounds, arguments.pairs, bar)
+        wall = paired.summary(times)["wall"]
+        rate = 1000 * needed / wall["ours_ms"]
+        row = {"case": name, "what": what, "precision": precision}
+        rows.append({**row, **wall, "rate": rate, "used": rate / top})
+    return rows
+
+
+def report(rows, ceilings):
+    for precision, top in ceilings.items():
+        print(f"ceiling in {precision:<10}{top / 1e12:>10.3f} TFLOP/s")
+    names = "ours", "theirs", "ratio", "TFLOP/s", "used"
+    header = "".join(f"{name:>10}" for name in names)
+    print(f"\n{'case':<20}{'what':<8}{'precision':<10}{header}")
+    for row in rows:
+        print(
+            f"{row['case']:<20}{row['what']:<8}{row['precision']:<10}"
+            f"{row['ours_ms']:>10.3f}{row['theirs_ms']:>10.3f}"
+            f"{row['ratio']:>10.2f}{row['rate'] / 1e12:>10.3f}"
+            f"{row['used']:>10.1%}"
+        )
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--cases", nargs="+", default=["all"], choices=cases.names())
+    add("--precisions", nargs="+", default=PRECISIONS, choices=PRECISIONS)
+    add("--what", nargs="+", default=["step"], choices=["step", "fused"])
+    add("--pairs", type=int, default=40, help="pairs of stretches")
+    add("--seconds", type=float, default=0.2, help="length of a stretch")
+    add("--side", type=int, default=None, help="of the large matrices")
+    add(
+        "--jit",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="use XLA on TensorFlow and torch.compile, on both sides",
+    )
+    add("--json", type=pathlib.Path, default=None, help="file to write")
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse_arguments()
+    name = device()
+    machine.print_description()
+    print(f"device {name}, jit {arguments.jit}")
+    side = arguments.side or (1024 if name == "cpu" else 8192)
+    rows, ceilings = [], {}
+    for precision in arguments.precisions:
+        set_precision(precision)
+        ceilings[precision] = ceiling(precision, side)
+        for case in cases.chosen(arguments.cases):
+            print(f"{case}, {precision}")
+            rows += measure(case, precision, ceilings[precision], arguments)
+    report(rows, ceilings)
+    if arguments.json:
+        result = {
+            "machine": machine.describe(),
+            "device": name,
+            "jit": arguments.jit,
+            "ceilings": ceilings,
+            "rows": rows,
+        }
+        arguments.json.write_text(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -6,8 +6,8 @@
 Multiplications and additions of matrix products and convolutions, which are
 nearly all of the work where networks are large. `needed` follows from the
 layers and from what a round must compute. `ours` and `theirs`, the sides of
-steps.py, are counted: in the graph that TensorFlow makes of a step, and on
-PyTorch while a step runs.
+steps.py, are counted: in the programs that JAX and TensorFlow make of a step,
+and on PyTorch while a step runs.
 """
 
 import argparse
@@ -22,6 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import cases
 import keras
 import machine
+import runs
 
 from keras_monoflow import gradients
 
@@ -101,23 +102,75 @@ def needed_by(case):
 
 def counted(case, side):
     """Operations that one side runs in a round: `"ours"` or `"theirs"`."""
+    backend = keras.backend.backend()
+    count = {
+        "jax": _counted_on_jax,
+        "tensorflow": _counted_on_tensorflow,
+        "torch": _counted_on_torch,
+    }[backend]
     data = case.make_data(case.batch)
     if side == "ours":
-        step = cases.make_model(case, run_eagerly=True)
+        step = cases.make_model(case, run_eagerly=backend == "torch")
     else:
         step = case.make_rival(case, False)
     if isinstance(step, keras.Model):
         batch = (keras.ops.convert_to_tensor(data),)
-        function = step.train_step
+        unrolled = functools.partial(gradients.repeat, unroll=True)
+        with mock.patch.object(gradients, "repeat", unrolled):
+            return count(step.train_step, batch, step)
+    (batch,) = case.make_batches(data, case.batch)
+    return count(step.step, batch, step)
+
+
+def _counted_on_jax(step, batch, owner):
+    """In the program that JAX gives to XLA, without what nothing needs."""
+    import jax
+    from jax.interpreters import partial_eval
+
+    if isinstance(owner, keras.Model):
+        state = owner._get_jax_state(
+            **{f"{group}_variables": True for group in runs.STATE}
+        )
     else:
-        (batch,) = case.make_batches(data, case.batch)
-        function = step.step
-    on_torch = keras.backend.backend() == "torch"
-    count = _counted_on_torch if on_torch else _counted_on_tensorflow
-    return count(function, batch)
+        step, state = owner.pure_step, owner.state
+    program = jax.make_jaxpr(step)(state, batch).jaxpr
+    everything = [True] * len(program.outvars)
+    return _in_jaxpr(partial_eval.dce_jaxpr(program, everything)[0])
 
 
-def _counted_on_torch(step, batch):
+def _in_jaxpr(program):
+    return sum(_of_equation(equation) for equation in program.eqns)
+
+
+def _of_equation(equation):
+    import jax
+
+    times = equation.params.get("length", 1)
+    inner = jax.tree.leaves(
+        list(equation.params.values()), is_leaf=lambda p: hasattr(p, "jaxpr")
+    )
+    count = times * sum(
+        _in_jaxpr(p.jaxpr) for p in inner if hasattr(p, "jaxpr")
+    )
+    shapes = [
+        value.aval.shape for value in (*equation.invars, *equation.outvars)
+    ]
+    if equation.primitive.name == "dot_general":
+        left, _, result = shapes
+        (summed, _), _ = equation.params["dimension_numbers"]
+        return 2 * math.prod(result) * math.prod(left[i] for i in summed)
+    if equation.primitive.name == "conv_general_dilated":
+        _, kernel, result = shapes
+        channels = equation.params["dimension_numbers"].rhs_spec[0]
+        # Zeros between the pixels of a dilated image are not multiplied.
+        zeros = math.prod(equation.params["lhs_dilation"])
+        products = math.prod(kernel) // kernel[channels]
+        return 2 * math.prod(result) * products // zeros
+    return count
+
+
+def _counted_on_torch(step, batch, owner):
+    """In a step that runs."""
     from torch.utils import _python_dispatch, flop_counter
 
     class Count(_python_dispatch.TorchDispatchMode):
@@ -139,15 +192,13 @@ def _counted_on_torch(step, batch):
     return count.total
 
 
-def _counted_on_tensorflow(step, batch):
+def _counted_on_tensorflow(step, batch, owner):
     """In the graph, without what neither results nor variables depend on."""
     import tensorflow as tf
 
-    unrolled = functools.partial(gradients.repeat, unroll=True)
     step = getattr(step, "python_function", step)
     function = tf.function(step, autograph=False)
-    with mock.patch.object(gradients, "repeat", unrolled):
-        graph = function.get_concrete_function(batch).graph
+    graph = function.get_concrete_function(batch).graph
     ends = [tensor.op for tensor in graph.outputs] + graph.control_outputs
     return sum(_of_operation(op) for op in _ancestors(ends))
 
@@ -191,11 +242,6 @@ def main():
         "--cases", nargs="+", default=default, choices=cases.names()
     )
     arguments = parser.parse_args()
-    if keras.backend.backend() == "jax":
-        raise SystemExit(
-            "Nothing is counted on JAX. Set KERAS_BACKEND to tensorflow or "
-            "torch."
-        )
     machine.print_description()
     for name in cases.chosen(arguments.cases):
         case = cases.CASES[name]
@@ -206,7 +252,7 @@ def main():
         print(f"\n{name}, batch {case.batch}")
         print(f"  {'10^9 operations a round':<34}{'':>10}{'of needed':>12}")
         for what, number in rows:
-            print(f"  {what:<34}{number / 1e9:>10.2f}{number / total:>12.3f}")
+            print(f"  {what:<34}{number / 1e9:>10.3g}{number / total:>12.3f}")
 
 
 if __name__ == "__main__":

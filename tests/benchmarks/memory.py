@@ -57,8 +57,9 @@ def compiled(case):
 
     model = cases.make_model(case)
     data = case.make_data(case.batch)
-    groups = ("trainable", "non_trainable", "optimizer", "metrics")
-    state = model._get_jax_state(**{f"{g}_variables": True for g in groups})
+    state = model._get_jax_state(
+        **{f"{group}_variables": True for group in runs.STATE}
+    )
     ours = jax.jit(model.train_step, donate_argnums=0)
     theirs = case.make_rival(case, False)
     (real,) = case.make_batches(data, case.batch)

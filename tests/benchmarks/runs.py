@@ -8,6 +8,9 @@ import itertools
 import keras
 import numpy as np
 
+#: What a step on JAX takes and returns.
+STATE = ("trainable", "non_trainable", "optimizer", "metrics")
+
 
 def batches_for_keras(data, size):
     """Ready tensors of the backend, one for each batch."""
@@ -38,9 +41,8 @@ def _on_jax(model, batches):
     import jax
 
     model.make_train_function()
-    groups = ("trainable", "non_trainable", "optimizer", "metrics")
     state = model._get_jax_state(
-        **{f"{group}_variables": True for group in groups},
+        **{f"{group}_variables": True for group in STATE},
         purge_model_variables=True,
     )
     iterator = itertools.cycle([(batch,) for batch in batches])

@@ -216,7 +216,7 @@ class ByHand:
 
     def __init__(self, recipe, generator, discriminator, seed=0, draw=draw):
         self.state = start(generator, discriminator, seed)
-        step = make_step(recipe, draw)
+        step = self.pure_step = make_step(recipe, draw)
         self._step = jax.jit(step, donate_argnums=0)
         self._fused = jax.jit(
             lambda state, batches: lax.scan(step, state, batches),

@@ -157,6 +157,11 @@ RECIPES = {
     ),
 }
 
+if keras.backend.backend() == "tensorflow":
+    RECIPES["dcgan_elementary"] = dataclasses.replace(
+        RECIPES["dcgan"], networks="dcgan_elementary"
+    )
+
 
 def make_networks(kind):
     """Small ones, and a sample's shape."""
@@ -165,7 +170,7 @@ def make_networks(kind):
             kmf.networks.mlp_generator(3, 2, units=(16, 16), seed=0),
             kmf.networks.mlp_discriminator(2, units=(16, 16), seed=0),
         )
-    if kind == "dcgan":
+    if kind.startswith("dcgan"):
         return (
             kmf.networks.dcgan_generator(3, (8, 8, 1), filters=4, seed=0),
             kmf.networks.dcgan_discriminator(

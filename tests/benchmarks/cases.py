@@ -186,6 +186,13 @@ def wgan_gp(batch=512):
     )
 
 
+def elementary_mnist():
+    """What Keras's batch norm costs: the hand-written step has it as well."""
+    case = paper_mnist()
+    recipe = dataclasses.replace(case.recipe, networks="dcgan_elementary")
+    return dataclasses.replace(case, recipe=recipe, backend="tensorflow")
+
+
 def authors_mnist():
     return dataclasses.replace(
         paper_mnist(), make_rival=authors_loop, backend="torch"
@@ -204,6 +211,7 @@ CASES = {
     "resnet_loops": resnet_loops(),
     "wgan_gp_keras_io": wgan_gp(),
     "authors_mnist": authors_mnist(),
+    "mnist_elementary": elementary_mnist(),
 }
 
 

@@ -1,11 +1,11 @@
 """Trains in a process of its own, for test_resume.py.
 
-usage: resume_run.py FOLDER FLOW ORDER load|killed|restored
+usage: resume_run.py FOLDER FLOW ORDER killed|resumed
 
-FLOW is one of those in conftest.py, ORDER in_order or shuffled. Writes the
-final state to FOLDER/ACTION.npz. `load` goes on from FOLDER/half.keras;
-`killed` sends itself SIGKILL in its third epoch; `restored` goes on from
-the backup that was left.
+FLOW is one of those in conftest.py, ORDER in_order or shuffled. `killed` saves
+FOLDER/half.keras and a backup after each epoch, and sends itself SIGKILL in its
+third. `resumed` goes on from the file, and then another time from the backup.
+It writes what it found in the file, and the state at both ends.
 """
 
 import os
@@ -107,19 +107,22 @@ class KillMidEpoch(keras.callbacks.Callback):
 
 def main(folder, flow, order, action):
     backup = keras.callbacks.BackupAndRestore(f"{folder}/backup")
+    path = f"{folder}/half.keras"
     keras.utils.set_random_seed(11)
-    if action == "load":
-        model = keras.saving.load_model(f"{folder}/half.keras")
-        train(model, order, EPOCHS, initial_epoch=HALF)
-    elif action == "killed":
-        model = make_model(flow)
-        train(model, order, EPOCHS, callbacks=[backup, KillMidEpoch()])
-    elif action == "restored":
-        # Other initial weights: all of them must come from the backup.
-        keras.utils.set_random_seed(12)
-        model = make_model(flow)
-        train(model, order, EPOCHS, callbacks=[backup])
-    np.savez(f"{folder}/{action}.npz", *state(model))
+    if action == "killed":
+        save = keras.callbacks.ModelCheckpoint(path)
+        callbacks = [save, backup, KillMidEpoch()]
+        train(make_model(flow), order, EPOCHS, callbacks=callbacks)
+        return
+    model = keras.saving.load_model(path)
+    np.savez(f"{folder}/half.npz", *state(model))
+    train(model, order, EPOCHS, initial_epoch=HALF)
+    np.savez(f"{folder}/loaded.npz", *state(model))
+    # Other initial weights: all of them must come from the backup.
+    keras.utils.set_random_seed(12)
+    model = make_model(flow)
+    train(model, order, EPOCHS, callbacks=[backup])
+    np.savez(f"{folder}/restored.npz", *state(model))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ They return outputs and new batch statistics, always in training mode. Weights
 are lists in the order of the Keras models.
 """
 
+import functools
+
 import tensorflow as tf
 
 SLOPE, MOMENTUM, EPSILON = 0.2, 0.9, 1e-5
@@ -55,8 +57,22 @@ class _Running:
         return x
 
 
-def dcgan_generator(weights, statistics, z):
-    run = _Running(weights, statistics)
+class _Elementary(_Running):
+    """Batch norm as Keras computes it, from elementary operations."""
+
+    def normalize(self, x):
+        scale, shift = next(self.weights), next(self.weights)
+        mean, variance = tf.nn.moments(x, (0, 1, 2))
+        for now in (mean, variance):
+            old = next(self.statistics)
+            self.new.append(MOMENTUM * old + (1 - MOMENTUM) * now)
+        return tf.nn.batch_normalization(
+            x, mean, variance, shift, scale, EPSILON
+        )
+
+
+def dcgan_generator(weights, statistics, z, running=_Running):
+    run = running(weights, statistics)
     maps = weights[1].shape[0]
     x = run.dense(z, bias=False)
     side = round((x.shape[-1] / maps) ** 0.5)
@@ -66,8 +82,8 @@ def dcgan_generator(weights, statistics, z):
     return tf.tanh(x), run.new
 
 
-def dcgan_discriminator(weights, statistics, x):
-    run = _Running(weights, statistics)
+def dcgan_discriminator(weights, statistics, x, running=_Running):
+    run = running(weights, statistics)
     x = tf.nn.leaky_relu(run.convolve(x, 2), SLOPE)
     for _ in range(len(statistics) // 2):
         x = tf.nn.leaky_relu(run.normalize(run.convolve(x, 2)), SLOPE)
@@ -112,6 +128,10 @@ def _halve(x):
 NETWORKS = {
     "mlp": (mlp, mlp),
     "dcgan": (dcgan_generator, dcgan_discriminator),
+    "dcgan_elementary": tuple(
+        functools.partial(network, running=_Elementary)
+        for network in (dcgan_generator, dcgan_discriminator)
+    ),
     "resnet": (resnet_generator, resnet_discriminator),
 }
 

@@ -9,6 +9,10 @@ from jax import numpy as jnp
 
 from keras_monoflow.gradients.scopes import Trace
 
+#: On a CPU a loop moves what it carries at each turn. So few steps are
+#: written out, which takes longer to compile, by one second for small networks.
+SHORT_LOOP = 5
+
 
 class FusedSteps:
     """A `train_function` for Keras's trainer that scans over its batches.
@@ -60,10 +64,11 @@ def repeat(n, body):
     A loop, which is compiled once for all `i`, or the steps one after another
     where a loop is slow.
     """
+    is_short = _on_cpu() and n <= SHORT_LOOP
 
     def loop(body, values):
         body, slow = _traced(body, values)
-        if not slow:
+        if not slow and not is_short:
             return jax.lax.fori_loop(0, n, body, values)
         for i in range(n):
             values = body(i, values)
@@ -123,9 +128,13 @@ def _traced(body, values):
     In loops and conditions XLA gives convolutions on a CPU a layout of memory
     that makes them ten times slower.
     """
-    if jax.default_backend() != "cpu" or jax.config.jax_disable_jit:
+    if not _on_cpu() or jax.config.jax_disable_jit:
         return body, False
     program = jax.make_jaxpr(body)(0, values)
     flat = jax.extend.core.jaxpr_as_fun(program)
     slow = "conv_general_dilated" in str(program)
     return (lambda i, values: flat(i, *values)), slow
+
+
+def _on_cpu():
+    return jax.default_backend() == "cpu"

@@ -88,14 +88,24 @@ def test_jax_calls_one_program_for_several_steps(data):
     assert len(traced) == 1  # and not once for each of the single steps
 
 
-@pytest.mark.skipif(BACKEND != "jax", reason="others have no such loops")
-@pytest.mark.parametrize("warmup", [0, 2])
-def test_convolutions_are_in_no_loop_on_a_cpu(warmup, rng):
-    """Where XLA lays out memory so that they are ten times slower."""
+def program_of(model, batch):
     import jax
 
     if jax.default_backend() != "cpu":
         pytest.skip("loops are as fast elsewhere")
+    groups = ("trainable", "non_trainable", "optimizer", "metrics")
+    state = model._get_jax_state(**{f"{g}_variables": True for g in groups})
+    return str(jax.make_jaxpr(model.train_step)(state, (batch,)))
+
+
+def has_loop(program):
+    return "while[" in program or "scan[" in program
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="others have no such loops")
+@pytest.mark.parametrize("warmup", [0, 2])
+def test_convolutions_are_in_no_loop_on_a_cpu(warmup, rng):
+    """Where XLA lays out memory so that they are ten times slower."""
     size = {"image_shape": (8, 8, 1), "filters": 2, "stages": 2}
     model = kmf.W1FE(
         kmf.networks.dcgan_generator(latent_dim=2, **size),
@@ -104,17 +114,28 @@ def test_convolutions_are_in_no_loop_on_a_cpu(warmup, rng):
     model.compile(
         keras.optimizers.Adam(),
         keras.optimizers.Adam(),
-        critic_steps=2,
+        critic_steps=6,
         critic_warmup=warmup,
-        persistency=3,
+        persistency=8,
     )
     images = rng.uniform(-1, 1, size=(4, 8, 8, 1)).astype("float32")
-    groups = ("trainable", "non_trainable", "optimizer", "metrics")
-    state = model._get_jax_state(**{f"{g}_variables": True for g in groups})
-    program = str(jax.make_jaxpr(model.train_step)(state, (images,)))
+    program = program_of(model, images)
     assert "conv_general_dilated" in program
-    assert "while[" not in program
+    assert not has_loop(program)
     assert "cond[" not in program
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="others have no such loops")
+@pytest.mark.parametrize("steps", [5, 6])
+def test_only_few_steps_are_written_out_on_a_cpu(steps, rng):
+    model = kmf.W1FE(
+        kmf.networks.mlp_generator(2, 2), kmf.networks.mlp_discriminator(2)
+    )
+    model.compile(
+        keras.optimizers.Adam(), keras.optimizers.Adam(), critic_steps=steps
+    )
+    program = program_of(model, rng.normal(size=(4, 2)).astype("float32"))
+    assert has_loop(program) == (steps > 5)
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="the code of JAX alone")

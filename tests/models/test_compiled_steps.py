@@ -34,8 +34,8 @@ def assert_same(one, other):
         np.testing.assert_allclose(a, b, **tolerance)
 
 
-def train(flow, data, **trainer):
-    """Three rounds alone, ten more, the last of each epoch smaller."""
+def train(flow, data, batch_size=20, **trainer):
+    """Three rounds alone, then more, the last of each epoch smaller."""
     keras.utils.set_random_seed(3)
     model = make_uncompiled(flow, batch_norm=True, dropout=0.3)
     shared = {
@@ -53,7 +53,9 @@ def train(flow, data, **trainer):
     if flow in ("monoflow", "w1fe"):
         shared["penalty"] = kmf.penalties.GradientPenalty()
     model.compile(**shared, **trainer)
-    history = model.fit(data, batch_size=20, epochs=4, verbose=0, shuffle=False)
+    history = model.fit(
+        data, batch_size=batch_size, epochs=4, verbose=0, shuffle=False
+    )
     return model, history.history
 
 
@@ -71,11 +73,23 @@ def test_what_fit_runs_is_the_step(flow, data):
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras runs single steps there")
-def test_steps_in_one_program_with_a_rest(data):
-    """Batches of 20, 20, 20, 4: three at once, and one of another shape."""
-    one, _ = train("w1fe", data)
-    other, _ = train("w1fe", data, steps_per_execution=3)
+@pytest.mark.parametrize(
+    ("batch_size", "together"),
+    [(16, 2), (20, 2), (20, 3)],
+)
+def test_steps_in_one_program_with_a_rest(data, batch_size, together):
+    """Batches of 16, or of 20 and a last one of 4."""
+    assert len(data) == 64
+    one, logs = train("w1fe", data, batch_size)
+    other, their_logs = train(
+        "w1fe", data, batch_size, steps_per_execution=together
+    )
     assert_same(one, other)
+    assert logs.keys() == their_logs.keys()
+    for name in logs:
+        np.testing.assert_allclose(
+            logs[name], their_logs[name], rtol=1e-4, atol=1e-5
+        )
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="Keras fuses them elsewhere")

@@ -92,6 +92,23 @@ def test_steps_in_one_program_with_a_rest(data, batch_size, together):
         )
 
 
+@pytest.mark.skipif(BACKEND == "torch", reason="Keras runs single steps there")
+def test_callbacks_see_the_last_of_several_steps(data):
+    class Look(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen[self.model.steps_per_execution].append(logs)
+
+    seen = {1: [], 2: []}
+    for together in seen:
+        keras.utils.set_random_seed(3)
+        gan = make_gan(steps_per_execution=together)
+        gan.fit(
+            data, batch_size=16, verbose=0, shuffle=False, callbacks=[Look()]
+        )
+    for log, expected in zip(seen[2], seen[1][1::2], strict=True):
+        assert log == pytest.approx(expected, rel=1e-4)
+
+
 @pytest.mark.skipif(BACKEND != "jax", reason="Keras fuses them elsewhere")
 def test_jax_calls_one_program_for_several_steps(data):
     gan = make_gan(steps_per_execution=4)

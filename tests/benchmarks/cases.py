@@ -11,9 +11,9 @@ from by_hand.recipe import Recipe, weights_of
 import keras_monoflow as kmf
 
 
-def steps_module():
-    """The hand-written steps for the backend of Keras."""
-    backend = keras.backend.backend()
+def steps_module(framework=None):
+    """The hand-written steps for a framework, the backend of Keras if none."""
+    backend = framework or keras.backend.backend()
     if backend == "jax":
         from by_hand import jax_steps as steps
     elif backend == "tensorflow":
@@ -38,7 +38,7 @@ def keras_io(case, jit):
 
 
 def authors_loop(case, jit):
-    """What papers publish; PyTorch only, and never compiled."""
+    """What papers publish: PyTorch, whatever runs ours, and never compiled."""
     from by_hand import monoflow_authors_loop
 
     weights = [weights_of(network) for network in case.make_networks()]
@@ -55,9 +55,10 @@ class Case:
     make_data: Callable
     make_rival: Callable = hand_written
     backend: str | None = None
+    rival_framework: str | None = None
 
     def make_batches(self, data, size):
-        return steps_module().batches_of(data, size)
+        return steps_module(self.rival_framework).batches_of(data, size)
 
 
 def ring_networks():
@@ -195,7 +196,7 @@ def elementary_mnist():
 
 def authors_mnist():
     return dataclasses.replace(
-        paper_mnist(), make_rival=authors_loop, backend="torch"
+        paper_mnist(), make_rival=authors_loop, rival_framework="torch"
     )
 
 

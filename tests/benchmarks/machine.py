@@ -4,22 +4,26 @@ import os
 import pathlib
 import platform
 import subprocess
+import sys
 
 
 def describe():
-    """Returns a dictionary of machine, versions, threads and commit."""
+    """Returns machine, versions of what is loaded, threads and commit."""
     import keras
     import numpy
 
-    backend = keras.backend.backend()
-    framework = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
-    version = __import__(framework[backend]).__version__
+    frameworks = {
+        name: sys.modules[name].__version__
+        for name in ("tensorflow", "jax", "torch")
+        if name in sys.modules
+    }
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "keras": keras.__version__,
-        backend: version,
+        "backend": keras.backend.backend(),
+        **frameworks,
         "numpy": numpy.__version__,
         "threads": os.environ.get("OMP_NUM_THREADS", "default"),
         "commit": _commit(),

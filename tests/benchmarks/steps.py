@@ -16,8 +16,9 @@ Each line of the table is a case, and what of the package was timed:
   32 hand-written rounds in one `lax.scan` (JAX only).
 
 Against them stands a plain loop over the hand-written step. The two cases
-`wgan_gp_keras_io` (TensorFlow) and `authors_mnist` (PyTorch) compare with code
-that a user would find and adapt: see by_hand/.
+`wgan_gp_keras_io` (TensorFlow only) and `authors_mnist` compare with code
+that a user would find and adapt: see by_hand/. The latter is a loop in PyTorch
+on every backend.
 
 Both sides take turns in short stretches. `ratio` is the median of ours/theirs
 over all pairs, so below 1 the package is faster, with its quartiles; "cpu" is
@@ -138,17 +139,16 @@ def parse_arguments():
 
 def main():
     arguments = parse_arguments()
-    machine.print_description()
-    print(f"backend {keras.backend.backend()}, jit {arguments.jit}")
     rows = []
     for name in cases.chosen(arguments.cases):
         print(name)
         rows += measure(name, arguments)
+    machine.print_description()
+    print(f"jit {arguments.jit}")
     report(rows)
     if arguments.json:
         result = {
             "machine": machine.describe(),
-            "backend": keras.backend.backend(),
             "jit": arguments.jit,
             "rows": rows,
         }

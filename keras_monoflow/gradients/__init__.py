@@ -221,8 +221,8 @@ def repeat(n, body, unroll=False):
     optimizer slots, seeds, batch norm statistics, loss scales, metrics.
     The body is compiled once, so that compile time does not grow with `n`.
     Loops are unrolled on PyTorch, in eager TensorFlow, under `tf.distribute`,
-    whose optimizers cannot run inside a `tf.while_loop`, and for convolutions
-    on JAX on a CPU, where XLA makes slow code of them in loops.
+    whose optimizers cannot run inside a `tf.while_loop`, and on JAX on a CPU
+    if they are few, or have convolutions, of which XLA makes slow code in loops.
 
     Args:
         n: Number of iterations, a Python integer known at compile time.

@@ -29,6 +29,7 @@ import keras_monoflow as kmf
 BACKEND = keras.backend.backend()
 DEVICES = 4
 ROWS, BATCH, EPOCHS = 48, 16, 2
+CLASSES = 3
 
 
 def dense_network(name, units=8):
@@ -64,10 +65,14 @@ def make_gan():
 
 
 def make_w1fe():
-    """Several critic steps, a warm-up, and a prior of rows."""
+    """Several critic steps, a warm-up, a prior of rows, and labels."""
     prior = np.random.default_rng(1).uniform(size=(20, 2))
+    options = {"units": (8,), "classes": CLASSES, "seed": 0}
     model = kmf.W1FE(
-        dense_network("generator"), dense_network("critic"), prior, seed=4
+        kmf.networks.mlp_generator(2, 2, **options),
+        kmf.networks.mlp_discriminator(2, **options),
+        prior,
+        seed=4,
     )
     model.compile(
         generator_optimizer=keras.optimizers.Adam(0.01, 0.5),
@@ -96,10 +101,12 @@ def make_particles():
 MODELS = {"gan": make_gan, "w1fe": make_w1fe, "particles": make_particles}
 
 
-def make_data(part=(0, 1)):
-    x = np.random.default_rng(0).normal(size=(ROWS, 2)) + 1.0
+def make_data(name, part=(0, 1)):
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(ROWS, 2)) + 1.0).astype("float32")
+    labels = rng.integers(CLASSES, size=ROWS) if name == "w1fe" else None
     return kmf.datasets.ShuffledDataset(
-        x.astype("float32"), batch_size=BATCH, seed=5, part=part
+        x, labels, batch_size=BATCH, seed=5, part=part
     )
 
 
@@ -108,7 +115,7 @@ def train(name, part=(0, 1), callbacks=()):
     keras.utils.set_random_seed(11)
     model = MODELS[name]()
     history = model.fit(
-        make_data(part), epochs=EPOCHS, verbose=0, callbacks=[*callbacks]
+        make_data(name, part), epochs=EPOCHS, verbose=0, callbacks=[*callbacks]
     ).history
     sample = model.sample(3, seed=0)
     variables = model.variables + model.optimizer.variables
@@ -117,7 +124,8 @@ def train(name, part=(0, 1), callbacks=()):
         for i, v in enumerate(variables)
     }
     logs = {f"{name} log {k}": np.array(v) for k, v in history.items()}
-    looks = [sample, model.velocity(sample)]
+    labels = [0, 1, 2] if model.conditional else None
+    looks = [sample, model.velocity(sample, labels=labels)]
     looks = {f"{name} look {i}": x for i, x in enumerate(looks)}
     return {**values, **logs, **looks}
 

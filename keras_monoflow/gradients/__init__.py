@@ -222,7 +222,7 @@ def repeat(n, body, unroll=False):
     The body is compiled once, so that compile time does not grow with `n`.
     Loops are unrolled on PyTorch, in eager TensorFlow, under `tf.distribute`,
     whose optimizers cannot run inside a `tf.while_loop`, and on JAX on a CPU
-    if they are few, or have convolutions, of which XLA makes slow code in loops.
+    if they are few, or have convolutions, which are slow in loops there.
 
     Args:
         n: Number of iterations, a Python integer known at compile time.

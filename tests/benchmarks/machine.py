@@ -12,9 +12,11 @@ def describe():
     import keras
     import numpy
 
+    backend = keras.backend.backend()
+    # A hand-written loop may run in PyTorch.
     frameworks = {
         name: sys.modules[name].__version__
-        for name in ("tensorflow", "jax", "torch")
+        for name in (backend, "torch")
         if name in sys.modules
     }
     return {
@@ -22,7 +24,7 @@ def describe():
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "keras": keras.__version__,
-        "backend": keras.backend.backend(),
+        "backend": backend,
         **frameworks,
         "numpy": numpy.__version__,
         "threads": os.environ.get("OMP_NUM_THREADS", "default"),

@@ -1,19 +1,22 @@
 """How much memory a training step takes, compared with a hand-written one.
 
     KERAS_BACKEND=jax python tests/benchmarks/memory.py --cases mnist
-    KERAS_BACKEND=torch python tests/benchmarks/memory.py --cases resnet
+    KERAS_BACKEND=torch python tests/benchmarks/memory.py --batch 1024
 
-Trains a few rounds of a case of steps.py in fresh processes, one for each
+Trains a few rounds of a case of steps.py in fresh processes, some for each
 side, and prints the largest resident set that the operating system saw, less
-that of a process which made the networks and the data and trained nothing.
-This counts compilers and caches too. On JAX it also prints what XLA says of the
+that of a process which made the networks and the data and trained nothing,
+the medians of each. This counts compilers and caches too, which on small
+cases is nearly all there is. On JAX it also prints what XLA says of the
 two compiled programs: the memory of temporary values, and that of arguments
 (weights, optimizers, batch), which are donated.
 """
 
 import argparse
+import dataclasses
 import os
 import resource
+import statistics
 import subprocess
 import sys
 
@@ -28,9 +31,15 @@ SIDES = ("ours", "theirs")
 MEGABYTE = 1024 * 1024
 
 
-def train(name, side, rounds):
-    """Trains one side, and prints the largest resident set in bytes."""
+def case_of(arguments, name):
     case = cases.CASES[name]
+    return dataclasses.replace(case, batch=arguments.batch or case.batch)
+
+
+def train(arguments):
+    """Trains one side, and prints the largest resident set in bytes."""
+    case = case_of(arguments, arguments.cases[0])
+    side, rounds = arguments.side, arguments.rounds
     data = case.make_data(2 * case.batch)
     if side == "ours":
         runs.train_function(cases.make_model(case), data, case.batch)(rounds)
@@ -44,11 +53,18 @@ def train(name, side, rounds):
     print(peak if sys.platform == "darwin" else 1024 * peak)
 
 
-def resident(name, side, rounds):
-    command = [sys.executable, __file__, "--cases", name]
-    command += ["--side", side, "--rounds", str(rounds)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return int(done.stdout.split()[-1])
+def resident(arguments, name, side):
+    """The median of some processes."""
+    case = case_of(arguments, name)
+    command = [sys.executable, __file__, "--cases", name, "--side", side]
+    command += ["--rounds", str(arguments.rounds), "--batch", str(case.batch)]
+    peaks = []
+    for _ in range(arguments.repeats):
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=True
+        )
+        peaks.append(int(done.stdout.split()[-1]))
+    return statistics.median(peaks)
 
 
 def compiled(case):
@@ -74,12 +90,12 @@ def compiled(case):
     }
 
 
-def report(name, rounds):
-    nothing = resident(name, "nothing", rounds)
-    peaks = [resident(name, side, rounds) - nothing for side in SIDES]
+def report(arguments, name):
+    nothing = resident(arguments, name, "nothing")
+    peaks = [resident(arguments, name, side) - nothing for side in SIDES]
     rows = [("resident", *peaks)]
     if keras.backend.backend() == "jax":
-        sizes = compiled(cases.CASES[name])
+        sizes = compiled(case_of(arguments, name))
         for i, what in enumerate(("temporary", "arguments")):
             rows.append((what, *(sizes[side][i] for side in SIDES)))
     for what, ours, theirs in rows:
@@ -96,8 +112,10 @@ def parse_arguments():
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--cases", nargs="+", default=["monoflow_512"], choices=cases.names())
+    add("--cases", nargs="+", default=["mnist"], choices=cases.names())
+    add("--batch", type=int, default=None, help="that of the case if not given")
     add("--rounds", type=int, default=3)
+    add("--repeats", type=int, default=3, help="processes of each kind")
     add("--side", choices=(*SIDES, "nothing"), help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -105,12 +123,12 @@ def parse_arguments():
 def main():
     arguments = parse_arguments()
     if arguments.side:
-        train(arguments.cases[0], arguments.side, arguments.rounds)
+        train(arguments)
         return
     machine.print_description()
     print(f"{'case':<20}{'MB':<12}{'ours':>10}{'theirs':>10}{'ratio':>8}")
     for name in cases.chosen(arguments.cases):
-        report(name, arguments.rounds)
+        report(arguments, name)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from jax import numpy as jnp
 
 from keras_monoflow.gradients.scopes import Trace
 
-#: On a CPU a loop moves what it carries at each turn. So few steps are
-#: written out, which takes longer to compile, by one second for small networks.
+#: On a CPU a loop moves what it carries at each turn. So up to that many steps
+#: are written out, although they take longer to compile.
 SHORT_LOOP = 5
 
 

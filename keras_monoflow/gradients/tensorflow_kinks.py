@@ -9,8 +9,8 @@ import contextlib
 
 from tensorflow.python.framework import ops as framework
 
-#: Operations with the inputs (gradient, x) that do not change with x, except
-#: where they jump.
+#: Operations with the inputs (gradient, x) that do not change with x, but for
+#: jumps.
 _OPERATIONS = ("ReluGrad", "Relu6Grad", "LeakyReluGrad")
 
 
@@ -25,7 +25,11 @@ def _entries():
     """Where TensorFlow keeps the derivative of each operation."""
     registry = getattr(framework, "gradient_registry", None)
     table = getattr(registry, "_registry", {})
-    return {name: table[name] for name in _OPERATIONS if name in table}
+    return {
+        name: table[name]
+        for name in _OPERATIONS
+        if "type" in table.get(name, ())
+    }
 
 
 _ENTRIES = _entries()

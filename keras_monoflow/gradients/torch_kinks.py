@@ -22,10 +22,10 @@ class NoZeros(TorchFunctionMode):
 
 
 class _Fixed(torch.autograd.Function):
-    """A function of one tensor, whose derivative is a fixed linear map.
+    """A function of one tensor that is linear in pieces.
 
-    `derivative(tensor, x)` is that map at `x`, which takes the place of no
-    variable, and `transposed` is the other way round.
+    `derivative(tangent, x)` applies its derivative at `x`, which is the same
+    all around, and `transposed(cotangent, x)` applies it backwards.
     """
 
     @staticmethod
@@ -48,7 +48,7 @@ class _Fixed(torch.autograd.Function):
 
 
 class _Map(torch.autograd.Function):
-    """`map(tensor, x)` is linear in the tensor, and does not change with x."""
+    """`map(tensor, x)`, linear in the tensor; `x` says in which piece it is."""
 
     @staticmethod
     def forward(tensor, x, map, transposed):

@@ -7,7 +7,8 @@ Multiplications and additions of matrix products and convolutions, which are
 nearly all of the work where networks are large. `needed` follows from the
 layers and from what a round must compute. `ours` and `theirs`, the sides of
 steps.py, are counted: in the programs that JAX and TensorFlow make of a step,
-and on PyTorch while a step runs.
+and on PyTorch while a step runs. `kernels` are all that TensorFlow's graph
+runs, of any size, before it simplifies the graph.
 """
 
 import argparse
@@ -102,12 +103,23 @@ def needed_by(case):
 
 def counted(case, side):
     """Operations that one side runs in a round: `"ours"` or `"theirs"`."""
+    return _count(
+        case,
+        side,
+        jax=_counted_on_jax,
+        tensorflow=_counted_on_tensorflow,
+        torch=_counted_on_torch,
+    )
+
+
+def kernels(case, side):
+    """How many kernels TensorFlow's graph of a round runs, of any size."""
+    return _count(case, side, tensorflow=_kernels_on_tensorflow)
+
+
+def _count(case, side, **counters):
     backend = keras.backend.backend()
-    count = {
-        "jax": _counted_on_jax,
-        "tensorflow": _counted_on_tensorflow,
-        "torch": _counted_on_torch,
-    }[backend]
+    count = counters[backend]
     data = case.make_data(case.batch)
     if side == "ours":
         step = cases.make_model(case, run_eagerly=backend == "torch")
@@ -194,13 +206,23 @@ def _counted_on_torch(step, batch, owner):
 
 def _counted_on_tensorflow(step, batch, owner):
     """In the graph, without what neither results nor variables depend on."""
+    return sum(map(_of_operation, _graph_on_tensorflow(step, batch)))
+
+
+def _kernels_on_tensorflow(step, batch, owner):
+    nothing = "Const", "Placeholder", "Identity", "NoOp"
+    graph = _graph_on_tensorflow(step, batch)
+    return sum(op.type not in nothing for op in graph)
+
+
+def _graph_on_tensorflow(step, batch):
     import tensorflow as tf
 
     step = getattr(step, "python_function", step)
     function = tf.function(step, autograph=False)
     graph = function.get_concrete_function(batch).graph
     ends = [tensor.op for tensor in graph.outputs] + graph.control_outputs
-    return sum(_of_operation(op) for op in _ancestors(ends))
+    return _ancestors(ends)
 
 
 def _ancestors(operations):
@@ -253,6 +275,9 @@ def main():
         print(f"  {'10^9 operations a round':<34}{'':>10}{'of needed':>12}")
         for what, number in rows:
             print(f"  {what:<34}{number / 1e9:>10.3g}{number / total:>12.3f}")
+        if keras.backend.backend() == "tensorflow":
+            for side in ("ours", "theirs"):
+                print(f"  {f'kernels, {side}':<34}{kernels(case, side):>10}")
 
 
 if __name__ == "__main__":

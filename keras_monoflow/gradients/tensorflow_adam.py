@@ -49,11 +49,13 @@ class _Adam:
         self.betas = optimizer.beta_1, optimizer.beta_2
         # A replica must not use what another one has computed.
         once = not tf.distribute.has_strategy()
-        self._powers = self._compute_powers() if once else None
+        self._scalars = self._compute_scalars() if once else None
 
-    def _compute_powers(self):
+    def _compute_scalars(self):
+        """Returns the powers of both betas, and the bias correction."""
         step = keras.ops.cast(self.optimizer.iterations + 1, "float32")
-        return [tf.pow(beta, step) for beta in self.betas]
+        power_1, power_2 = (tf.pow(beta, step) for beta in self.betas)
+        return power_1, power_2, tf.sqrt(1 - power_2) / (1 - power_1)
 
     def update(self, gradient, variable, learning_rate):
         """Stands in for `update_step` of Keras."""
@@ -71,7 +73,7 @@ class _Adam:
         by(variable, *moments, gradient, learning_rate)
 
     def _kernel(self, variable, m, v, gradient, learning_rate):
-        power_1, power_2 = self._powers or self._compute_powers()
+        power_1, power_2, _ = self._scalars or self._compute_scalars()
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=m.handle,
@@ -87,8 +89,8 @@ class _Adam:
 
     def _elementwise(self, variable, m, v, gradient, learning_rate):
         beta_1, beta_2 = self.betas
-        power_1, power_2 = self._powers or self._compute_powers()
+        _, _, correction = self._scalars or self._compute_scalars()
         m.assign_add((gradient - m) * (1 - beta_1))
         v.assign_add((tf.square(gradient) - v) * (1 - beta_2))
-        rate = learning_rate * tf.sqrt(1 - power_2) / (1 - power_1)
+        rate = learning_rate * correction
         variable.assign_sub(rate * m / (tf.sqrt(v) + self.optimizer.epsilon))

@@ -21,32 +21,6 @@ class NoZeros(TorchFunctionMode):
         return replacement(*args, **kwargs)
 
 
-class _Fixed(torch.autograd.Function):
-    """A function of one tensor that is linear in pieces.
-
-    `derivative(tangent, x)` applies its derivative at `x`, which is the same
-    all around, and `transposed(cotangent, x)` applies it backwards.
-    """
-
-    @staticmethod
-    def forward(x, function, transposed, derivative):
-        return function(x)
-
-    @staticmethod
-    def setup_context(context, inputs, output):
-        x, _, context.transposed, context.derivative = inputs
-        context.save_for_backward(x)
-        context.set_materialize_grads(False)
-
-    @staticmethod
-    def backward(context, gradient):
-        if gradient is None:
-            return None, None, None, None
-        (x,) = context.saved_tensors
-        maps = context.transposed, context.derivative
-        return _Map.apply(gradient, x, *maps), None, None, None
-
-
 class _Map(torch.autograd.Function):
     """`map(tensor, x)`, linear in the tensor; `x` says in which piece it is."""
 
@@ -69,6 +43,14 @@ class _Map(torch.autograd.Function):
         return _Map.apply(gradient, x, *maps), None, None, None
 
 
+def _in_pieces(x, derivative, transposed):
+    """A function that is linear in pieces, given by its derivative at `x`.
+
+    Its value is the derivative applied to `x` itself.
+    """
+    return _Map.apply(x, x.detach(), derivative, transposed)
+
+
 def _leaky_relu(x, negative_slope=0.01, inplace=False):
     def derivative(tensor, x):
         return torch.ops.aten.leaky_relu_backward(
@@ -76,19 +58,14 @@ def _leaky_relu(x, negative_slope=0.01, inplace=False):
         )
 
     # It multiplies each number by a slope: the transposed map is the same.
-    return _Fixed.apply(
-        x,
-        lambda x: functional.leaky_relu(x, negative_slope),
-        derivative,
-        derivative,
-    )
+    return _in_pieces(x, derivative, derivative)
 
 
 def _relu(x, inplace=False):
     def derivative(tensor, x):
         return torch.ops.aten.threshold_backward(tensor, x, 0)
 
-    return _Fixed.apply(x, functional.relu, derivative, derivative)
+    return _in_pieces(x, derivative, derivative)
 
 
 def _average(
@@ -108,15 +85,15 @@ def _average(
     if isinstance(padding, int):
         options = ((padding, padding), *options[1:])
 
-    def average(x):
-        return functional.avg_pool2d(x, size, stride, *options)
+    def average(tensor, x):
+        return functional.avg_pool2d(tensor, size, stride, *options)
 
     def transposed(tensor, x):
         return torch.ops.aten.avg_pool2d_backward(
             tensor, x, size, stride, *options
         )
 
-    return _Fixed.apply(x, average, transposed, lambda t, x: average(t))
+    return _in_pieces(x, average, transposed)
 
 
 _REPLACEMENTS = {

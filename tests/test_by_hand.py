@@ -183,25 +183,30 @@ def make_networks(kind):
     )
 
 
-@pytest.mark.usefixtures("compile_fast")
-@pytest.mark.parametrize("name", RECIPES)
-def test_same_weights(name):
-    recipe, rng = RECIPES[name], np.random.default_rng(1)
+def train_both(recipe):
+    """Returns the weights before, after our rounds, and after those by hand.
+
+    Each is a pair, of generator and discriminator, of weights and statistics.
+    """
     networks = make_networks(recipe.networks)
     before = [weights_of(network) for network in networks]
     shape = networks[1].input_shape[1:]
+    rng = np.random.default_rng(1)
     real = rng.normal(size=(ROUNDS * BATCH, *shape)).astype("float32")
     noise = GivenNoise(recipe, len(shape))
     step = by_hand(recipe, networks, noise)
     model = ours.compile_model(recipe, networks)
     noise.inject(model)
-
     model.fit(real, batch_size=BATCH, shuffle=False, verbose=0)
     for batch in cases.steps_module().batches_of(real, BATCH):
         step.step(batch)
+    return before, [weights_of(network) for network in networks], step.weights()
 
-    after = [weights_of(network) for network in networks]
-    for old, want, have in zip(before, after, step.weights()):
+
+@pytest.mark.usefixtures("compile_fast")
+@pytest.mark.parametrize("name", RECIPES)
+def test_same_weights(name):
+    for old, want, have in zip(*train_both(RECIPES[name])):
         for a, b, c in zip(old[0], want[0], have[0], strict=True):
             check_same(c, b, moved=np.abs(b - a).max())
         if keras.backend.backend() == "torch":
@@ -216,25 +221,9 @@ def test_same_weights(name):
 @pytest.mark.parametrize("name", ["r1", "w1", "dcgan"])
 def test_low_precision(name, precision):
     """Both sides round, in other places: they must move alike."""
-    recipe = dataclasses.replace(RECIPES[name], precision=precision)
     keras.config.set_dtype_policy(f"mixed_{precision}")
-    try:
-        networks = make_networks(recipe.networks)
-        model = ours.compile_model(recipe, networks)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    before = [weights_of(network) for network in networks]
-    shape = networks[1].input_shape[1:]
-    rng = np.random.default_rng(1)
-    real = rng.normal(size=(ROUNDS * BATCH, *shape)).astype("float32")
-    noise = GivenNoise(recipe, len(shape))
-    step = by_hand(recipe, networks, noise)
-    noise.inject(model)
-    model.fit(real, batch_size=BATCH, shuffle=False, verbose=0)
-    for batch in cases.steps_module().batches_of(real, BATCH):
-        step.step(batch)
-    after = [weights_of(network) for network in networks]
-    for old, want, have in zip(before, after, step.weights()):
+    recipe = dataclasses.replace(RECIPES[name], precision=precision)
+    for old, want, have in zip(*train_both(recipe)):
         moved, error = (
             np.concatenate([(x - y).ravel() for x, y in zip(pair, other)])
             for pair, other in ((want[0], old[0]), (have[0], want[0]))

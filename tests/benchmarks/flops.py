@@ -140,9 +140,7 @@ def _counted_on_jax(step, batch, owner):
     from jax.interpreters import partial_eval
 
     if isinstance(owner, keras.Model):
-        state = owner._get_jax_state(
-            **{f"{group}_variables": True for group in runs.STATE}
-        )
+        state = runs.jax_state(owner)
     else:
         step, state = owner.pure_step, owner.state
     program = jax.make_jaxpr(step)(state, batch).jaxpr

@@ -20,11 +20,9 @@ Runs on the first GPU if the backend finds one, else on the CPU, where
 float16 can be very slow.
 """
 
-import argparse
 import dataclasses
 import json
 import os
-import pathlib
 import statistics
 import time
 
@@ -35,7 +33,6 @@ import flops
 import keras
 import machine
 import numpy as np
-import paired
 import steps
 from keras import ops
 
@@ -124,17 +121,10 @@ def measure(name, precision, top, arguments):
     case = in_precision(cases.CASES[name], precision)
     needed = sum(flops.needed_by(case).values())
     rows = []
-    for what, ours, theirs in steps.contestants(case, arguments):
-        ours(steps.TOGETHER)
-        rounds = paired.rounds_in(theirs, arguments.seconds)
-        if what == "fused":
-            rounds += -rounds % steps.TOGETHER
-        bar = keras.utils.Progbar(arguments.pairs, unit_name="pair")
-        times = paired.time_in_turns(ours, theirs, rounds, arguments.pairs, bar)
-        wall = paired.summary(times)["wall"]
-        rate = 1000 * needed / wall["ours_ms"]
-        row = {"case": name, "what": what, "precision": precision}
-        rows.append({**row, **wall, "rate": rate, "used": rate / top})
+    for row in steps.measure(case, arguments):
+        rate = 1000 * needed / row["wall"]["ours_ms"]
+        share = {"rate": rate, "used": rate / top}
+        rows.append({"case": name, "precision": precision, **row, **share})
     return rows
 
 
@@ -145,38 +135,21 @@ def report(rows, ceilings):
     header = "".join(f"{name:>10}" for name in names)
     print(f"\n{'case':<20}{'what':<8}{'precision':<10}{header}")
     for row in rows:
+        wall = row["wall"]
         print(
             f"{row['case']:<20}{row['what']:<8}{row['precision']:<10}"
-            f"{row['ours_ms']:>10.3f}{row['theirs_ms']:>10.3f}"
-            f"{row['ratio']:>10.2f}{row['rate'] / 1e12:>10.3f}"
+            f"{wall['ours_ms']:>10.3f}{wall['theirs_ms']:>10.3f}"
+            f"{wall['ratio']:>10.2f}{row['rate'] / 1e12:>10.3f}"
             f"{row['used']:>10.1%}"
         )
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--cases", nargs="+", default=["all"], choices=cases.names())
-    add("--precisions", nargs="+", default=PRECISIONS, choices=PRECISIONS)
-    add("--what", nargs="+", default=["step"], choices=["step", "fused"])
-    add("--pairs", type=int, default=40, help="pairs of stretches")
-    add("--seconds", type=float, default=0.2, help="length of a stretch")
-    add("--side", type=int, default=None, help="of the large matrices")
-    add(
-        "--jit",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="use XLA on TensorFlow and torch.compile, on both sides",
-    )
-    add("--json", type=pathlib.Path, default=None, help="file to write")
-    return parser.parse_args()
-
-
 def main():
-    arguments = parse_arguments()
+    parser = steps.make_parser(__doc__.splitlines()[0], what=["step"])
+    add = parser.add_argument
+    add("--precisions", nargs="+", default=PRECISIONS, choices=PRECISIONS)
+    add("--side", type=int, default=None, help="of the large matrices")
+    arguments = parser.parse_args()
     name = device()
     machine.print_description()
     print(f"device {name}, jit {arguments.jit}")

@@ -73,9 +73,7 @@ def compiled(case):
 
     model = cases.make_model(case)
     data = case.make_data(case.batch)
-    state = model._get_jax_state(
-        **{f"{group}_variables": True for group in runs.STATE}
-    )
+    state = runs.jax_state(model)
     ours = jax.jit(model.train_step, donate_argnums=0)
     theirs = case.make_rival(case, False)
     (real,) = case.make_batches(data, case.batch)

@@ -8,9 +8,6 @@ import itertools
 import keras
 import numpy as np
 
-#: What a step on JAX takes and returns.
-STATE = ("trainable", "non_trainable", "optimizer", "metrics")
-
 
 def batches_for_keras(data, size):
     """Ready tensors of the backend, one for each batch."""
@@ -37,14 +34,19 @@ def train_function(model, data, size):
     return wrap(model, batches_for_keras(data, size))
 
 
+def jax_state(model, **options):
+    """What a training step on JAX takes and returns."""
+    groups = ("trainable", "non_trainable", "optimizer", "metrics")
+    return model._get_jax_state(
+        **{f"{group}_variables": True for group in groups}, **options
+    )
+
+
 def _on_jax(model, batches):
     import jax
 
     model.make_train_function()
-    state = model._get_jax_state(
-        **{f"{group}_variables": True for group in STATE},
-        purge_model_variables=True,
-    )
+    state = jax_state(model, purge_model_variables=True)
     iterator = itertools.cycle([(batch,) for batch in batches])
 
     def run(rounds):

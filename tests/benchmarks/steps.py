@@ -41,6 +41,7 @@ import machine
 import paired
 import runs
 
+WHATS = ["step", "fit", "fused"]
 TOGETHER = 32
 #: How many different batches the data have.
 BATCHES = 8
@@ -81,10 +82,10 @@ def contestants(case, arguments):
         )
 
 
-def measure(name, arguments):
-    """Times all of a case, and returns the rows of the table."""
+def measure(case, arguments):
+    """Times all of a case, and returns a row for each thing that was timed."""
     rows = []
-    for what, ours, theirs in contestants(cases.CASES[name], arguments):
+    for what, ours, theirs in contestants(case, arguments):
         ours(TOGETHER if what == "fused" else 2)  # compiles
         rounds = arguments.rounds or paired.rounds_in(theirs, arguments.seconds)
         if what == "fit":
@@ -93,7 +94,7 @@ def measure(name, arguments):
             rounds += -rounds % TOGETHER
         bar = keras.utils.Progbar(arguments.pairs, unit_name="pair")
         times = paired.time_in_turns(ours, theirs, rounds, arguments.pairs, bar)
-        row = {"case": name, "what": what, "rounds": rounds}
+        row = {"what": what, "rounds": rounds}
         rows.append({**row, **paired.summary(times)})
     return rows
 
@@ -115,15 +116,15 @@ def report(rows):
         )
 
 
-def parse_arguments():
+def make_parser(description, what=WHATS):
+    """The arguments that `measure` reads; `what` is timed by default."""
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
+        description=description,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
     add("--cases", nargs="+", default=["all"], choices=cases.names())
-    whats = ["step", "fit", "fused"]
-    add("--what", nargs="+", default=whats, choices=whats)
+    add("--what", nargs="+", default=what, choices=WHATS)
     add("--pairs", type=int, default=40, help="pairs of stretches")
     add("--rounds", type=int, default=None, help="rounds in a stretch")
     add("--seconds", type=float, default=0.2, help="or its length")
@@ -134,15 +135,16 @@ def parse_arguments():
         help="use XLA on TensorFlow and torch.compile, on both sides",
     )
     add("--json", type=pathlib.Path, default=None, help="file to write")
-    return parser.parse_args()
+    return parser
 
 
 def main():
-    arguments = parse_arguments()
+    arguments = make_parser(__doc__.splitlines()[0]).parse_args()
     rows = []
     for name in cases.chosen(arguments.cases):
         print(name)
-        rows += measure(name, arguments)
+        measured = measure(cases.CASES[name], arguments)
+        rows += [{"case": name, **row} for row in measured]
     machine.print_description()
     print(f"jit {arguments.jit}")
     report(rows)

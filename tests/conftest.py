@@ -1,5 +1,6 @@
 """Fixtures shared by all tests. Run with KERAS_BACKEND=tensorflow|jax|torch."""
 
+import gc
 import os
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -21,6 +22,13 @@ matplotlib.use("Agg")
 # A busy machine is no failure.
 hypothesis.settings.register_profile("no_deadline", deadline=None)
 hypothesis.settings.load_profile("no_deadline")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def little_garbage():
+    """Tuners collect garbage after each trial; spares them that of others."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

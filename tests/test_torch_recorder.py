@@ -7,22 +7,21 @@ if keras.backend.backend() != "torch":
     pytest.skip("only PyTorch records operations", allow_module_level=True)
 
 import torch
+from keras.src.backend.torch import random as keras_torch_random
 
-from keras_monoflow.gradients import torch_recorder
+from keras_monoflow import gradients
+from keras_monoflow.gradients import torch_graph, torch_program, torch_recorder
 
 
 def replay(fn, *tensors):
     """Records `fn` on copies, and returns a function that replays it."""
-    module = torch_recorder.record(fn, [t.clone() for t in tensors])
-    torch_recorder.fold_constants(module)
-    torch_recorder.drop_detached(module)
-    draws = torch_recorder.take_out_draws(module)
-    module.recompile()
+    module, draws = torch_recorder.record(fn, [t.clone() for t in tensors])
 
     def run(*tensors):
         noise = [function(*a, **k) for function, a, k in draws]
         return module(*tensors, *noise)
 
+    run.modules = module.modules
     run.nodes = [n for n in module.graph.nodes if n.op == "call_function"]
     return run
 
@@ -117,9 +116,9 @@ def test_noise_from_what_is_computed_stays_in_the_graph():
 
 def test_what_cannot_be_recorded():
     outside = torch.zeros(2)
-    with pytest.raises(torch_recorder.NotTraceable, match="reads the value"):
+    with pytest.raises(torch_graph.NotTraceable, match="reads the value"):
         replay(lambda x: [x * x.sum().item()], torch.ones(2))
-    with pytest.raises(torch_recorder.NotTraceable, match="no variable"):
+    with pytest.raises(torch_graph.NotTraceable, match="no variable"):
         replay(lambda x: [outside.add_(x)], torch.ones(2))
 
 
@@ -130,3 +129,225 @@ def test_paused_operations_are_left_out():
         return [x + 1]
 
     assert len(replay(fn, torch.ones(2)).nodes) == 1
+
+
+# ---------------------------------------------------------------------- loops
+
+
+def loop(n, fn, values, generator_at=lambda generator, i: generator):
+    return torch_recorder.loop(n, fn, values, generator_at)
+
+
+def test_a_loop_is_written_down_once():
+    calls = []
+
+    def step(values):
+        x, total, kept = values
+        calls.append(x)
+        total.add_(x)
+        return [x * 2, total, kept]
+
+    def fn(x, total, kept):
+        return [y + 0 for y in loop(5, step, [x, total, kept])]
+
+    run = replay(fn, *torch.zeros(3, 2))
+    inputs = torch.tensor([1.0, 3.0]), torch.zeros(2), torch.ones(2)
+    x, total, kept = run(*inputs)
+    assert len(calls) == 1
+    assert x.tolist() == [32.0, 96.0]
+    assert total.tolist() == [31.0, 93.0]
+    assert inputs[1].tolist() == [31.0, 93.0]
+    assert kept.tolist() == [1.0, 1.0]
+
+
+def test_what_was_there_before_a_loop_stays_what_it_was():
+    def fn(x, y):
+        x = x + 1
+
+        def step(values):
+            (a,) = values
+            return [a * y + x]
+
+        (a,) = loop(3, step, [x])
+        return [a, x]
+
+    a, x = replay(fn, torch.zeros(()), torch.zeros(()))(
+        torch.tensor(1.0), torch.tensor(10.0)
+    )
+    assert x == 2
+    assert a == ((2 * 10 + 2) * 10 + 2) * 10 + 2
+
+
+def test_a_loop_in_a_loop():
+    def fn(x, y):
+        def inner(values):
+            return [values[0] + y]
+
+        def outer(values):
+            (a,) = loop(3, inner, values)
+            return [a * 2]
+
+        return loop(2, outer, [x])
+
+    (a,) = replay(fn, torch.zeros(()), torch.zeros(()))(
+        torch.tensor(1.0), torch.tensor(5.0)
+    )
+    assert a == ((1 + 15) * 2 + 15) * 2
+
+
+def test_loops_may_follow_each_other():
+    def fn(x):
+        (x,) = loop(3, lambda values: [values[0] * 2], [x])
+        return loop(2, lambda values: [values[0] - 1], [x])
+
+    assert replay(fn, torch.zeros(()))(torch.tensor(1.0))[0] == 6
+
+
+def test_each_iteration_draws_from_its_generator():
+    generators = [torch.Generator() for _ in range(3)]
+
+    def fn(x):
+        def step(values):
+            noise = torch.randn(4, generator=generators[0])
+            return [values[0] * noise]
+
+        return loop(3, step, [x], lambda _, i: generators[i])
+
+    run = replay(fn, torch.ones(4))
+    for i, generator in enumerate(generators):
+        generator.manual_seed(i)
+    (found,) = run(torch.ones(4))
+    expected = torch.ones(4)
+    for i in range(3):
+        generator = torch.Generator().manual_seed(i)
+        expected = expected * torch.randn(4, generator=generator)
+    assert found.tolist() == expected.tolist()
+
+
+def test_counts_go_on_while_a_loop_is_recorded():
+    counts = []
+
+    def fn(x):
+        (x,) = loop(5, lambda values: [values[0] + 3], [x])
+        with torch_recorder.paused():
+            counts.append(x.item())
+        return [x]
+
+    assert replay(fn, torch.tensor(4))(torch.tensor(0))[0] == 15
+    assert counts == [19]
+
+
+def test_constants_in_loops_are_computed_once():
+    def fn(x):
+        def step(values):
+            return [values[0] + torch.arange(3.0) * torch.full((3,), 2.0)]
+
+        return loop(2, step, [x])
+
+    run = replay(fn, torch.zeros(3))
+    (module,) = (m for m in run.modules() if isinstance(m, torch_graph.Loop))
+    operations = [n for n in module.body.graph.nodes if n.op == "call_function"]
+    assert [str(n.target) for n in operations] == ["aten.add.Tensor"]
+    assert run(torch.zeros(3))[0].tolist() == [0.0, 4.0, 8.0]
+
+
+def test_what_cannot_be_a_loop():
+    def leaks(x):
+        kept = []
+
+        def step(values):
+            kept.append(values[0] * 2)
+            return [values[0] + 1]
+
+        return [loop(2, step, [x])[0] + kept[0]]
+
+    with pytest.raises(torch_graph.NotTraceable, match="on its way"):
+        replay(leaks, torch.ones(2))
+
+    def constant(values):
+        return [torch.ones(2).view(2)]
+
+    with pytest.raises(torch_graph.NotTraceable, match="assigns a constant"):
+        replay(lambda x: loop(2, constant, [x]), torch.ones(2))
+
+    def both(values):
+        values[0].add_(1)
+        return [values[0] * 2]
+
+    with pytest.raises(torch_graph.NotTraceable, match="changes it in place"):
+        replay(lambda x: loop(2, both, [x]), torch.ones(2))
+
+    def transformed(x):
+        def total(x):
+            return loop(2, lambda values: [values[0] * 2], [x])[0].sum()
+
+        return [torch.func.grad(total)(x)]
+
+    with pytest.raises(torch_graph.NotTraceable, match="transform"):
+        replay(transformed, torch.ones(2))
+
+
+def test_a_constant_that_a_loop_changes_cannot_be_recorded():
+    outside = torch.zeros(2)
+
+    def step(values):
+        outside.add_(1)
+        return [values[0] + outside]
+
+    with pytest.raises(torch_graph.NotTraceable, match="no variable"):
+        replay(lambda x: loop(2, step, [x]), torch.ones(2))
+
+
+def test_a_tensor_that_is_made_and_changed_in_a_loop_starts_anew():
+    def fn(x):
+        total = torch.zeros(2)
+
+        def step(values):
+            total.add_(values[0])
+            return [values[0] + 1]
+
+        loop(3, step, [x])
+        return [total]
+
+    run = replay(fn, torch.ones(2))
+    for _ in range(2):
+        assert run(torch.ones(2))[0].tolist() == [6.0, 6.0]
+
+
+def test_what_a_loop_returns_and_is_changed_starts_anew():
+    def fn(x):
+        ones = torch.ones(2)
+        (kept,) = loop(2, lambda values: [ones.view(2)], [x])
+        kept.add_(x)
+        return [kept]
+
+    run = replay(fn, torch.ones(2))
+    for _ in range(2):
+        assert run(torch.ones(2))[0].tolist() == [2.0, 2.0]
+
+
+@torch.no_grad()
+def test_a_program_draws_in_a_loop_what_its_steps_would():
+    seed = keras.random.SeedGenerator(3)
+    total = keras.Variable([0.0, 0.0])
+
+    def step(x):
+        def body(i):
+            generator = keras_torch_random.torch_seed_generator(seed)
+            for scale in (1.0, x):
+                noise = torch.randn(2, generator=generator)
+                total.assign(total * 0.5 + scale * noise)
+
+        gradients.repeat(3, body)
+        return {}
+
+    x = torch.tensor(10.0)
+    program = torch_program.Program(step, [total, seed.state], x)
+    for _ in range(2):
+        program(x)
+    found = total.numpy()
+    total.assign([0.0, 0.0])
+    seed.state.assign([3, 0])
+    for _ in range(2):
+        step(x)
+    assert found.tolist() == total.numpy().tolist()

@@ -220,9 +220,10 @@ def repeat(n, body, unroll=False):
     Every variable is carried from one iteration to the next: weights,
     optimizer slots, seeds, batch norm statistics, loss scales, metrics.
     The body is compiled once, so that compile time does not grow with `n`.
-    Loops are unrolled on PyTorch, in eager TensorFlow, under `tf.distribute`,
-    whose optimizers cannot run inside a `tf.while_loop`, and on JAX on a CPU
-    if they are few, or have convolutions, which are slow in loops there.
+    Loops are unrolled in eager mode, under `tf.distribute`, whose optimizers
+    cannot run inside a `tf.while_loop`, on PyTorch if the body uses its index,
+    and on JAX on a CPU if they are few, or have convolutions, which are slow
+    in loops there.
 
     Args:
         n: Number of iterations, a Python integer known at compile time.
@@ -230,9 +231,11 @@ def repeat(n, body, unroll=False):
             tensor), called for its side effects on variables.
         unroll: Whether to write the iterations out one after another.
     """
-    if n == 1 or unroll or _BACKEND == "torch":
+    if n == 1 or unroll:
         for i in range(n):
             body(i)
+    elif _BACKEND == "torch":
+        torch_program.repeat(n, body)
     elif _BACKEND == "jax":
         jax_program.repeat(n, body)
     elif tf.executing_eagerly() or tf.distribute.has_strategy():

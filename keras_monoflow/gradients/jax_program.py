@@ -7,7 +7,7 @@ import jax.extend
 import keras
 from jax import numpy as jnp
 
-from keras_monoflow.gradients.scopes import Trace
+from keras_monoflow.gradients.scopes import on_values
 
 #: On a CPU a loop moves what it carries at each turn. So up to that many steps
 #: are written out, although they take longer to compile.
@@ -74,7 +74,7 @@ def repeat(n, body):
             values = body(i, values)
         return values
 
-    _on_values(body, loop)
+    on_values(body, loop)
 
 
 def only_if(condition, body):
@@ -92,34 +92,7 @@ def only_if(condition, body):
             for new, old in zip(body(0, values), values)
         ]
 
-    _on_values(lambda i: body(), choose)
-
-
-def _on_values(body, loop):
-    """Lets `loop` run `body(i)` as a function `(i, values)` of all values."""
-    with Trace() as outer:
-        keys = list(outer.state_mapping)
-        assigned = {}
-
-        def iteration(i, values):
-            with Trace() as inner:
-                inner.state_mapping = dict(zip(keys, values))
-                body(i)
-            for key, variable in inner.assigned.items():
-                if key not in outer.state_mapping:
-                    raise RuntimeError(
-                        f"The body of `repeat` assigned {variable.path!r}, "
-                        "which is not a variable of the running step. Attach "
-                        "it to the model, its optimizers or its metrics."
-                    )
-            assigned.update(inner.assigned)
-            return [inner.state_mapping[key] for key in keys]
-
-        values = [outer.state_mapping[key] for key in keys]
-        values = loop(iteration, values)
-    new_values = dict(zip(keys, values))
-    for key, variable in assigned.items():
-        variable.assign(new_values[key])
+    on_values(lambda i: body(), choose)
 
 
 def _traced(body, values):

@@ -51,6 +51,33 @@ class Pure:
             variable.assign(value)
 
 
+def on_values(body, loop):
+    """Lets `loop` run `body(i)` as a function `(i, values)` of all values."""
+    with Trace() as outer:
+        keys = list(outer.state_mapping)
+        assigned = {}
+
+        def iteration(i, values):
+            with Trace() as inner:
+                inner.state_mapping = dict(zip(keys, values))
+                body(i)
+            for key, variable in inner.assigned.items():
+                if key not in outer.state_mapping:
+                    raise RuntimeError(
+                        f"The body of `repeat` assigned {variable.path!r}, "
+                        "which is not a variable of the running step. Attach "
+                        "it to the model, its optimizers or its metrics."
+                    )
+            assigned.update(inner.assigned)
+            return [inner.state_mapping[key] for key in keys]
+
+        values = [outer.state_mapping[key] for key in keys]
+        values = loop(iteration, values)
+    new_values = dict(zip(keys, values))
+    for key, variable in assigned.items():
+        variable.assign(new_values[key])
+
+
 def all_variables(model):
     """Returns what a training step of a compiled model may read or assign."""
     return [

@@ -20,8 +20,12 @@ import torch
 from keras.src.backend.torch import random as keras_torch_random
 
 from keras_monoflow.gradients import torch_recorder
-from keras_monoflow.gradients.scopes import Trace, all_variables
-from keras_monoflow.gradients.torch_recorder import NotTraceable
+from keras_monoflow.gradients.scopes import Trace, all_variables, on_values
+from keras_monoflow.gradients.torch_graph import Loop, NotTraceable
+
+#: What `torch.compile` makes of one step is called from Python each time. So it
+#: gets up to that many steps written out, which takes longer to compile.
+SHORT_LOOP = 5
 
 
 class TracedStep:
@@ -95,20 +99,20 @@ class Program:
 
     def __init__(self, step, variables, data, compiled=False):
         self._step = step
+        self._compiled = compiled
         self._variables = variables
         self._data = data
         self._seeds = _Seeds()
         self._conditions = _Conditions(variables)
         copies = [v.value.detach().clone() for v in variables]
-        with self._seeds.recorded(), self._conditions.recorded():
+        with self._recorded(), self._seeds.recorded():
             inputs = [*copies, *_tensors(data)]
-            module = torch_recorder.record(self._flat_step, inputs)
+            self._run, self._draws = torch_recorder.record(
+                self._flat_step, inputs
+            )
         del self._data, self._step
-        torch_recorder.fold_constants(module)
-        torch_recorder.drop_detached(module)
-        self._draws = torch_recorder.take_out_draws(module)
-        module.recompile()
-        self._run = torch.compile(module) if compiled else module
+        if compiled:
+            self._compile()
 
     def _flat_step(self, *tensors):
         """The step as a function of flat tensors, which it changes."""
@@ -128,6 +132,43 @@ class Program:
                 before[id(variable)].copy_(value)
         self._logs = keras.tree.map_structure(lambda _: 0, logs)
         return keras.tree.flatten(logs)
+
+    @contextlib.contextmanager
+    def _recorded(self):
+        global _recording
+        _recording = self
+        try:
+            yield
+        finally:
+            _recording = None
+
+    def evaluate(self, condition):
+        """Returns the value of a condition, which the program relies on."""
+        return self._conditions.evaluate(condition)
+
+    def repeat(self, n, body):
+        """Records `body(i)` for each `i`, as one loop if that is possible."""
+
+        def loop(body, values):
+            # A body that uses its index finds none, and fails.
+            once = functools.partial(body, None)
+            at = self._seeds.generator_at
+            with contextlib.suppress(Exception):
+                return torch_recorder.loop(n, once, values, at)
+            for i in range(n):
+                values = body(i, values)
+            return values
+
+        if self._compiled and n <= SHORT_LOOP:
+            _write_out(n, body)
+        else:
+            on_values(self._seeds.follow(body), loop)
+
+    def _compile(self):
+        for module in self._run.modules():
+            if isinstance(module, Loop):
+                module.compile_body()
+        self._run = torch.compile(self._run)
 
     def holds(self):
         """Returns whether what it was told of variables is still true."""
@@ -174,9 +215,37 @@ def _with_tensors(data, tensors):
     )
 
 
-# ---------------------------------------------------------------- conditions
-
 _recording = None
+
+
+def repeat(n, body):
+    """Calls `body(i)` for `i = 0, ..., n - 1`.
+
+    In a program that is being recorded this is a loop, unless the body uses
+    its index.
+    """
+    if _recording is not None:
+        _recording.repeat(n, body)
+    else:
+        _write_out(n, body)
+
+
+def _write_out(n, body):
+    for i in range(n):
+        body(i)
+
+
+def evaluate(condition):
+    """Returns the value of `condition()`, a function of variables, as a bool.
+
+    A program that is being recorded holds only as long as the value does.
+    """
+    if _recording is not None:
+        return _recording.evaluate(condition)
+    return bool(condition())
+
+
+# ---------------------------------------------------------------- conditions
 
 
 class _Conditions:
@@ -185,15 +254,6 @@ class _Conditions:
     def __init__(self, variables):
         self._variables = variables
         self._values = []
-
-    @contextlib.contextmanager
-    def recorded(self):
-        global _recording
-        _recording = self
-        try:
-            yield
-        finally:
-            _recording = None
 
     def evaluate(self, condition):
         present = [(v, v._value) for v in self._variables]
@@ -204,16 +264,6 @@ class _Conditions:
 
     def still_hold(self):
         return all(bool(fn()) == value for fn, value in self._values)
-
-
-def evaluate(condition):
-    """Returns the value of `condition()`, a function of variables, as a bool.
-
-    A program that is being recorded holds only as long as the value does.
-    """
-    if _recording is None:
-        return bool(condition())
-    return _recording.evaluate(condition)
 
 
 # --------------------------------------------------------------------- noise
@@ -229,11 +279,14 @@ class _Seeds:
     """Seeds the generators of a program as Keras would in an eager step.
 
     Keras's seed state is a pair of numbers, whose sum seeds a generator for
-    each draw; a draw in a step adds a known offset to where the state is.
+    each draw; a draw in a step adds a known offset to where the state is, and
+    so does each iteration of a loop.
     """
 
     def __init__(self):
         self._draws = []
+        self._ends = {}
+        self._in_loops = {}
 
     @contextlib.contextmanager
     def recorded(self):
@@ -245,29 +298,64 @@ class _Seeds:
             keras_torch_random.torch_seed_generator = original
 
     def _record(self, seed):
+        device = keras_torch_random.get_device()
         if isinstance(seed, keras.random.SeedGenerator):
             state = seed.next()
-            with torch_recorder.paused():
-                offset = sum(state.tolist()) - sum(seed.state._value.tolist())
-        elif isinstance(seed, int):
-            seed, offset = None, seed
-        else:
-            raise NotTraceable(f"It draws noise with seed={seed!r}")
-        device = keras_torch_random.get_device()
+            offset = _total(state) - _total(seed.state._value)
+            return self._add(device, seed, offset)
+        if isinstance(seed, int):
+            return self._add(device, None, seed)
+        raise NotTraceable(f"It draws noise with seed={seed!r}")
+
+    def _add(self, device, seed, offset):
         draw = _Draw(torch.Generator(device=device), seed, offset)
         self._draws.append(draw)
-        self._set([draw])
+        _set([draw])
         return draw.generator
 
     def set(self):
         """Seeds all generators for the step that comes."""
-        self._set(self._draws)
+        _set(self._draws)
 
-    def _set(self, draws):
-        sums = {}
-        for generator, seed, offset in draws:
+    # ------------------------------------------------------------- in loops
+
+    def follow(self, body):
+        """Returns the body of a loop that tells where it leaves the seeds."""
+
+        def followed(i):
+            body(i)
+            for _, seed, _ in self._draws:
+                if seed is not None:
+                    self._ends[seed] = _total(seed.state.value)
+
+        return followed
+
+    def generator_at(self, generator, i):
+        """Returns what draws in iteration `i` where `generator` first does."""
+        if i == 0:
+            return generator
+        # PyTorch wraps one generator in several objects of Python.
+        key = generator._cdata
+        if (key, i) not in self._in_loops:
+            (draw,) = (d for d in self._draws if d.generator._cdata == key)
+            _, seed, offset = draw
             if seed is not None:
-                if id(seed) not in sums:
-                    sums[id(seed)] = sum(seed.state._value.tolist())
-                offset = offset + sums[id(seed)]
-            generator.manual_seed(offset & 0xFFFFFFFF)
+                offset += i * (self._ends[seed] - _total(seed.state.value))
+            later = self._add(generator.device, seed, offset)
+            self._in_loops[key, i] = later
+        return self._in_loops[key, i]
+
+
+def _total(state):
+    with torch_recorder.paused():
+        return sum(state.tolist())
+
+
+def _set(draws):
+    sums = {}
+    for generator, seed, offset in draws:
+        if seed is not None:
+            if seed not in sums:
+                sums[seed] = sum(seed.state._value.tolist())
+            offset = offset + sums[seed]
+        generator.manual_seed(offset & 0xFFFFFFFF)

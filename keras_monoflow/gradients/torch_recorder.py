@@ -12,184 +12,227 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
 
-
-class NotTraceable(Exception):
-    """A function does something that cannot be replayed."""
+from keras_monoflow.gradients import torch_graph
+from keras_monoflow.gradients.torch_graph import NotTraceable
 
 
 def record(fn, tensors):
-    """Runs `fn(*tensors)` and returns its operations as a `GraphModule`."""
-    graph = torch.fx.Graph()
-    module = torch.fx.GraphModule(torch.nn.Module(), graph)
-    recorder = _Recorder(module)
-    for i, tensor in enumerate(tensors):
-        recorder.nodes[tensor] = graph.placeholder(f"input_{i}")
-    with recorder:
-        outputs = fn(*tensors)
-    graph.output([recorder.node_of(output) for output in outputs])
-    return module
+    """Runs `fn(*tensors)` and writes down its operations.
 
+    Returns:
+        A pair of a `GraphModule` and the draws of noise that its last inputs
+        are, `(function, args, kwargs)`.
 
-class _Recorder(TorchDispatchMode):
-    """Writes down every operation, below autograd and `torch.func`.
-
-    A tensor that no operation made, and that is no input, is a constant.
+    Raises:
+        NotTraceable: If the operations cannot be replayed.
     """
+    graph = _Graph()
+    for tensor in tensors:
+        graph.add_input(tensor)
+    with _Recorder(graph):
+        outputs = fn(*tensors)
+    return graph.finish(outputs)
 
-    _is_paused = False
 
-    def __init__(self, module):
-        super().__init__()
-        self._module = module
-        self.nodes = WeakTensorKeyDictionary()
+def loop(n, fn, values, generator_at):
+    """Runs `fn` once, and writes down a loop of `n` iterations.
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        outputs = func(*args, **kwargs)
-        if _Recorder._is_paused:
-            return outputs
-        if func is torch.ops.aten._local_scalar_dense.default:
-            raise NotTraceable("It reads the value of a tensor")
-        inputs = tree_map(self.node_of, (args, kwargs))
-        node = self._module.graph.call_function(func, *inputs)
-        if isinstance(outputs, torch.Tensor):
-            self.nodes[outputs] = node
-        elif isinstance(outputs, (list, tuple)):
-            for i, output in enumerate(outputs):
-                if isinstance(output, torch.Tensor):
-                    self.nodes[output] = self._module.graph.call_function(
-                        operator.getitem, (node, i)
-                    )
-        return outputs
+    Args:
+        n: Number of iterations.
+        fn: A function of a list of tensors that returns the list for the next
+            iteration.
+        values: The list for the first iteration.
+        generator_at: A function that tells for a generator of the first
+            iteration and an index `i` which one draws in iteration `i`.
 
-    def node_of(self, thing):
-        """Returns the node of a tensor or generator; others are themselves."""
-        if isinstance(thing, torch.Tensor):
-            if thing not in self.nodes:
-                self.nodes[thing] = _constant(self._module, thing)
-            return self.nodes[thing]
-        if isinstance(thing, torch.Generator):
-            return _constant(self._module, thing)
-        return thing
+    Returns:
+        The list after the loop. Its numbers are those after one iteration,
+        but whole numbers, which count, go on as they began.
+
+    Raises:
+        NotTraceable: If the loop cannot be replayed as one.
+    """
+    recorder = _Recorder.active
+    outer = recorder.graph
+    # A tensor that a closure holds stays what it was before the loop.
+    carried = [value.detach() for value in values]
+    if not all(outer.knows(tensor) for tensor in carried):
+        raise NotTraceable("It has a loop inside a transform of torch.func")
+    recorder.graph = body = _Graph(outer)
+    try:
+        outputs = fn(carried)
+    finally:
+        recorder.graph = outer
+    changed = [k for k, out in enumerate(outputs) if out is not carried[k]]
+    results = outer.add_loop(
+        n,
+        body,
+        [carried[k] for k in changed],
+        [outputs[k] for k in changed],
+        generator_at,
+    )
+    values = list(values)
+    for k, result in zip(changed, results):
+        values[k] = result
+    return values
 
 
 @contextlib.contextmanager
 def paused():
     """A context whose operations are not written down."""
-    _Recorder._is_paused = True
+    _Recorder.is_paused = True
     try:
         yield
     finally:
-        _Recorder._is_paused = False
+        _Recorder.is_paused = False
 
 
-def fold_constants(module):
-    """Computes what depends on no input once and for all.
+class _Recorder(TorchDispatchMode):
+    """Writes down every operation, below autograd and `torch.func`."""
 
-    Raises:
-        NotTraceable: If the operations change a constant.
+    active = None
+    is_paused = False
+
+    def __init__(self, graph):
+        super().__init__()
+        self.graph = graph
+
+    def __enter__(self):
+        _Recorder.active = self
+        return super().__enter__()
+
+    def __exit__(self, *error):
+        _Recorder.active = None
+        return super().__exit__(*error)
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        outputs = func(*args, **kwargs)
+        if _Recorder.is_paused:
+            return outputs
+        if func is torch.ops.aten._local_scalar_dense.default:
+            raise NotTraceable("It reads the value of a tensor")
+        self.graph.add_operation(func, args, kwargs, outputs)
+        return outputs
+
+
+class _Graph:
+    """A graph that is being written, and which node made which tensor.
+
+    A tensor that no operation made, and that is no input, is a constant.
+
+    Args:
+        outer: The graph of the loop that this one is the body of. What that
+            graph computed becomes an input of this one where it is used.
     """
-    graph, known = module.graph, {}
-    changed = _changed_in_place(graph)
-    for node in list(graph.nodes):
-        if node.op == "get_attr":
-            if node in changed:
-                raise NotTraceable("It changes a tensor that is no variable")
-            known[node] = getattr(module, node.target)
-        if not _is_foldable(node, known, changed):
-            continue
-        args, kwargs = _with_values(node, known)
-        known[node] = node.target(*args, **kwargs)
-        if isinstance(known[node], torch.Tensor):
-            with graph.inserting_before(node):
-                constant = _constant(module, known[node])
-            known[constant] = known[node]
-            node.replace_all_uses_with(constant)
-            graph.erase_node(node)
-    graph.eliminate_dead_code()
 
+    def __init__(self, outer=None):
+        self._module = torch.fx.GraphModule(torch.nn.Module(), torch.fx.Graph())
+        self._outer = outer
+        self._inputs = []
+        self._nodes = WeakTensorKeyDictionary()
+        self._inside_loops = []
 
-def drop_detached(module):
-    """Puts tensors for their detached views: autograd is off in a replay."""
-    aten = torch.ops.aten
-    for node in list(module.graph.nodes):
-        if node.target in (aten.detach.default, aten.lift_fresh.default):
-            node.replace_all_uses_with(node.args[0])
-            module.graph.erase_node(node)
-
-
-def take_out_draws(module):
-    """Makes what generators draw inputs of the graph.
-
-    Returns:
-        List of the draws, `(function, args, kwargs)`, in the order of the new
-        inputs. A draw from what the step computes stays in the graph.
-    """
-    graph, draws = module.graph, []
-    last = [n for n in graph.nodes if n.op == "placeholder"][-1]
-    for node in list(graph.nodes):
-        inputs = node.all_input_nodes
-        is_draw = "generator" in node.kwargs
-        if not is_draw or any(n.op != "get_attr" for n in inputs):
-            continue
-        known = {n: getattr(module, n.target) for n in inputs}
-        draws.append((node.target, *_with_values(node, known)))
+    def add_input(self, tensor):
+        graph = self._module.graph
+        last = self._nodes[self._inputs[-1]] if self._inputs else None
         with graph.inserting_after(last):
-            last = graph.placeholder(f"noise_{len(draws)}")
-        node.replace_all_uses_with(last)
-        graph.erase_node(node)
-    graph.eliminate_dead_code()
-    return draws
+            node = graph.placeholder(f"input_{len(self._inputs)}")
+        self._inputs.append(tensor)
+        self._nodes[tensor] = node
+
+    def add_operation(self, func, args, kwargs, outputs):
+        node = self._call(func, args, kwargs)
+        if isinstance(outputs, torch.Tensor):
+            self._nodes[outputs] = node
+        elif isinstance(outputs, (list, tuple)):
+            self._add_items(node, outputs)
+
+    def add_loop(self, n, body, carried, outputs, generator_at):
+        """Adds a loop, and returns its outputs as new tensors.
+
+        Args:
+            n: Number of iterations.
+            body: The graph of one iteration.
+            carried: Inputs of the body.
+            outputs: Tensors that take their places in the next iteration.
+            generator_at: As for `loop`.
+        """
+        for tensor in carried:
+            body._node_of(tensor)
+        module, draws = body.finish(outputs)
+        places = {id(tensor): i for i, tensor in enumerate(body._inputs)}
+        places = [places[id(tensor)] for tensor in carried]
+        written, shared = torch_graph.inputs_in_place(module.graph)
+        if written & set(places):
+            raise NotTraceable("It assigns a variable and changes it in place")
+        noise = [
+            [
+                self._call(
+                    function,
+                    args,
+                    {**k, "generator": generator_at(k["generator"], i)},
+                )
+                for function, args, k in draws
+            ]
+            for i in range(n)
+        ]
+        name = f"loop_{len(self._inside_loops)}"
+        self._module.add_submodule(name, torch_graph.Loop(module, places))
+        inputs = [self._node_of(tensor) for tensor in body._inputs]
+        node = self._module.graph.call_module(name, (inputs, noise))
+        node.meta.update(written=written, shared=shared)
+        with paused():
+            results = [_after(n, *tensors) for tensors in zip(carried, outputs)]
+        self._add_items(node, results)
+        self._inside_loops.append(body._nodes)
+        return results
+
+    def finish(self, outputs):
+        """Returns what `record` does."""
+        graph = self._module.graph
+        graph.output([self._node_of(output) for output in outputs])
+        return self._module, torch_graph.finish(self._module)
+
+    def knows(self, tensor):
+        """Returns whether a tensor was made here, and is no constant."""
+        if tensor in self._nodes:
+            return self._nodes[tensor].op != "get_attr"
+        return self._outer is not None and self._outer.knows(tensor)
+
+    def _call(self, func, args, kwargs):
+        inputs = tree_map(self._node_of, (args, kwargs))
+        return self._module.graph.call_function(func, *inputs)
+
+    def _add_items(self, node, items):
+        for i, item in enumerate(items):
+            if isinstance(item, torch.Tensor):
+                self._nodes[item] = self._module.graph.call_function(
+                    operator.getitem, (node, i)
+                )
+
+    def _node_of(self, thing):
+        """Returns the node of a tensor or generator; others are themselves."""
+        if isinstance(thing, torch.Generator):
+            return torch_graph.add_constant(self._module, thing)
+        if not isinstance(thing, torch.Tensor):
+            return thing
+        if thing not in self._nodes:
+            self._add_unknown(thing)
+        return self._nodes[thing]
+
+    def _add_unknown(self, tensor):
+        if self._outer is not None and self._outer.knows(tensor):
+            self.add_input(tensor)
+            return
+        for nodes in self._inside_loops:
+            if tensor in nodes and nodes[tensor].op != "get_attr":
+                raise NotTraceable("It uses what a loop computed on its way")
+        self._nodes[tensor] = torch_graph.add_constant(self._module, tensor)
 
 
-def _constant(module, value):
-    """Adds a tensor or generator to a module, and its node to the graph."""
-    if isinstance(value, torch.Tensor):
-        name = f"constant_{len(module._buffers)}"
-        module.register_buffer(name, value, persistent=False)
-    else:
-        name = f"generator_{id(value)}"
-        setattr(module, name, value)
-    return module.graph.create_node("get_attr", name)
-
-
-def _with_values(node, known):
-    """The arguments of a node whose inputs are all known."""
-    return torch.fx.node.map_arg((node.args, node.kwargs), known.__getitem__)
-
-
-def _is_foldable(node, known, changed):
-    is_random = torch.Tag.nondeterministic_seeded in getattr(
-        node.target, "tags", ()
-    )
-    return (
-        node.op == "call_function"
-        and not is_random
-        and node not in changed
-        and not list(_shared(node, written=True))
-        and all(n in known for n in node.all_input_nodes)
-    )
-
-
-def _shared(node, written=False):
-    """The inputs whose memory an output shares, or that are written to."""
-    if node.target is operator.getitem:
-        yield from () if written else node.args[:1]
-    if not hasattr(node.target, "_schema"):
-        return
-    for argument, value in zip(node.target._schema.arguments, node.args):
-        alias = argument.alias_info
-        if alias is None or (written and not alias.is_write):
-            continue
-        values = value if isinstance(value, (list, tuple)) else [value]
-        yield from (v for v in values if isinstance(v, torch.fx.Node))
-
-
-def _changed_in_place(graph):
-    """The nodes whose memory an operation writes to later on."""
-    changed = set()
-    for node in reversed(graph.nodes):
-        changed.update(_shared(node, written=True))
-        if node in changed:
-            changed.update(_shared(node))
-    return changed
+def _after(n, start, end):
+    """What a loop makes of a tensor that one iteration takes to `end`."""
+    if end.dtype in (torch.int32, torch.int64):
+        return start + n * (end - start)
+    return end.detach()

@@ -200,13 +200,20 @@ class Counts(layers.Layer):
         return x
 
 
-def gan_with(layer):
-    generator, _ = make_networks()
-    discriminator = keras.Sequential(
-        [layers.Input((2,)), layers.Dense(4, "tanh"), layer, layers.Dense(1)]
+def gan_with(layer, **compile_arguments):
+    """A model whose networks share the layer."""
+    generator, discriminator = (
+        keras.Sequential(
+            [layers.Input((2,)), layers.Dense(4, "tanh"), layer, end]
+        )
+        for end in (layers.Dense(2), layers.Dense(1))
     )
     gan = kmf.MonoFlowGAN(generator, discriminator, seed=1)
-    gan.compile(keras.optimizers.Adam(1e-2), keras.optimizers.Adam(1e-2))
+    gan.compile(
+        keras.optimizers.Adam(1e-2),
+        keras.optimizers.Adam(1e-2),
+        **compile_arguments,
+    )
     return gan
 
 
@@ -223,9 +230,38 @@ def test_a_step_is_traced_once_for_each_shape(data):
 
 
 @only_torch
+@pytest.mark.parametrize("steps", ["discriminator_steps", "persistency"])
+def test_inner_steps_are_traced_once(steps, data):
+    calls = set()
+    for n in (3, 9):
+        layer = Counts()
+        gan = gan_with(layer, step_size=0.1, **{steps: n})
+        built = layer.calls
+        gan.fit(data[:20], batch_size=20, verbose=0)
+        calls.add(layer.calls - built)
+    assert len(calls) == 1
+
+
+@only_torch
+def test_inner_steps_that_differ_are_written_out(data):
+    one, other = (
+        make_gan(discriminator_steps=4, split_batch=True, run_eagerly=eager)
+        for eager in (True, False)
+    )
+    other.set_weights(one.get_weights())
+    for gan in (one, other):
+        gan.fit(data[:40], batch_size=20, verbose=0, shuffle=False)
+    assert_same(one, other)
+
+
+@only_torch
 @pytest.mark.skipif(not shutil.which("g++"), reason="needs a compiler of C++")
-def test_torch_compile_gives_the_same(data):
-    one, other = make_gan(), make_gan(jit_compile=True)
+@pytest.mark.parametrize("steps", [1, 6])  # written out, and in a loop
+def test_torch_compile_gives_the_same(steps, data):
+    one, other = (
+        make_gan(jit_compile=jit, discriminator_steps=steps)
+        for jit in (False, True)
+    )
     other.set_weights(one.get_weights())
     for gan in (one, other):
         gan.fit(data, batch_size=32, verbose=0, shuffle=False)
@@ -274,7 +310,10 @@ def test_a_step_of_the_user_may_use_autograd(data):
 
 @only_torch
 def test_learning_rates_and_seeds_may_change_between_steps(data):
-    one, other = make_gan(run_eagerly=True), make_gan()
+    one, other = (
+        make_gan(discriminator_steps=3, run_eagerly=eager)
+        for eager in (True, False)
+    )
     other.set_weights(one.get_weights())
     for gan in (one, other):
         gan.fit(data, batch_size=32, verbose=0, shuffle=False)

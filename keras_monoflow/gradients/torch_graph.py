@@ -1,0 +1,198 @@
+"""What is done to a graph of recorded operations before it is replayed."""
+
+import operator
+
+import torch
+
+
+class NotTraceable(Exception):
+    """A function does something that cannot be replayed."""
+
+
+class Loop(torch.nn.Module):
+    """Runs a recorded body once for each list of noise that it gets.
+
+    Args:
+        body: A `GraphModule`, whose inputs are those of the loop and the noise
+            of an iteration.
+        places: For each output of the body, which input it replaces in the
+            next iteration.
+    """
+
+    _is_impure = True  # so that `torch.fx` keeps it
+
+    def __init__(self, body, places):
+        super().__init__()
+        self.body = body
+        self._places = places
+
+    def forward(self, inputs, noise):
+        inputs = list(inputs)
+        for place in self._places:
+            # `torch.compile` would compile once more for a Parameter.
+            inputs[place] = inputs[place].detach()
+        for drawn in noise:
+            outputs = self.body(*inputs, *drawn)
+            for place, output in zip(self._places, outputs):
+                inputs[place] = output
+        return outputs
+
+    def compile_body(self):
+        """Lets `torch.compile` make kernels of one iteration, and no more."""
+        self.body.compile()
+        self.forward = torch.compiler.disable(self.forward)
+
+
+def finish(module):
+    """Does everything below, and makes code of the graph.
+
+    Returns:
+        What `take_out_draws` does.
+    """
+    fold_constants(module)
+    drop_detached(module)
+    draws = take_out_draws(module)
+    module.recompile()
+    return draws
+
+
+def fold_constants(module):
+    """Computes what depends on no input once and for all.
+
+    Raises:
+        NotTraceable: If the operations change a constant.
+    """
+    graph, known = module.graph, {}
+    changed = _changed_in_place(graph)
+    for node in list(graph.nodes):
+        if node.op == "get_attr":
+            if node in changed:
+                raise NotTraceable("It changes a tensor that is no variable")
+            known[node] = getattr(module, node.target)
+        if not _is_foldable(node, known, changed):
+            continue
+        args, kwargs = _with_values(node, known)
+        known[node] = node.target(*args, **kwargs)
+        if isinstance(known[node], torch.Tensor):
+            with graph.inserting_before(node):
+                constant = add_constant(module, known[node])
+            known[constant] = known[node]
+            node.replace_all_uses_with(constant)
+            graph.erase_node(node)
+    graph.eliminate_dead_code()
+
+
+def drop_detached(module):
+    """Puts tensors for their detached views: autograd is off in a replay."""
+    aten = torch.ops.aten
+    for node in list(module.graph.nodes):
+        if node.target in (aten.detach.default, aten.lift_fresh.default):
+            node.replace_all_uses_with(node.args[0])
+            module.graph.erase_node(node)
+
+
+def take_out_draws(module):
+    """Makes what generators draw inputs of the graph.
+
+    Returns:
+        List of the draws, `(function, args, kwargs)`, in the order of the new
+        inputs. A draw from what the step computes stays in the graph.
+    """
+    graph, draws = module.graph, []
+    last = [n for n in graph.nodes if n.op == "placeholder"][-1]
+    for node in list(graph.nodes):
+        inputs = node.all_input_nodes
+        is_draw = "generator" in node.kwargs
+        if not is_draw or any(n.op != "get_attr" for n in inputs):
+            continue
+        known = {n: getattr(module, n.target) for n in inputs}
+        draws.append((node.target, *_with_values(node, known)))
+        with graph.inserting_after(last):
+            last = graph.placeholder(f"noise_{len(draws)}")
+        node.replace_all_uses_with(last)
+        graph.erase_node(node)
+    graph.eliminate_dead_code()
+    return draws
+
+
+def inputs_in_place(graph):
+    """Tells which inputs of the body of a loop share memory.
+
+    Returns:
+        A pair of sets of places: the inputs whose memory the body writes to,
+        and those whose memory is also written to if that of outputs is.
+
+    Raises:
+        NotTraceable: If an output shares memory with a constant.
+    """
+    inputs = [n for n in graph.nodes if n.op == "placeholder"]
+    (outputs,) = (n.all_input_nodes for n in graph.nodes if n.op == "output")
+    written = _changed_in_place(graph)
+    shared = _changed_in_place(graph, also=outputs)
+    if any(n.op == "get_attr" for n in shared):
+        raise NotTraceable("It assigns a constant to a variable")
+    return tuple(
+        {i for i, n in enumerate(inputs) if n in nodes}
+        for nodes in (written, shared)
+    )
+
+
+def add_constant(module, value):
+    """Adds a tensor or generator to a module, and its node to the graph."""
+    if isinstance(value, torch.Tensor):
+        name = f"constant_{len(module._buffers)}"
+        module.register_buffer(name, value, persistent=False)
+    else:
+        name = f"generator_{id(value)}"
+        setattr(module, name, value)
+    return module.graph.create_node("get_attr", name)
+
+
+def _with_values(node, known):
+    """The arguments of a node whose inputs are all known."""
+    return torch.fx.node.map_arg((node.args, node.kwargs), known.__getitem__)
+
+
+def _is_foldable(node, known, changed):
+    is_random = torch.Tag.nondeterministic_seeded in getattr(
+        node.target, "tags", ()
+    )
+    return (
+        node.op == "call_function"
+        and not is_random
+        and node not in changed
+        and not list(_shared(node, written=True))
+        and all(n in known for n in node.all_input_nodes)
+    )
+
+
+def _shared(node, written=False):
+    """The inputs whose memory an output shares, or that are written to."""
+    if "written" in node.meta:  # a loop
+        places = node.meta["written" if written else "shared"]
+        yield from (node.args[0][i] for i in places)
+    if node.target is operator.getitem:
+        yield from () if written else node.args[:1]
+    if not hasattr(node.target, "_schema"):
+        return
+    for argument, value in zip(node.target._schema.arguments, node.args):
+        alias = argument.alias_info
+        if alias is None or (written and not alias.is_write):
+            continue
+        values = value if isinstance(value, (list, tuple)) else [value]
+        yield from (v for v in values if isinstance(v, torch.fx.Node))
+
+
+def _changed_in_place(graph, also=()):
+    """The nodes whose memory an operation writes to later on.
+
+    Args:
+        graph: A `torch.fx.Graph`.
+        also: Nodes whose memory is written to after the graph.
+    """
+    changed = set(also)
+    for node in reversed(graph.nodes):
+        changed.update(_shared(node, written=True))
+        if node in changed:
+            changed.update(_shared(node))
+    return changed

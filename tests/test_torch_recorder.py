@@ -224,6 +224,24 @@ def test_each_iteration_draws_from_its_generator():
     assert found.tolist() == expected.tolist()
 
 
+def test_noise_may_be_changed_in_place():
+    generators = [torch.Generator() for _ in range(3)]
+
+    def fn(x):
+        def step(values):
+            noise = torch.randn(4, generator=generators[0])
+            return [noise.mul_(values[0])]
+
+        return loop(3, step, [x], lambda _, i: generators[i])
+
+    run = replay(fn, torch.ones(4))
+    for generator in generators:
+        generator.manual_seed(7)
+    (found,) = run(torch.ones(4))
+    noise = torch.randn(4, generator=torch.Generator().manual_seed(7))
+    torch.testing.assert_close(found, noise**3)
+
+
 def test_counts_go_on_while_a_loop_is_recorded():
     counts = []
 
@@ -261,8 +279,29 @@ def test_what_cannot_be_a_loop():
 
         return [loop(2, step, [x])[0] + kept[0]]
 
-    with pytest.raises(torch_graph.NotTraceable, match="on its way"):
-        replay(leaks, torch.ones(2))
+    def leaks_into_another(x):
+        kept = []
+
+        def step(values):
+            kept.append(values[0] * 2)
+            return [values[0] + kept[0]]
+
+        return loop(2, step, loop(2, step, [x]))
+
+    def leaks_from_a_failure(x):
+        kept = []
+
+        def step(values):
+            kept.append(values[0] * 2)
+            raise KeyError
+
+        with pytest.raises(KeyError):
+            loop(2, step, [x])
+        return kept
+
+    for fn in (leaks, leaks_into_another, leaks_from_a_failure):
+        with pytest.raises(torch_graph.NotTraceable, match="on its way"):
+            replay(fn, torch.ones(2))
 
     def constant(values):
         return [torch.ones(2).view(2)]
@@ -276,6 +315,15 @@ def test_what_cannot_be_a_loop():
 
     with pytest.raises(torch_graph.NotTraceable, match="changes it in place"):
         replay(lambda x: loop(2, both, [x]), torch.ones(2))
+
+    generator = torch.Generator()
+
+    def draws(values):
+        p = torch.sigmoid(values[0])
+        return [torch.bernoulli(p, generator=generator)]
+
+    with pytest.raises(torch_graph.NotTraceable, match="draws noise"):
+        replay(lambda x: loop(2, draws, [x]), torch.ones(2))
 
     def transformed(x):
         def total(x):

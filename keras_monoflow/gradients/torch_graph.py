@@ -99,7 +99,7 @@ def take_out_draws(module):
         inputs. A draw from what the step computes stays in the graph.
     """
     graph, draws = module.graph, []
-    last = [n for n in graph.nodes if n.op == "placeholder"][-1]
+    last = _inputs(graph)[-1]
     for node in list(graph.nodes):
         inputs = node.all_input_nodes
         is_draw = "generator" in node.kwargs
@@ -115,26 +115,42 @@ def take_out_draws(module):
     return draws
 
 
-def inputs_in_place(graph):
-    """Tells which inputs of the body of a loop share memory.
+def check_body(graph, places):
+    """Makes sure that one iteration of a loop tells what all others do.
 
-    Returns:
-        A pair of sets of places: the inputs whose memory the body writes to,
-        and those whose memory is also written to if that of outputs is.
+    Args:
+        graph: The graph of the body, finished.
+        places: As for `Loop`.
 
     Raises:
-        NotTraceable: If an output shares memory with a constant.
+        NotTraceable: If later iterations may do something else.
     """
-    inputs = [n for n in graph.nodes if n.op == "placeholder"]
-    (outputs,) = (n.all_input_nodes for n in graph.nodes if n.op == "output")
+    inputs = _inputs(graph)
     written = _changed_in_place(graph)
-    shared = _changed_in_place(graph, also=outputs)
-    if any(n.op == "get_attr" for n in shared):
+    if any("generator" in n.kwargs for n in graph.nodes):
+        raise NotTraceable("It draws noise from what it computes")
+    if any(inputs[place] in written for place in places):
+        raise NotTraceable("It assigns a variable and changes it in place")
+    if any(n.op == "get_attr" for n in _changed_with_outputs(graph)):
         raise NotTraceable("It assigns a constant to a variable")
-    return tuple(
-        {i for i, n in enumerate(inputs) if n in nodes}
-        for nodes in (written, shared)
-    )
+
+
+def memory(graph, n):
+    """Tells which of the first `n` inputs of a body share memory.
+
+    Returns:
+        Two sets of places: `written`, the inputs that the body changes in
+        place, and `shared`, those that change if its outputs do.
+    """
+    nodes = {
+        "written": _changed_in_place(graph),
+        "shared": _changed_with_outputs(graph),
+    }
+    inputs = _inputs(graph)[:n]
+    return {
+        key: {i for i, node in enumerate(inputs) if node in nodes[key]}
+        for key in nodes
+    }
 
 
 def add_constant(module, value):
@@ -166,6 +182,10 @@ def _is_foldable(node, known, changed):
     )
 
 
+def _inputs(graph):
+    return [n for n in graph.nodes if n.op == "placeholder"]
+
+
 def _shared(node, written=False):
     """The inputs whose memory an output shares, or that are written to."""
     if "written" in node.meta:  # a loop
@@ -183,14 +203,19 @@ def _shared(node, written=False):
         yield from (v for v in values if isinstance(v, torch.fx.Node))
 
 
-def _changed_in_place(graph, also=()):
+def _changed_with_outputs(graph):
+    (outputs,) = (n.all_input_nodes for n in graph.nodes if n.op == "output")
+    return _changed_in_place(graph, later=outputs)
+
+
+def _changed_in_place(graph, later=()):
     """The nodes whose memory an operation writes to later on.
 
     Args:
         graph: A `torch.fx.Graph`.
-        also: Nodes whose memory is written to after the graph.
+        later: Nodes whose memory is written to after the graph.
     """
-    changed = set(also)
+    changed = set(later)
     for node in reversed(graph.nodes):
         changed.update(_shared(node, written=True))
         if node in changed:

@@ -58,7 +58,7 @@ def loop(n, fn, values, generator_at):
     carried = [value.detach() for value in values]
     if not all(outer.knows(tensor) for tensor in carried):
         raise NotTraceable("It has a loop inside a transform of torch.func")
-    recorder.graph = body = _Graph(outer)
+    recorder.graph = body = outer.new_body()
     try:
         outputs = fn(carried)
     finally:
@@ -131,7 +131,7 @@ class _Graph:
         self._outer = outer
         self._inputs = []
         self._nodes = WeakTensorKeyDictionary()
-        self._inside_loops = []
+        self._loops = []
 
     def add_input(self, tensor):
         graph = self._module.graph
@@ -148,6 +148,11 @@ class _Graph:
         elif isinstance(outputs, (list, tuple)):
             self._add_items(node, outputs)
 
+    def new_body(self):
+        """Returns an empty graph for the body of a loop in this one."""
+        self._loops.append(_Graph(self))
+        return self._loops[-1]
+
     def add_loop(self, n, body, carried, outputs, generator_at):
         """Adds a loop, and returns its outputs as new tensors.
 
@@ -160,32 +165,23 @@ class _Graph:
         """
         for tensor in carried:
             body._node_of(tensor)
-        module, draws = body.finish(outputs)
+        with paused():  # constants are computed
+            module, draws = body.finish(outputs)
         places = {id(tensor): i for i, tensor in enumerate(body._inputs)}
         places = [places[id(tensor)] for tensor in carried]
-        written, shared = torch_graph.inputs_in_place(module.graph)
-        if written & set(places):
-            raise NotTraceable("It assigns a variable and changes it in place")
+        torch_graph.check_body(module.graph, places)
         noise = [
-            [
-                self._call(
-                    function,
-                    args,
-                    {**k, "generator": generator_at(k["generator"], i)},
-                )
-                for function, args, k in draws
-            ]
+            [self._draw(draw, generator_at, i) for draw in draws]
             for i in range(n)
         ]
-        name = f"loop_{len(self._inside_loops)}"
+        name = f"loop_{self._loops.index(body)}"
         self._module.add_submodule(name, torch_graph.Loop(module, places))
         inputs = [self._node_of(tensor) for tensor in body._inputs]
         node = self._module.graph.call_module(name, (inputs, noise))
-        node.meta.update(written=written, shared=shared)
+        node.meta.update(torch_graph.memory(module.graph, len(inputs)))
         with paused():
             results = [_after(n, *tensors) for tensors in zip(carried, outputs)]
         self._add_items(node, results)
-        self._inside_loops.append(body._nodes)
         return results
 
     def finish(self, outputs):
@@ -203,6 +199,11 @@ class _Graph:
     def _call(self, func, args, kwargs):
         inputs = tree_map(self._node_of, (args, kwargs))
         return self._module.graph.call_function(func, *inputs)
+
+    def _draw(self, draw, generator_at, i):
+        function, args, kwargs = draw
+        generator = generator_at(kwargs["generator"], i)
+        return self._call(function, args, {**kwargs, "generator": generator})
 
     def _add_items(self, node, items):
         for i, item in enumerate(items):
@@ -224,11 +225,17 @@ class _Graph:
     def _add_unknown(self, tensor):
         if self._outer is not None and self._outer.knows(tensor):
             self.add_input(tensor)
-            return
-        for nodes in self._inside_loops:
-            if tensor in nodes and nodes[tensor].op != "get_attr":
-                raise NotTraceable("It uses what a loop computed on its way")
-        self._nodes[tensor] = torch_graph.add_constant(self._module, tensor)
+        elif self._is_from_inside_a_loop(tensor):
+            raise NotTraceable("It uses what a loop computed on its way")
+        else:
+            node = torch_graph.add_constant(self._module, tensor)
+            self._nodes[tensor] = node
+
+    def _is_from_inside_a_loop(self, tensor):
+        if any(body.knows(tensor) for body in self._loops):
+            return True
+        outer = self._outer
+        return outer is not None and outer._is_from_inside_a_loop(tensor)
 
 
 def _after(n, start, end):

@@ -1,16 +1,18 @@
-"""Recorded operations of PyTorch, and what cannot be recorded."""
+"""Recorded operations of PyTorch, loops of them, and what cannot be."""
+
+import gc
+import weakref
 
 import keras
+import numpy as np
 import pytest
 
 if keras.backend.backend() != "torch":
     pytest.skip("only PyTorch records operations", allow_module_level=True)
 
 import torch
-from keras.src.backend.torch import random as keras_torch_random
 
-from keras_monoflow import gradients
-from keras_monoflow.gradients import torch_graph, torch_program, torch_recorder
+from keras_monoflow.gradients import torch_graph, torch_recorder
 
 
 def replay(fn, *tensors):
@@ -21,7 +23,7 @@ def replay(fn, *tensors):
         noise = [function(*a, **k) for function, a, k in draws]
         return module(*tensors, *noise)
 
-    run.modules = module.modules
+    run.modules, run.buffers = module.modules, module.buffers
     run.nodes = [n for n in module.graph.nodes if n.op == "call_function"]
     return run
 
@@ -122,10 +124,68 @@ def test_what_cannot_be_recorded():
         replay(lambda x: [outside.add_(x)], torch.ones(2))
 
 
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda x: [x * float(x.numpy().sum())],
+        lambda x: [x * x.tolist()[0]],
+        lambda x: [x * torch.from_numpy(np.asarray(x))],
+        lambda x: [x if torch.equal(x, x + 1) else 2 * x],
+        lambda x: [x[x > 0]],
+        lambda x: [torch.nonzero(x)],
+    ],
+)
+def test_values_cannot_be_read(fn):
+    with pytest.raises(torch_graph.NotTraceable, match="value"):
+        replay(fn, torch.ones(2))
+
+
+def test_rows_may_be_chosen_by_number():
+    rows = replay(lambda x, i: [x[i]], torch.zeros(3), torch.tensor([0, 1]))
+    assert rows(torch.arange(3.0), torch.tensor([2, 1]))[0].tolist() == [2, 1]
+
+
+def test_what_is_written_to_is_no_constant():
+    def out(x):
+        c = torch.zeros(2)
+        d = c + x
+        torch.add(x, 1, out=c)
+        return [d + c]
+
+    def product(x):
+        a = torch.ones(2, 3, 4) @ torch.ones(4, 5)
+        a.add_(x)
+        return [a.sum()]
+
+    for fn, x in ((out, torch.ones(2)), (product, torch.tensor(1.0))):
+        expected = fn(x)[0].tolist()
+        run = replay(fn, x)
+        for _ in range(2):
+            assert run(x)[0].tolist() == expected
+
+
+def test_only_constants_in_use_are_kept():
+    def fn(x):
+        c = torch.arange(3.0)
+        for _ in range(5):
+            c = c * 2
+        return [x * c]
+
+    assert len(list(replay(fn, torch.ones(3)).buffers())) == 1
+
+
+def test_one_tensor_may_be_two_inputs():
+    x = torch.ones(())
+    module, _ = torch_recorder.record(lambda a, b: [a - 2 * b], [x, x])
+    assert module(torch.tensor(1.0), torch.tensor(0.0))[0] == 1
+
+
 def test_paused_operations_are_left_out():
     def fn(x):
         with torch_recorder.paused():
-            assert x.sum().item() == 2
+            with torch_recorder.paused():
+                assert x.sum().item() == 2
+            assert x.tolist() == [1, 1]
         return [x + 1]
 
     assert len(replay(fn, torch.ones(2)).nodes) == 1
@@ -176,6 +236,39 @@ def test_what_was_there_before_a_loop_stays_what_it_was():
     )
     assert x == 2
     assert a == ((2 * 10 + 2) * 10 + 2) * 10 + 2
+
+
+def test_memory_may_be_laid_out_anew_in_a_loop():
+    def step(values):
+        (x,) = values
+        return [(x + x.reshape(-1)[1]).T]
+
+    def steps(x):
+        for _ in range(3):
+            (x,) = step([x])
+        return [x]
+
+    run = replay(lambda x: loop(3, step, [x]), torch.zeros(2, 2))
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert run(x)[0].tolist() == steps(x)[0].tolist()
+
+
+def test_nothing_is_kept_alive():
+    """No cycle holds what was there while a loop was recorded."""
+    kept = []
+
+    def fn(x):
+        x = x * 2
+        kept.append(weakref.ref(x))
+        return loop(2, lambda values: [values[0] + x], [x + 1])
+
+    gc.collect()
+    gc.disable()
+    try:
+        replay(fn, torch.ones(2))
+        assert kept[0]() is None
+    finally:
+        gc.enable()
 
 
 def test_a_loop_in_a_loop():
@@ -299,7 +392,24 @@ def test_what_cannot_be_a_loop():
             loop(2, step, [x])
         return kept
 
-    for fn in (leaks, leaks_into_another, leaks_from_a_failure):
+    def leaks_from_a_loop_in_a_loop(x):
+        kept = []
+
+        def inner(values):
+            kept.append(values[0] * 2)
+            return [values[0] + 1]
+
+        def outer(values):
+            return [loop(2, inner, values)[0] * 1]
+
+        return [loop(2, outer, [x])[0] + kept[0]]
+
+    for fn in (
+        leaks,
+        leaks_into_another,
+        leaks_from_a_failure,
+        leaks_from_a_loop_in_a_loop,
+    ):
         with pytest.raises(torch_graph.NotTraceable, match="on its way"):
             replay(fn, torch.ones(2))
 
@@ -372,30 +482,3 @@ def test_what_a_loop_returns_and_is_changed_starts_anew():
     run = replay(fn, torch.ones(2))
     for _ in range(2):
         assert run(torch.ones(2))[0].tolist() == [2.0, 2.0]
-
-
-@torch.no_grad()
-def test_a_program_draws_in_a_loop_what_its_steps_would():
-    seed = keras.random.SeedGenerator(3)
-    total = keras.Variable([0.0, 0.0])
-
-    def step(x):
-        def body(i):
-            generator = keras_torch_random.torch_seed_generator(seed)
-            for scale in (1.0, x):
-                noise = torch.randn(2, generator=generator)
-                total.assign(total * 0.5 + scale * noise)
-
-        gradients.repeat(3, body)
-        return {}
-
-    x = torch.tensor(10.0)
-    program = torch_program.Program(step, [total, seed.state], x)
-    for _ in range(2):
-        program(x)
-    found = total.numpy()
-    total.assign([0.0, 0.0])
-    seed.state.assign([3, 0])
-    for _ in range(2):
-        step(x)
-    assert found.tolist() == total.numpy().tolist()

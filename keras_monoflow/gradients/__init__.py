@@ -219,11 +219,17 @@ def repeat(n, body, unroll=False):
 
     Every variable is carried from one iteration to the next: weights,
     optimizer slots, seeds, batch norm statistics, loss scales, metrics.
-    The body is compiled once, so that compile time does not grow with `n`.
-    Loops are unrolled in eager mode, under `tf.distribute`, whose optimizers
-    cannot run inside a `tf.while_loop`, on PyTorch if the body uses its index,
-    and on JAX on a CPU if they are few, or have convolutions, which are slow
-    in loops there.
+    The body is called and compiled once, so that compile time does not grow
+    with `n`; what it keeps in Python does not go from one iteration to the
+    next. Loops are unrolled
+
+    - in eager mode;
+    - under `tf.distribute`, whose optimizers cannot run in a `tf.while_loop`;
+    - on JAX on a CPU if they are few, or have convolutions, which are slow in
+      loops there;
+    - on PyTorch if the body uses its index, draws noise whose distribution it
+      computes, or updates a variable twice, as optimizers do with constraints
+      on weights; and with `torch.compile` if they are few.
 
     Args:
         n: Number of iterations, a Python integer known at compile time.
@@ -231,7 +237,7 @@ def repeat(n, body, unroll=False):
             tensor), called for its side effects on variables.
         unroll: Whether to write the iterations out one after another.
     """
-    if n == 1 or unroll:
+    if n < 2 or unroll:
         for i in range(n):
             body(i)
     elif _BACKEND == "torch":

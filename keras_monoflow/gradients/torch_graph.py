@@ -52,8 +52,24 @@ def finish(module):
     fold_constants(module)
     drop_detached(module)
     draws = take_out_draws(module)
+    drop_unused_constants(module)
     module.recompile()
     return draws
+
+
+def check_operation(func, args):
+    """Raises `NotTraceable` if what an operation does depends on values."""
+    if torch.Tag.data_dependent_output in func.tags:
+        raise NotTraceable("It reads the value of a tensor")
+    if torch.Tag.dynamic_output_shape not in func.tags:
+        return
+    # Places of whole numbers give as many items whatever they are.
+    masks = (torch.bool, torch.uint8)
+    if func is torch.ops.aten.index.Tensor and not any(
+        i is not None and i.dtype in masks for i in args[1]
+    ):
+        return
+    raise NotTraceable("It makes a tensor whose shape depends on values")
 
 
 def fold_constants(module):
@@ -115,6 +131,13 @@ def take_out_draws(module):
     return draws
 
 
+def drop_unused_constants(module):
+    """Lets go of constants that only other constants were computed from."""
+    used = {n.target for n in module.graph.nodes if n.op == "get_attr"}
+    for name in set(module._buffers) - used:
+        delattr(module, name)
+
+
 def check_body(graph, places):
     """Makes sure that one iteration of a loop tells what all others do.
 
@@ -135,7 +158,7 @@ def check_body(graph, places):
         raise NotTraceable("It assigns a constant to a variable")
 
 
-def memory(graph, n):
+def aliases(graph, n):
     """Tells which of the first `n` inputs of a body share memory.
 
     Returns:
@@ -191,11 +214,15 @@ def _shared(node, written=False):
     if "written" in node.meta:  # a loop
         places = node.meta["written" if written else "shared"]
         yield from (node.args[0][i] for i in places)
-    if node.target is operator.getitem:
-        yield from () if written else node.args[:1]
+    views = (operator.getitem, torch.ops.aten._unsafe_view.default)
+    if node.target in views and not written:
+        yield node.args[0]
     if not hasattr(node.target, "_schema"):
         return
-    for argument, value in zip(node.target._schema.arguments, node.args):
+    arguments = node.target._schema.arguments
+    values = [*node.args, *(None for _ in arguments[len(node.args) :])]
+    for argument, value in zip(arguments, values):
+        value = node.kwargs.get(argument.name, value)
         alias = argument.alias_info
         if alias is None or (written and not alias.is_write):
             continue

@@ -12,6 +12,7 @@ so that a replayed step gives what the step itself would have given.
 
 import contextlib
 import functools
+import math
 import warnings
 from typing import NamedTuple
 
@@ -74,12 +75,15 @@ class TracedStep:
                 programs.append(self._trace(data))
         except Exception as error:
             programs.append(None)
-            self._reason = error
+            self._reason = str(error)
         return programs[-1]
 
     def _trace(self, data):
         step, variables = self._model.train_step, all_variables(self._model)
-        return Program(step, variables, data, self._compiled)
+        try:
+            return Program(step, variables, data, self._compiled)
+        except NotTraceable:
+            return Program(step, variables, data, self._compiled, loops=False)
 
 
 class Program:
@@ -90,16 +94,19 @@ class Program:
         variables: All variables that it reads or assigns.
         data: A batch, a nested structure of tensors and `None`.
         compiled: Whether `torch.compile` makes kernels of the operations.
+        loops: Whether repeated steps may be loops.
 
     Raises:
-        NotTraceable: If the step uses noise without a seed of Keras, or
-            assigns another variable.
+        NotTraceable: If the step decides by values of tensors, uses a seed
+            that is none of Keras, or assigns another variable.
         Exception: Whatever else the step raises while it is traced.
     """
 
-    def __init__(self, step, variables, data, compiled=False):
+    def __init__(self, step, variables, data, compiled=False, loops=True):
         self._step = step
-        self._compiled = compiled
+        self._longest_written_out = SHORT_LOOP if compiled else 0
+        if not loops:
+            self._longest_written_out = math.inf
         self._variables = variables
         self._data = data
         self._seeds = _Seeds()
@@ -150,16 +157,16 @@ class Program:
         """Records `body(i)` for each `i`, as one loop if that is possible."""
 
         def loop(body, values):
-            # A body that uses its index finds none, and fails.
-            once = functools.partial(body, None)
-            at = self._seeds.generator_at
+            once = functools.partial(body, _NoIndex())
+            at = self._seeds.generators()
+            # An error of the body itself comes again below.
             with contextlib.suppress(Exception):
                 return torch_recorder.loop(n, once, values, at)
             for i in range(n):
                 values = body(i, values)
             return values
 
-        if self._compiled and n <= SHORT_LOOP:
+        if n <= self._longest_written_out:
             _write_out(n, body)
         else:
             on_values(self._seeds.follow(body), loop)
@@ -184,6 +191,20 @@ class Program:
         return keras.tree.pack_sequence_as(self._logs, logs)
 
 
+class _NoIndex:
+    """Stands for the index of a loop. A body that uses it cannot be one."""
+
+    def _refuse(self, *arguments):
+        raise NotTraceable("It uses the index of a loop")
+
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __hash__ = _refuse
+    __bool__ = __int__ = __float__ = __index__ = __array__ = _refuse
+    __str__ = __repr__ = __format__ = __neg__ = __abs__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _refuse
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = _refuse
+    __mod__ = __rmod__ = __pow__ = __rpow__ = __len__ = __iter__ = _refuse
+
+
 def make_traceable(optimizer):
     """Keeps an optimizer from reading values of tensors in its steps.
 
@@ -199,7 +220,7 @@ def make_traceable(optimizer):
 def signature(data):
     """Returns what programs of different batches differ in."""
     return tuple(
-        None if x is None else (x.shape, x.dtype)
+        None if x is None else (x.shape, x.dtype, x.stride())
         for x in keras.tree.flatten(data)
     )
 
@@ -286,7 +307,6 @@ class _Seeds:
     def __init__(self):
         self._draws = []
         self._ends = {}
-        self._in_loops = {}
 
     @contextlib.contextmanager
     def recorded(self):
@@ -320,30 +340,37 @@ class _Seeds:
     # ------------------------------------------------------------- in loops
 
     def follow(self, body):
-        """Returns the body of a loop that tells where it leaves the seeds."""
+        """Returns a body that notes the state of each seed at its end."""
 
         def followed(i):
             body(i)
-            for _, seed, _ in self._draws:
-                if seed is not None:
-                    self._ends[seed] = _total(seed.state.value)
+            for seed in {draw.seed for draw in self._draws} - {None}:
+                self._ends[seed] = _total(seed.state.value)
 
         return followed
 
-    def generator_at(self, generator, i):
-        """Returns what draws in iteration `i` where `generator` first does."""
-        if i == 0:
-            return generator
-        # PyTorch wraps one generator in several objects of Python.
-        key = generator._cdata
-        if (key, i) not in self._in_loops:
-            (draw,) = (d for d in self._draws if d.generator._cdata == key)
-            _, seed, offset = draw
+    def generators(self):
+        """Returns the `generator_at` of a loop whose draws are yet to come."""
+        start = len(self._draws)
+
+        @functools.cache
+        def at(key, i):
+            draws = {_key(draw.generator): draw for draw in self._draws[start:]}
+            if key not in draws:
+                raise NotTraceable("It draws from a generator made elsewhere")
+            generator, seed, offset = draws[key]
+            if i == 0:
+                return generator
             if seed is not None:
                 offset += i * (self._ends[seed] - _total(seed.state.value))
-            later = self._add(generator.device, seed, offset)
-            self._in_loops[key, i] = later
-        return self._in_loops[key, i]
+            return self._add(generator.device, seed, offset)
+
+        return lambda generator, i: at(_key(generator), i)
+
+
+def _key(generator):
+    """PyTorch wraps one generator in several objects of Python."""
+    return generator._cdata
 
 
 def _total(state):
@@ -356,6 +383,6 @@ def _set(draws):
     for generator, seed, offset in draws:
         if seed is not None:
             if seed not in sums:
-                sums[seed] = sum(seed.state._value.tolist())
+                sums[seed] = _total(seed.state._value)
             offset = offset + sums[seed]
         generator.manual_seed(offset & 0xFFFFFFFF)

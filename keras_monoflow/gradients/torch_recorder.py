@@ -8,6 +8,7 @@ import contextlib
 import operator
 
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -26,10 +27,12 @@ def record(fn, tensors):
     Raises:
         NotTraceable: If the operations cannot be replayed.
     """
+    # Two inputs may be one tensor now, and will be two.
+    tensors = [tensor.detach() for tensor in tensors]
     graph = _Graph()
     for tensor in tensors:
         graph.add_input(tensor)
-    with _Recorder(graph):
+    with _Recorder(graph), _NoReading():
         outputs = fn(*tensors)
     return graph.finish(outputs)
 
@@ -46,8 +49,9 @@ def loop(n, fn, values, generator_at):
             iteration and an index `i` which one draws in iteration `i`.
 
     Returns:
-        The list after the loop. Its numbers are those after one iteration,
-        but whole numbers, which count, go on as they began.
+        The list after the loop. Its numbers are those after one iteration.
+        Only whole numbers go on as they began: the states of seeds, which
+        count, are read while the rest is recorded.
 
     Raises:
         NotTraceable: If the loop cannot be replayed as one.
@@ -58,9 +62,11 @@ def loop(n, fn, values, generator_at):
     carried = [value.detach() for value in values]
     if not all(outer.knows(tensor) for tensor in carried):
         raise NotTraceable("It has a loop inside a transform of torch.func")
-    recorder.graph = body = outer.new_body()
+    recorder.graph = body = _Graph(outer)
     try:
-        outputs = fn(carried)
+        outputs = [
+            _laid_out_as(old, new) for old, new in zip(carried, fn(carried))
+        ]
     finally:
         recorder.graph = outer
     changed = [k for k, out in enumerate(outputs) if out is not carried[k]]
@@ -80,11 +86,11 @@ def loop(n, fn, values, generator_at):
 @contextlib.contextmanager
 def paused():
     """A context whose operations are not written down."""
-    _Recorder.is_paused = True
+    before, _Recorder.is_paused = _Recorder.is_paused, True
     try:
         yield
     finally:
-        _Recorder.is_paused = False
+        _Recorder.is_paused = before
 
 
 class _Recorder(TorchDispatchMode):
@@ -107,13 +113,28 @@ class _Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        outputs = func(*args, **kwargs)
         if _Recorder.is_paused:
-            return outputs
-        if func is torch.ops.aten._local_scalar_dense.default:
-            raise NotTraceable("It reads the value of a tensor")
+            return func(*args, **kwargs)
+        torch_graph.check_operation(func, args)
+        outputs = func(*args, **kwargs)
         self.graph.add_operation(func, args, kwargs, outputs)
         return outputs
+
+
+class _NoReading(TorchFunctionMode):
+    """Refuses what takes values out of a tensor, and is no operation."""
+
+    _READINGS = (
+        torch.Tensor.numpy,
+        torch.Tensor.tolist,
+        torch.Tensor.__array__,
+        torch.Tensor.__dlpack__,
+    )
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func in self._READINGS and not _Recorder.is_paused:
+            raise NotTraceable("It reads the value of a tensor")
+        return func(*args, **(kwargs or {}))
 
 
 class _Graph:
@@ -130,28 +151,26 @@ class _Graph:
         self._module = torch.fx.GraphModule(torch.nn.Module(), torch.fx.Graph())
         self._outer = outer
         self._inputs = []
+        self._last_input = None
         self._nodes = WeakTensorKeyDictionary()
-        self._loops = []
+        # What the bodies of all loops made, which is not there after them.
+        self._of_bodies = (
+            outer._of_bodies if outer else WeakTensorKeyDictionary()
+        )
 
     def add_input(self, tensor):
         graph = self._module.graph
-        last = self._nodes[self._inputs[-1]] if self._inputs else None
-        with graph.inserting_after(last):
+        with graph.inserting_after(self._last_input):
             node = graph.placeholder(f"input_{len(self._inputs)}")
         self._inputs.append(tensor)
-        self._nodes[tensor] = node
+        self._nodes[tensor] = self._last_input = node
 
     def add_operation(self, func, args, kwargs, outputs):
         node = self._call(func, args, kwargs)
         if isinstance(outputs, torch.Tensor):
-            self._nodes[outputs] = node
+            self._made(outputs, node)
         elif isinstance(outputs, (list, tuple)):
             self._add_items(node, outputs)
-
-    def new_body(self):
-        """Returns an empty graph for the body of a loop in this one."""
-        self._loops.append(_Graph(self))
-        return self._loops[-1]
 
     def add_loop(self, n, body, carried, outputs, generator_at):
         """Adds a loop, and returns its outputs as new tensors.
@@ -170,15 +189,13 @@ class _Graph:
         places = {id(tensor): i for i, tensor in enumerate(body._inputs)}
         places = [places[id(tensor)] for tensor in carried]
         torch_graph.check_body(module.graph, places)
-        noise = [
-            [self._draw(draw, generator_at, i) for draw in draws]
-            for i in range(n)
-        ]
-        name = f"loop_{self._loops.index(body)}"
-        self._module.add_submodule(name, torch_graph.Loop(module, places))
+        draws = [[_later(d, generator_at, i) for d in draws] for i in range(n)]
+        noise = [[self._call(*draw) for draw in some] for some in draws]
         inputs = [self._node_of(tensor) for tensor in body._inputs]
+        name = f"loop_{len(list(self._module.children()))}"
+        self._module.add_submodule(name, torch_graph.Loop(module, places))
         node = self._module.graph.call_module(name, (inputs, noise))
-        node.meta.update(torch_graph.memory(module.graph, len(inputs)))
+        node.meta.update(torch_graph.aliases(module.graph, len(inputs)))
         with paused():
             results = [_after(n, *tensors) for tensors in zip(carried, outputs)]
         self._add_items(node, results)
@@ -200,17 +217,18 @@ class _Graph:
         inputs = tree_map(self._node_of, (args, kwargs))
         return self._module.graph.call_function(func, *inputs)
 
-    def _draw(self, draw, generator_at, i):
-        function, args, kwargs = draw
-        generator = generator_at(kwargs["generator"], i)
-        return self._call(function, args, {**kwargs, "generator": generator})
-
     def _add_items(self, node, items):
         for i, item in enumerate(items):
             if isinstance(item, torch.Tensor):
-                self._nodes[item] = self._module.graph.call_function(
-                    operator.getitem, (node, i)
+                getitem = operator.getitem
+                self._made(
+                    item, self._module.graph.call_function(getitem, (node, i))
                 )
+
+    def _made(self, tensor, node):
+        if self._outer is not None and tensor not in self._nodes:
+            self._of_bodies[tensor] = True
+        self._nodes[tensor] = node
 
     def _node_of(self, thing):
         """Returns the node of a tensor or generator; others are themselves."""
@@ -225,17 +243,25 @@ class _Graph:
     def _add_unknown(self, tensor):
         if self._outer is not None and self._outer.knows(tensor):
             self.add_input(tensor)
-        elif self._is_from_inside_a_loop(tensor):
+        elif tensor in self._of_bodies:
             raise NotTraceable("It uses what a loop computed on its way")
         else:
             node = torch_graph.add_constant(self._module, tensor)
             self._nodes[tensor] = node
 
-    def _is_from_inside_a_loop(self, tensor):
-        if any(body.knows(tensor) for body in self._loops):
-            return True
-        outer = self._outer
-        return outer is not None and outer._is_from_inside_a_loop(tensor)
+
+def _laid_out_as(old, new):
+    """The new value of a variable in the memory layout of the old one."""
+    if new.stride() == old.stride():
+        return new
+    return torch.empty_like(old).copy_(new)
+
+
+def _later(draw, generator_at, i):
+    """What iteration `i` draws where the first has `draw`."""
+    function, args, kwargs = draw
+    generator = generator_at(kwargs["generator"], i)
+    return function, args, {**kwargs, "generator": generator}
 
 
 def _after(n, start, end):

@@ -18,6 +18,12 @@ only_torch = pytest.mark.skipif(
     BACKEND != "torch", reason="only PyTorch replays operations"
 )
 
+always_traced = pytest.mark.filterwarnings("error:.*cannot be traced")
+
+OPTIMIZERS = ["Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl"]
+OPTIMIZERS += ["Lamb", "Lion", "RMSprop", "SGD"]
+READING_OPTIMIZERS = ["Adadelta", "Nadam"]
+
 
 def everything(model):
     """Weights, optimizer slots and seeds as arrays."""
@@ -240,6 +246,59 @@ def test_inner_steps_are_traced_once(steps, data):
         gan.fit(data[:20], batch_size=20, verbose=0)
         calls.add(layer.calls - built)
     assert len(calls) == 1
+
+
+class FillsACache(layers.Layer):
+    """Computes a table when it is first called."""
+
+    table = None
+
+    def call(self, x):
+        if x.device.type == "meta":  # Keras looks for the shape
+            return x
+        if self.table is None:
+            self.table = 2 * ops.arange(1, x.shape[-1] + 1, dtype=x.dtype)
+        return x * self.table
+
+
+@only_torch
+@always_traced
+def test_what_a_loop_leaves_behind_has_it_written_out(data):
+    one, other = (
+        gan_with(
+            FillsACache(),
+            step_size=0.1,
+            persistency=3,
+            discriminator_steps=3,
+            run_eagerly=eager,
+        )
+        for eager in (True, False)
+    )
+    other.set_weights(one.get_weights())
+    for gan in (one, other):
+        gan.fit(data[:40], batch_size=20, verbose=0, shuffle=False)
+    assert_same(one, other)
+
+
+@only_torch
+@pytest.mark.parametrize("name", [*OPTIMIZERS, *READING_OPTIMIZERS])
+def test_every_optimizer_gives_the_same(name, data):
+    one, other = (
+        make_gan(
+            discriminator_steps=3,
+            run_eagerly=eager,
+            discriminator_optimizer=getattr(keras.optimizers, name)(0.01),
+        )
+        for eager in (True, False)
+    )
+    other.set_weights(one.get_weights())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for gan in (one, other):
+            gan.fit(data[:60], batch_size=20, verbose=0, shuffle=False)
+    assert_same(one, other)
+    is_traced = not any("cannot be traced" in str(w.message) for w in caught)
+    assert is_traced == (name in OPTIMIZERS)
 
 
 @only_torch

@@ -96,6 +96,22 @@ def test_a_variable_may_be_laid_out_anew():
     assert_replay_is_step(step, [square], torch.tensor(1.0))
 
 
+@pytest.mark.parametrize("loops", [0, 1])
+def test_a_variable_given_the_value_of_another_has_a_copy(loops):
+    kept, weight = keras.Variable([0.0, 0.0]), keras.Variable([1.0, 2.0])
+
+    def step(x):
+        def body(i):
+            kept.assign(weight)
+            torch._foreach_add_([weight.value], [x])
+
+        gradients.repeat(3 if loops else 1, body)
+        return {}
+
+    variables = [kept, weight]
+    assert_replay_is_step(step, variables, torch.tensor([1.0, 5.0]), loops)
+
+
 def test_noise_added_in_place():
     seed = keras.random.SeedGenerator(3)
     kept, scaled = keras.Variable([0.0, 0.0]), keras.Variable([1.0, 2.0])

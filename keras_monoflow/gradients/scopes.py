@@ -51,14 +51,21 @@ class Pure:
             variable.assign(value)
 
 
-def on_values(body, loop):
-    """Lets `loop` run `body(i)` as a function `(i, values)` of all values."""
+def on_values(body, loop, scope=Trace):
+    """Lets `loop` run `body(i)` as a function `(i, values)` of all values.
+
+    Args:
+        body: A stateful function of an index.
+        loop: A function of `body(i, values)`, which returns new values, and of
+            the first values. It returns the last ones.
+        scope: The kind of `Trace` that the body runs in.
+    """
     with Trace() as outer:
         keys = list(outer.state_mapping)
         assigned = {}
 
         def iteration(i, values):
-            with Trace() as inner:
+            with scope() as inner:
                 inner.state_mapping = dict(zip(keys, values))
                 body(i)
             for key, variable in inner.assigned.items():

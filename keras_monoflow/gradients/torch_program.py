@@ -86,6 +86,25 @@ class TracedStep:
             return Program(step, variables, data, self._compiled, loops=False)
 
 
+class _CopyingTrace(Trace):
+    """A variable that is given the value of another one gets a copy.
+
+    Optimizers change weights in place.
+    """
+
+    def add_update(self, update):
+        variable, value = update
+        others = dict(self.state_mapping)
+        others.pop(id(variable), None)
+        if _memory(value) in map(_memory, others.values()):
+            value = value.clone()
+        super().add_update((variable, value))
+
+
+def _memory(tensor):
+    return tensor.untyped_storage().data_ptr()
+
+
 class Program:
     """One step for one shape of a batch.
 
@@ -125,7 +144,7 @@ class Program:
         """The step as a function of flat tensors, which it changes."""
         values = tensors[: len(self._variables)]
         batch = _with_tensors(self._data, tensors[len(self._variables) :])
-        with Trace(list(zip(self._variables, values))) as trace:
+        with _CopyingTrace(list(zip(self._variables, values))) as trace:
             logs = self._step(batch)
         before = dict(zip(map(id, self._variables), values))
         for variable in trace.assigned.values():
@@ -169,7 +188,7 @@ class Program:
         if n <= self._longest_written_out:
             _write_out(n, body)
         else:
-            on_values(self._seeds.follow(body), loop)
+            on_values(self._seeds.follow(body), loop, _CopyingTrace)
 
     def _compile(self):
         for module in self._run.modules():

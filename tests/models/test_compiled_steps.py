@@ -301,6 +301,34 @@ def test_every_optimizer_gives_the_same(name, data):
     assert is_traced == (name in OPTIMIZERS)
 
 
+class Remembers(layers.Dense):
+    """Adds the mean of the kernel that it had a step before."""
+
+    def build(self, shape):
+        super().build(shape)
+        self.old = self.add_weight(self.kernel.shape, "zeros", trainable=False)
+
+    def call(self, x, training=False):
+        outputs = super().call(x) + ops.mean(self.old)
+        if training:
+            self.old.assign(self.kernel)
+        return outputs
+
+
+@only_torch
+@always_traced
+def test_a_layer_may_keep_its_weights(data):
+    keras.utils.set_random_seed(3)
+    one, other = (
+        gan_with(Remembers(4), discriminator_steps=3, run_eagerly=eager)
+        for eager in (True, False)
+    )
+    other.set_weights(one.get_weights())
+    for gan in (one, other):
+        gan.fit(data[:40], batch_size=20, verbose=0, shuffle=False)
+    assert_same(one, other)
+
+
 @only_torch
 def test_inner_steps_that_differ_are_written_out(data):
     one, other = (

@@ -138,41 +138,38 @@ def drop_unused_constants(module):
         delattr(module, name)
 
 
-def check_body(graph, places):
-    """Makes sure that one iteration of a loop tells what all others do.
+def aliases(graph, n, places):
+    """Tells which of the first `n` inputs of a body share memory.
+
+    Also makes sure that one iteration of the loop tells what all others do.
 
     Args:
         graph: The graph of the body, finished.
+        n: Number of inputs of the loop; the others are noise.
         places: As for `Loop`.
-
-    Raises:
-        NotTraceable: If later iterations may do something else.
-    """
-    inputs = _inputs(graph)
-    written = _changed_in_place(graph)
-    if any("generator" in n.kwargs for n in graph.nodes):
-        raise NotTraceable("It draws noise from what it computes")
-    if any(inputs[place] in written for place in places):
-        raise NotTraceable("It assigns a variable and changes it in place")
-    if any(n.op == "get_attr" for n in _changed_with_outputs(graph)):
-        raise NotTraceable("It assigns a constant to a variable")
-
-
-def aliases(graph, n):
-    """Tells which of the first `n` inputs of a body share memory.
 
     Returns:
         Two sets of places: `written`, the inputs that the body changes in
         place, and `shared`, those that change if its outputs do.
+
+    Raises:
+        NotTraceable: If later iterations may do something else.
     """
-    nodes = {
-        "written": _changed_in_place(graph),
-        "shared": _changed_with_outputs(graph),
-    }
-    inputs = _inputs(graph)[:n]
+    (outputs,) = (
+        node.all_input_nodes for node in graph.nodes if node.op == "output"
+    )
+    written = _changed_in_place(graph)
+    shared = _changed_in_place(graph, later=outputs)
+    inputs = _inputs(graph)
+    if any("generator" in node.kwargs for node in graph.nodes):
+        raise NotTraceable("It draws noise from what it computes")
+    if any(inputs[place] in written for place in places):
+        raise NotTraceable("It assigns a variable and changes it in place")
+    if any(node.op == "get_attr" for node in shared):
+        raise NotTraceable("It assigns a constant to a variable")
     return {
-        key: {i for i, node in enumerate(inputs) if node in nodes[key]}
-        for key in nodes
+        "written": {i for i in range(n) if inputs[i] in written},
+        "shared": {i for i in range(n) if inputs[i] in shared},
     }
 
 
@@ -228,11 +225,6 @@ def _shared(node, written=False):
             continue
         values = value if isinstance(value, (list, tuple)) else [value]
         yield from (v for v in values if isinstance(v, torch.fx.Node))
-
-
-def _changed_with_outputs(graph):
-    (outputs,) = (n.all_input_nodes for n in graph.nodes if n.op == "output")
-    return _changed_in_place(graph, later=outputs)
 
 
 def _changed_in_place(graph, later=()):

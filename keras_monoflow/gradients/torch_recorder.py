@@ -188,14 +188,14 @@ class _Graph:
             module, draws = body.finish(outputs)
         places = {id(tensor): i for i, tensor in enumerate(body._inputs)}
         places = [places[id(tensor)] for tensor in carried]
-        torch_graph.check_body(module.graph, places)
+        aliases = torch_graph.aliases(module.graph, len(body._inputs), places)
         draws = [[_later(d, generator_at, i) for d in draws] for i in range(n)]
         noise = [[self._call(*draw) for draw in some] for some in draws]
         inputs = [self._node_of(tensor) for tensor in body._inputs]
         name = f"loop_{len(list(self._module.children()))}"
         self._module.add_submodule(name, torch_graph.Loop(module, places))
         node = self._module.graph.call_module(name, (inputs, noise))
-        node.meta.update(torch_graph.aliases(module.graph, len(inputs)))
+        node.meta.update(aliases)
         with paused():
             results = [_after(n, *tensors) for tensors in zip(carried, outputs)]
         self._add_items(node, results)

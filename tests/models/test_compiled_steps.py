@@ -261,42 +261,38 @@ class FillsACache(layers.Layer):
         return x * self.table
 
 
-@only_torch
-@always_traced
-def test_what_a_loop_leaves_behind_has_it_written_out(data):
+def assert_fit_is_eager(make, data, **arguments):
+    """Trains what `make` makes eagerly and not, from the same weights."""
     one, other = (
-        gan_with(
-            FillsACache(),
-            step_size=0.1,
-            persistency=3,
-            discriminator_steps=3,
-            run_eagerly=eager,
-        )
-        for eager in (True, False)
+        make(run_eagerly=eager, **arguments) for eager in (True, False)
     )
     other.set_weights(one.get_weights())
     for gan in (one, other):
-        gan.fit(data[:40], batch_size=20, verbose=0, shuffle=False)
+        gan.fit(data, batch_size=20, verbose=0, shuffle=False)
     assert_same(one, other)
+
+
+@only_torch
+@always_traced
+def test_what_a_loop_leaves_behind_has_it_written_out(data):
+    def make(**arguments):
+        return gan_with(FillsACache(), **arguments)
+
+    assert_fit_is_eager(
+        make, data[:40], step_size=0.1, persistency=3, discriminator_steps=3
+    )
 
 
 @only_torch
 @pytest.mark.parametrize("name", [*OPTIMIZERS, *READING_OPTIMIZERS])
 def test_every_optimizer_gives_the_same(name, data):
-    one, other = (
-        make_gan(
-            discriminator_steps=3,
-            run_eagerly=eager,
-            discriminator_optimizer=getattr(keras.optimizers, name)(0.01),
-        )
-        for eager in (True, False)
-    )
-    other.set_weights(one.get_weights())
+    def make(**arguments):
+        optimizer = getattr(keras.optimizers, name)(0.01)
+        return make_gan(discriminator_optimizer=optimizer, **arguments)
+
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        for gan in (one, other):
-            gan.fit(data[:60], batch_size=20, verbose=0, shuffle=False)
-    assert_same(one, other)
+        assert_fit_is_eager(make, data[:60], discriminator_steps=3)
     is_traced = not any("cannot be traced" in str(w.message) for w in caught)
     assert is_traced == (name in OPTIMIZERS)
 
@@ -318,27 +314,17 @@ class Remembers(layers.Dense):
 @only_torch
 @always_traced
 def test_a_layer_may_keep_its_weights(data):
-    keras.utils.set_random_seed(3)
-    one, other = (
-        gan_with(Remembers(4), discriminator_steps=3, run_eagerly=eager)
-        for eager in (True, False)
-    )
-    other.set_weights(one.get_weights())
-    for gan in (one, other):
-        gan.fit(data[:40], batch_size=20, verbose=0, shuffle=False)
-    assert_same(one, other)
+    def make(**arguments):
+        return gan_with(Remembers(4), **arguments)
+
+    assert_fit_is_eager(make, data[:40], discriminator_steps=3)
 
 
 @only_torch
 def test_inner_steps_that_differ_are_written_out(data):
-    one, other = (
-        make_gan(discriminator_steps=4, split_batch=True, run_eagerly=eager)
-        for eager in (True, False)
+    assert_fit_is_eager(
+        make_gan, data[:40], discriminator_steps=4, split_batch=True
     )
-    other.set_weights(one.get_weights())
-    for gan in (one, other):
-        gan.fit(data[:40], batch_size=20, verbose=0, shuffle=False)
-    assert_same(one, other)
 
 
 @only_torch

@@ -1,10 +1,13 @@
 """Checks of arguments that all parts of the package share."""
 
+import math
+import numbers
 import operator
+from typing import Any
 
 
-def check_integer(name, value, minimum=None):
-    """Return `value` as an `int`, or raise an error that names the argument."""
+def check_integer(name: str, value: Any, minimum: int | None = None) -> int:
+    """Returns `value` as an `int`, or raises an error that names `name`."""
     try:
         integer = operator.index(value)
     except TypeError:
@@ -16,3 +19,59 @@ def check_integer(name, value, minimum=None):
             f"`{name}` must be at least {minimum}. Received: {name}={value!r}"
         )
     return integer
+
+
+def check_number(
+    name: str,
+    value: Any,
+    *,
+    above: float | None = None,
+    minimum: float | None = None,
+    below: float | None = None,
+    maximum: float | None = None,
+    hint: str = "",
+) -> float:
+    """Returns `value` as a `float` within bounds.
+
+    Args:
+        name: What the error message calls the argument, for example
+            `"weight"` or `"weight of R1"`.
+        value: What the user passed.
+        above: The value must be greater.
+        minimum: The value must be at least this.
+        below: The value must be smaller.
+        maximum: The value must be at most this.
+        hint: A sentence for the end of the message: what to do instead.
+
+    Raises:
+        TypeError: If it is not a number; a bool is not one.
+        ValueError: If it is not finite or out of bounds.
+    """
+    bounds = [
+        f"{words} {bound:g}"
+        for words, bound in (
+            ("greater than", above),
+            ("at least", minimum),
+            ("less than", below),
+            ("at most", maximum),
+        )
+        if bound is not None
+    ]
+    wanted = "a finite number" + (" " if bounds else "") + " and ".join(bounds)
+    argument, _, owner = name.partition(" of ")
+    message = (
+        f"`{argument}`{' of ' + owner if owner else ''} must be {wanted}. "
+        f"Received: {argument}={value!r}.{' ' + hint if hint else ''}"
+    )
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(message)
+    number = float(value)
+    if (
+        not math.isfinite(number)
+        or (above is not None and not number > above)
+        or (minimum is not None and number < minimum)
+        or (below is not None and not number < below)
+        or (maximum is not None and number > maximum)
+    ):
+        raise ValueError(message)
+    return number

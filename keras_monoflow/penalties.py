@@ -5,7 +5,8 @@ import math
 import keras
 from keras import ops
 
-from keras_monoflow.gradients import input_gradient, replicas
+from keras_monoflow.backend import replicas
+from keras_monoflow.gradients import input_gradient
 from keras_monoflow.numerics import at_least_float32, mean
 
 register = keras.saving.register_keras_serializable("keras_monoflow")

@@ -11,7 +11,8 @@ from keras import ops
 from keras.src.backend.torch import random as keras_torch_random
 
 from keras_monoflow import gradients
-from keras_monoflow.gradients import torch_graph, torch_program
+from keras_monoflow.backend.torch import graph as torch_graph
+from keras_monoflow.backend.torch import program as torch_program
 
 
 @torch.no_grad()

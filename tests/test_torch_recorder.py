@@ -12,7 +12,8 @@ if keras.backend.backend() != "torch":
 
 import torch
 
-from keras_monoflow.gradients import torch_graph, torch_recorder
+from keras_monoflow.backend.torch import graph as torch_graph
+from keras_monoflow.backend.torch import recorder as torch_recorder
 
 
 def replay(fn, *tensors):

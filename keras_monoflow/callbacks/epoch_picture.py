@@ -5,7 +5,7 @@ import os
 import keras
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.callbacks._matplotlib import import_matplotlib
+from keras_monoflow.plots.matplotlib_import import import_matplotlib
 
 
 class EpochPicture(keras.callbacks.Callback):

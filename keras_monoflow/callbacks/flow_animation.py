@@ -6,9 +6,9 @@ import pathlib
 import keras
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.callbacks._matplotlib import import_matplotlib
 from keras_monoflow.callbacks.sample_grid import SampleGrid
 from keras_monoflow.callbacks.sample_scatter import SampleScatter
+from keras_monoflow.plots.matplotlib_import import import_matplotlib
 
 
 class FlowAnimation(keras.callbacks.Callback):

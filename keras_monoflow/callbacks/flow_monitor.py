@@ -5,14 +5,14 @@ import os
 
 import numpy as np
 
-from keras_monoflow.callbacks._flow_panel import draw_panel
-from keras_monoflow.callbacks._flow_statistics import (
+from keras_monoflow.callbacks.flow_statistics import (
     flow_statistics,
     has_log_ratio,
     steady_mappings,
 )
-from keras_monoflow.callbacks._matplotlib import import_matplotlib
 from keras_monoflow.callbacks.held_out import HeldOut
+from keras_monoflow.plots.flow_panel import draw_panel
+from keras_monoflow.plots.matplotlib_import import import_matplotlib
 
 
 class FlowMonitor(HeldOut):

@@ -3,10 +3,10 @@
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.callbacks._checks import check_range
-from keras_monoflow.callbacks._image_grid import image_grid, is_image_batch
-from keras_monoflow.callbacks._matplotlib import import_matplotlib
+from keras_monoflow.callbacks.checks import check_range
 from keras_monoflow.callbacks.epoch_picture import EpochPicture
+from keras_monoflow.plots.image_grid import image_grid, is_image_batch
+from keras_monoflow.plots.matplotlib_import import import_matplotlib
 
 
 class SampleGrid(EpochPicture):

@@ -3,13 +3,13 @@
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.callbacks._scatter_plot import (
+from keras_monoflow.callbacks.epoch_picture import EpochPicture
+from keras_monoflow.plots.scatter_plot import (
     as_points,
     check_limits,
     plot_scatter,
     square_around,
 )
-from keras_monoflow.callbacks.epoch_picture import EpochPicture
 
 
 class SampleScatter(EpochPicture):

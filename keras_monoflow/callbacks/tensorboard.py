@@ -6,8 +6,8 @@ import sys
 import keras
 import numpy as np
 
-from keras_monoflow.callbacks._matplotlib import import_matplotlib
 from keras_monoflow.callbacks.held_out import RESTING_LOGS
+from keras_monoflow.plots.matplotlib_import import import_matplotlib
 
 
 class TensorBoard(keras.callbacks.TensorBoard):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.datasets._tfds import import_tfds
+from keras_monoflow.datasets.tfds_import import import_tfds
 
 BLOCK = 128  # images that are scaled at once
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.datasets._checks import check_length
+from keras_monoflow.datasets.checks import check_length
 
 
 def two_moons(n, noise=0.05, seed=None):

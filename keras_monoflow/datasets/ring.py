@@ -3,8 +3,8 @@
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.datasets._checks import check_length
-from keras_monoflow.datasets._mixture import sample_mixture
+from keras_monoflow.datasets.checks import check_length
+from keras_monoflow.datasets.mixture import sample_mixture
 
 
 def ring_centres(modes=8, radius=2.0):

@@ -4,8 +4,8 @@ This module imports TensorFlow Datasets, and with it registers "usps" there.
 The package imports it when it is first needed.
 """
 
-from keras_monoflow.datasets import _usps_files as files
-from keras_monoflow.datasets._tfds import import_tfds
+from keras_monoflow.datasets import usps_files as files
+from keras_monoflow.datasets.tfds_import import import_tfds
 
 tfds = import_tfds("Usps")
 

@@ -4,13 +4,13 @@ import keras
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.metrics import _features
-from keras_monoflow.metrics._network_argument import NetworkArgument
+from keras_monoflow.metrics import features
 from keras_monoflow.metrics.base import (
     DistributionMetric,
     as_samples,
     check_finite,
 )
+from keras_monoflow.metrics.network_argument import NetworkArgument
 
 
 @keras.saving.register_keras_serializable(package="keras_monoflow")
@@ -127,7 +127,7 @@ class ClassCoverage(NetworkArgument, DistributionMetric):
         return None, np.concatenate(batches)
 
     def _probabilities(self, batch):
-        rows = _features.apply_checked("classifier", self.classifier, batch)
+        rows = features.apply_checked("classifier", self.classifier, batch)
         rows = rows.astype("float64")
         if self.classes not in (None, rows.shape[1]):
             raise ValueError(

@@ -7,14 +7,14 @@ import typing
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.metrics import _features
-from keras_monoflow.metrics._network_argument import NetworkArgument
-from keras_monoflow.metrics._real_side import RealSide, checksum
 from keras_monoflow.metrics.base import (
     DistributionMetric,
     as_samples,
     check_same_shape,
 )
+from keras_monoflow.metrics.features import Features
+from keras_monoflow.metrics.network_argument import NetworkArgument
+from keras_monoflow.metrics.real_side import RealSide, checksum
 
 
 @dataclasses.dataclass
@@ -107,7 +107,7 @@ class FeatureMetric(NetworkArgument, DistributionMetric):
         return real, generated
 
     def _side(self, name, samples, keep=False):
-        features = _features.Features(
+        features = Features(
             name, samples, self.feature_extractor, self.batch_size
         )
         if not self.needs_rows:

@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 
-from keras_monoflow.metrics._features import check_input_range
 from keras_monoflow.metrics.base import (
     as_samples,
     check_finite,
     check_same_shape,
 )
+from keras_monoflow.metrics.features import check_input_range
 
 _KNOWN = ("isc", "fid", "kid", "prc")
 

@@ -5,8 +5,8 @@ import warnings
 import keras
 import numpy as np
 
-from keras_monoflow.metrics._moments import Moments
 from keras_monoflow.metrics.feature_metric import FeatureMetric
+from keras_monoflow.metrics.moments import Moments
 
 # Columns of a product that are worked on at a time.
 _COLUMNS = 256

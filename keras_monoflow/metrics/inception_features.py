@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_monoflow.metrics import _features
+from keras_monoflow.metrics import features
 
 # The size of the images that the network was trained on.
 _SIZE = 299
@@ -62,7 +62,7 @@ class InceptionFeatures:
     """The extractor that `inception` returns."""
 
     def __init__(self, input_range=(-1, 1), weights="imagenet"):
-        self.input_range = _features.check_input_range(input_range)
+        self.input_range = features.check_input_range(input_range)
         self.weights_source = weights
         self.network = _load(weights)
 
@@ -78,7 +78,7 @@ class InceptionFeatures:
             antialias=False,
             data_format=keras.config.image_data_format(),
         )
-        return _features.apply(self.network, images)
+        return features.apply(self.network, images)
 
     def _as_colour(self, images):
         images = np.asarray(ops.convert_to_numpy(images))

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.metrics._pot import import_pot
 from keras_monoflow.metrics.base import DistributionMetric
+from keras_monoflow.metrics.optimal_transport import import_pot
 
 # Projected values that are held at a time.
 _BLOCK = 2**22

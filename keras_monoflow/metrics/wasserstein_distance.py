@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
-from keras_monoflow.metrics._pot import import_pot
 from keras_monoflow.metrics.base import DistributionMetric
+from keras_monoflow.metrics.optimal_transport import import_pot
 
 # POT stops its simplex after 100,000 steps by default, with a warning and a
 # value that is not the minimum.

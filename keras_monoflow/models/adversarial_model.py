@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.gradients import processes
+from keras_monoflow.backend import processes
 from keras_monoflow.models import checks
 from keras_monoflow.models.averaging import AveragesGenerator
 from keras_monoflow.models.flow_model import FlowModel

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_monoflow import losses, mappings
-from keras_monoflow.gradients import processes
+from keras_monoflow.backend import processes
 from keras_monoflow.models import checks
 from keras_monoflow.models.rounds import with_labels
 

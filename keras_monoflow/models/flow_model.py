@@ -8,10 +8,10 @@ from keras import ops
 
 from keras_monoflow import gradients, penalties
 from keras_monoflow.arguments import check_integer
+from keras_monoflow.backend import processes, replicas
 from keras_monoflow.callbacks import DistributionMetrics
 from keras_monoflow.callbacks.held_out import HeldOut, can_be_read_again
 from keras_monoflow.callbacks.tensorboard import connect
-from keras_monoflow.gradients import processes, replicas
 from keras_monoflow.models import checks, sharing
 from keras_monoflow.models.fitting import as_list, callbacks_for, split_off
 from keras_monoflow.models.logs import LogMeans

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_monoflow.gradients import replicas
+from keras_monoflow.backend import replicas
 
 
 class Labels(keras.layers.Layer):

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_monoflow.gradients import processes, replicas
+from keras_monoflow.backend import processes, replicas
 
 
 class LogMeans:

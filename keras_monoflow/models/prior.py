@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_monoflow.gradients import replicas
+from keras_monoflow.backend import replicas
 from keras_monoflow.models.rows import Rows
 from keras_monoflow.naming import lookup
 

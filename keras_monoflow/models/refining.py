@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_monoflow import gradients
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.gradients import processes
+from keras_monoflow.backend import processes
 from keras_monoflow.models import checks
 from keras_monoflow.models.rounds import langevin_step, with_labels
 

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_monoflow import gradients
-from keras_monoflow.gradients import replicas
+from keras_monoflow.backend import replicas
 from keras_monoflow.models import checks
 from keras_monoflow.numerics import at_least_float32
 

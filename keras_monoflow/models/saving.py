@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_monoflow.gradients import processes
+from keras_monoflow.backend import processes
 from keras_monoflow.models import checks
 
 

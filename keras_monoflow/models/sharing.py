@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_monoflow.backend import processes, replicas
 from keras_monoflow.callbacks import FlowAnimation
 from keras_monoflow.callbacks.epoch_picture import EpochPicture
-from keras_monoflow.gradients import processes, replicas
 from keras_monoflow.models import checks
 from keras_monoflow.models.fitting import as_list
 from keras_monoflow.optimizers import without_loss_scaling

@@ -4,8 +4,8 @@ import keras
 from keras import layers, ops
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.networks._labels import check_pair
 from keras_monoflow.networks.label_embedding import LabelEmbedding
+from keras_monoflow.networks.labels import check_pair
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")

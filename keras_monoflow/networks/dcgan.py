@@ -4,9 +4,9 @@ import keras
 from keras import layers
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.networks import _conditional
-from keras_monoflow.networks import _convolutions as conv
-from keras_monoflow.networks._arguments import (
+from keras_monoflow.networks import conditional
+from keras_monoflow.networks import convolutions as conv
+from keras_monoflow.networks.arguments import (
     check_classes,
     check_image_shape,
     seed_stream,
@@ -92,8 +92,8 @@ def dcgan_generator(
     seeds = seed_stream(seed, "dcgan_generator")
 
     latents = keras.Input((latent_dim,))
-    inputs, labels = _conditional.with_labels(latents, classes)
-    x = _conditional.append_embedding(latents, labels, classes, seeds)
+    inputs, labels = conditional.with_labels(latents, classes)
+    x = conditional.append_embedding(latents, labels, classes, seeds)
     maps = filters * 2 ** (stages - 1)
     base = (height // 2**stages, width // 2**stages, maps)
     x = layers.Dense(
@@ -189,7 +189,7 @@ def dcgan_discriminator(
     seeds = seed_stream(seed, "dcgan_discriminator")
 
     x = keras.Input(shape)
-    inputs, labels = _conditional.with_labels(x, classes)
+    inputs, labels = conditional.with_labels(x, classes)
     for stage in range(stages):
         maps = filters * 2**stage
         x = conv.downsample(x, maps, blocks, not batch_norm, seeds)
@@ -203,7 +203,7 @@ def dcgan_discriminator(
 
 def _logits(x, labels, classes, use_bias, seeds):
     if classes is not None:
-        return _conditional.projection(
+        return conditional.projection(
             x, labels, classes, lambda: conv.normal(seeds), use_bias=use_bias
         )
     x = layers.Dense(

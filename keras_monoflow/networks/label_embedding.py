@@ -3,7 +3,7 @@
 import keras
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.networks._labels import check_label_shape, one_hot
+from keras_monoflow.networks.labels import check_label_shape, one_hot
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")

@@ -6,8 +6,8 @@ import keras
 from keras import layers
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.networks import _conditional
-from keras_monoflow.networks._arguments import check_classes, seed_stream
+from keras_monoflow.networks import conditional
+from keras_monoflow.networks.arguments import check_classes, seed_stream
 
 
 def mlp_generator(
@@ -66,8 +66,8 @@ def mlp_generator(
     classes = check_classes(classes)
     seeds = seed_stream(seed, "mlp_generator")
     latents = keras.Input((latent_dim,))
-    inputs, labels = _conditional.with_labels(latents, classes)
-    x = _conditional.append_embedding(latents, labels, classes, seeds)
+    inputs, labels = conditional.with_labels(latents, classes)
+    x = conditional.append_embedding(latents, labels, classes, seeds)
     x = _hidden_layers(x, units, negative_slope, seeds)
     outputs = _float32(_uniform_dense(x, output_dim, seeds))
     return keras.Model(inputs, outputs, name=name)
@@ -124,13 +124,13 @@ def mlp_discriminator(
     classes = check_classes(classes)
     seeds = seed_stream(seed, "mlp_discriminator")
     points = keras.Input((input_dim,))
-    inputs, labels = _conditional.with_labels(points, classes)
+    inputs, labels = conditional.with_labels(points, classes)
     x = _hidden_layers(points, units, negative_slope, seeds)
     if classes is None:
         outputs = _float32(_uniform_dense(x, 1, seeds))
     else:
         uniform = _uniform(x, seeds)
-        outputs = _conditional.projection(
+        outputs = conditional.projection(
             x, labels, classes, uniform, bias_initializer=uniform()
         )
     return keras.Model(inputs, outputs, name=name)

@@ -4,8 +4,8 @@ import keras
 from keras import layers, ops
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.networks._labels import check_pair, one_hot
-from keras_monoflow.networks._spectral import normalize_spectrum
+from keras_monoflow.networks.labels import check_pair, one_hot
+from keras_monoflow.networks.spectral import normalize_spectrum
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")

@@ -4,25 +4,25 @@ import keras
 from keras import layers, ops
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.networks import _conditional
-from keras_monoflow.networks._arguments import (
+from keras_monoflow.networks import conditional
+from keras_monoflow.networks.arguments import (
     check_classes,
     check_image_shape,
     check_widths,
     seed_stream,
 )
-from keras_monoflow.networks._residual import (
+from keras_monoflow.networks.conditional_batch_norm import (
+    ConditionalBatchNormalization,
+)
+from keras_monoflow.networks.residual import (
     convolution,
     discriminator_block,
     glorot,
     upsampling_block,
 )
-from keras_monoflow.networks._spectral import (
+from keras_monoflow.networks.spectral import (
     normalize_spectrum,
     seed_power_iterations,
-)
-from keras_monoflow.networks.conditional_batch_norm import (
-    ConditionalBatchNormalization,
 )
 
 POOLINGS = {"mean": ops.mean, "sum": ops.sum}
@@ -105,9 +105,9 @@ def resnet_generator(
     seeds = seed_stream(seed, "resnet_generator")
 
     x = keras.Input((latent_dim,))
-    inputs, labels = _conditional.with_labels(x, classes)
+    inputs, labels = conditional.with_labels(x, classes)
     if not batch_norm:
-        x = _conditional.append_embedding(x, labels, classes, seeds)
+        x = conditional.append_embedding(x, labels, classes, seeds)
     base = (height // 2**stages, width // 2**stages, widths[0])
     x = layers.Dense(
         base[0] * base[1] * base[2], kernel_initializer=glorot(seeds)
@@ -224,7 +224,7 @@ def resnet_discriminator(
 
     spectral = bool(spectral_normalization)
     x = keras.Input(shape)
-    inputs, labels = _conditional.with_labels(x, classes)
+    inputs, labels = conditional.with_labels(x, classes)
     for i, maps in enumerate(widths + widths[-1:] * flat_blocks):
         x = discriminator_block(x, maps, i < stages, i == 0, spectral, seeds)
     # Losses and flows need float32 whatever the policy of the layers.
@@ -239,7 +239,7 @@ def resnet_discriminator(
 
 def _logits(features, labels, classes, spectral, seeds):
     if classes is not None:
-        return _conditional.projection(
+        return conditional.projection(
             features,
             labels,
             classes,

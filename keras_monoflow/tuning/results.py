@@ -7,7 +7,7 @@ import statistics
 
 import numpy as np
 
-from keras_monoflow.callbacks._matplotlib import import_matplotlib
+from keras_monoflow.plots.matplotlib_import import import_matplotlib
 
 
 @dataclasses.dataclass

@@ -7,7 +7,7 @@ import pytest
 from keras import layers, ops
 
 import keras_monoflow as kmf
-from keras_monoflow.callbacks._flow_panel import draw_panel
+from keras_monoflow.plots.flow_panel import draw_panel
 
 SLOPE = np.array([0.6, -0.8])
 
@@ -171,7 +171,7 @@ def test_alarm_is_not_repeated_until_the_flow_has_moved(capsys):
 
 
 def test_steady_mappings():
-    from keras_monoflow.callbacks._flow_statistics import steady_mappings
+    from keras_monoflow.callbacks.flow_statistics import steady_mappings
 
     assert "non_saturating" in steady_mappings(-9.0, 0.01)
     assert "vanilla" not in steady_mappings(-9.0, 0.01)

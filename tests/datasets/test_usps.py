@@ -18,8 +18,8 @@ from made_up_usps import (
     write,
 )
 
-from keras_monoflow.datasets import _usps_files as files
 from keras_monoflow.datasets import load_images
+from keras_monoflow.datasets import usps_files as files
 
 PACKAGE = os.path.dirname(files.__file__)
 

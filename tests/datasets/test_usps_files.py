@@ -16,7 +16,7 @@ from made_up_usps import (
     write,
 )
 
-from keras_monoflow.datasets import _usps_files as files
+from keras_monoflow.datasets import usps_files as files
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 import shared_run
 
 import keras_monoflow as kmf
-from keras_monoflow.gradients import processes, replicas
+from keras_monoflow.backend import processes, replicas
 from keras_monoflow.models import sharing
 
 

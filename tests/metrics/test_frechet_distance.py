@@ -9,7 +9,7 @@ import pytest
 import scipy.linalg
 
 from keras_monoflow.metrics import FrechetDistance
-from keras_monoflow.metrics._moments import Moments
+from keras_monoflow.metrics.moments import Moments
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -11,7 +11,7 @@ import pytest
 from extractors import ALL, Counter, first_two, network
 
 from keras_monoflow.metrics import FrechetDistance, PrecisionRecall
-from keras_monoflow.metrics._real_side import checksum
+from keras_monoflow.metrics.real_side import checksum
 
 # Too few samples for the pixels of some tests.
 pytestmark = pytest.mark.filterwarnings("ignore:.*covariance has a rank")

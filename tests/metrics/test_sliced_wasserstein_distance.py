@@ -12,7 +12,7 @@ from keras_monoflow.metrics import (
     WassersteinDistance,
     sliced_wasserstein_distance,
 )
-from keras_monoflow.metrics._pot import import_pot
+from keras_monoflow.metrics.optimal_transport import import_pot
 
 few = hypothesis.settings(max_examples=20)
 seeds = st.integers(0, 2**32 - 1)

@@ -7,7 +7,7 @@ import jax.extend
 import keras
 from jax import numpy as jnp
 
-from keras_monoflow.gradients.scopes import on_values
+from keras_monoflow.backend.scopes import on_values
 
 #: On a CPU a loop moves what it carries at each turn. So up to that many steps
 #: are written out, although they take longer to compile.

@@ -18,7 +18,7 @@ import contextlib
 import keras
 from keras import ops
 
-from keras_monoflow.gradients import processes
+from keras_monoflow.backend import processes
 
 _BACKEND = keras.backend.backend()
 

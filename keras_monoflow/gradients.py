@@ -17,23 +17,27 @@ import contextlib
 import keras
 from keras import ops
 
-from keras_monoflow.gradients import processes, replicas
-from keras_monoflow.gradients.scopes import Pure, Trace, all_variables
+from keras_monoflow.backend import processes, replicas
+from keras_monoflow.backend.scopes import Pure, Trace, all_variables
 
 _BACKEND = keras.backend.backend()
 
 if _BACKEND == "jax":
     import jax
 
-    from keras_monoflow.gradients import jax_program
+    from keras_monoflow.backend.jax import program as jax_program
 elif _BACKEND == "torch":
     import torch
 
-    from keras_monoflow.gradients import torch_kinks, torch_program
+    from keras_monoflow.backend.torch import program as torch_program
+    from keras_monoflow.backend.torch import second_derivatives as torch_kinks
 elif _BACKEND == "tensorflow":
     import tensorflow as tf
 
-    from keras_monoflow.gradients import tensorflow_adam, tensorflow_kinks
+    from keras_monoflow.backend.tensorflow import adam as tensorflow_adam
+    from keras_monoflow.backend.tensorflow import (
+        second_derivatives as tensorflow_kinks,
+    )
 else:
     raise ImportError(
         "keras_monoflow runs on the TensorFlow, JAX and PyTorch backends of "

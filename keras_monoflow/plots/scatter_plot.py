@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
-from keras_monoflow.callbacks._checks import check_range
-from keras_monoflow.callbacks._matplotlib import import_matplotlib
+from keras_monoflow.callbacks.checks import check_range
+from keras_monoflow.plots.matplotlib_import import import_matplotlib
 
 _DATA_COLOUR = "#5b7fa6"
 _SAMPLE_COLOUR = "#e4572e"

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_monoflow.callbacks._flow_statistics import slope
-from keras_monoflow.callbacks._matplotlib import import_matplotlib
+from keras_monoflow.callbacks.flow_statistics import slope
+from keras_monoflow.plots.matplotlib_import import import_matplotlib
 
 _REAL, _FAKE = "#5b7fa6", "#e4572e"
 

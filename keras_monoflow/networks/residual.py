@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from keras_monoflow.networks._spectral import normalize_spectrum
+from keras_monoflow.networks.spectral import normalize_spectrum
 
 
 def convolution(x, filters, size, seeds, spectral=False, **options):

@@ -8,8 +8,8 @@ import keras
 import torch
 from keras.src.backend.torch import random as keras_torch_random
 
-from keras_monoflow.gradients import torch_recorder
-from keras_monoflow.gradients.torch_graph import NotTraceable
+from keras_monoflow.backend.torch import recorder as torch_recorder
+from keras_monoflow.backend.torch.graph import NotTraceable
 
 
 class _Draw(NamedTuple):

@@ -18,10 +18,10 @@ import warnings
 import keras
 import torch
 
-from keras_monoflow.gradients import torch_recorder
-from keras_monoflow.gradients.scopes import Trace, all_variables, on_values
-from keras_monoflow.gradients.torch_graph import Loop, NotTraceable
-from keras_monoflow.gradients.torch_seeds import Seeds
+from keras_monoflow.backend.scopes import Trace, all_variables, on_values
+from keras_monoflow.backend.torch import recorder as torch_recorder
+from keras_monoflow.backend.torch.graph import Loop, NotTraceable
+from keras_monoflow.backend.torch.seeds import Seeds
 
 #: What `torch.compile` makes of one step is called from Python each time. So it
 #: gets up to that many steps written out, which takes longer to compile.

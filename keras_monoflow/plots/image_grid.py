@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.callbacks._checks import check_range
+from keras_monoflow.callbacks.checks import check_range
 
 # Small images are enlarged to about this many pixels a side.
 _VISIBLE_SIDE = 84

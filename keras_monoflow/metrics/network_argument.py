@@ -2,8 +2,8 @@
 
 import keras
 
-from keras_monoflow.metrics import _features
-from keras_monoflow.metrics._real_side import weights_checksum
+from keras_monoflow.metrics import features
+from keras_monoflow.metrics.real_side import weights_checksum
 
 
 class NetworkArgument:
@@ -28,7 +28,7 @@ class NetworkArgument:
     def saved_weights(self):
         """The weights that a config leaves out: those of a Keras network."""
         network = self._network
-        return network.weights if _features.is_network(network) else []
+        return network.weights if features.is_network(network) else []
 
     def settings(self):
         """Return the arguments of the subclass, which `get_config` extends."""
@@ -43,7 +43,7 @@ class NetworkArgument:
 
     def _check_weights(self):
         """Return the checksum of the network's weights, if it has any."""
-        if not _features.is_network(self._network):
+        if not features.is_network(self._network):
             return None
         weights = weights_checksum(self._network)
         if self._awaited_weights not in (None, weights):
@@ -59,7 +59,7 @@ class NetworkArgument:
 
     def get_config(self):
         weights = self._awaited_weights
-        if weights is None and _features.is_network(self._network):
+        if weights is None and features.is_network(self._network):
             weights = weights_checksum(self._network)
         return {
             self.network_role: self._serialized_network(),

@@ -13,8 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from keras_monoflow.gradients import torch_graph
-from keras_monoflow.gradients.torch_graph import NotTraceable
+from keras_monoflow.backend.torch import graph as torch_graph
+from keras_monoflow.backend.torch.graph import NotTraceable
 
 
 def record(fn, tensors):

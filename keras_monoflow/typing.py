@@ -1,0 +1,25 @@
+"""Names for the types that annotations of the package use."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import keras
+import numpy as np
+
+#: A tensor of the running backend; NumPy arrays are converted.
+Tensor: TypeAlias = Any
+
+#: A NumPy array, of any shape and type.
+Array: TypeAlias = np.ndarray
+
+#: Anything that NumPy turns into an array.
+ArrayLike: TypeAlias = Any
+
+#: The seed of a draw: the same number draws the same noise, a generator goes on.
+Seed: TypeAlias = int | keras.random.SeedGenerator | None
+
+#: A function like those of `keras.random`: `f(shape, dtype=..., seed=...)`.
+RandomFunction: TypeAlias = Callable[..., Tensor]
+
+#: What `get_config` returns and Keras writes to files.
+Config: TypeAlias = dict[str, Any]

@@ -15,7 +15,7 @@ Array: TypeAlias = np.ndarray
 #: Anything that NumPy turns into an array.
 ArrayLike: TypeAlias = Any
 
-#: The seed of a draw: the same number draws the same noise, a generator goes on.
+#: The same number draws the same noise each time; a generator goes on.
 Seed: TypeAlias = int | keras.random.SeedGenerator | None
 
 #: A function like those of `keras.random`: `f(shape, dtype=..., seed=...)`.

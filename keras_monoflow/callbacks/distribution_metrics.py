@@ -55,6 +55,11 @@ class DistributionMetrics(HeldOut):
     ```
     """
 
+    measures_samples = True
+
+    def evaluate(self, model, x, y):
+        return self.measure(model, self.choose(x, y))
+
     def __init__(self, metrics, every=1, samples=1000, seed=0, real=None):
         super().__init__(every, samples, seed, real)
         self.metrics = _check_metrics(metrics)

@@ -60,7 +60,7 @@ class EpochPicture(keras.callbacks.Callback):
         epoch = epoch + 1
         if epoch % self.every == 0:
             filename = os.path.join(self.path, f"epoch_{epoch:04d}.png")
-            most = getattr(self.model, "most_samples", None) or self.count
+            most = getattr(self.model, "max_samples", None) or self.count
             samples = self.model.sample(
                 min(self.count, most), seed=self.seed, **self.sample_arguments()
             )

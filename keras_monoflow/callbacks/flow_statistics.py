@@ -82,7 +82,7 @@ def _gradient_norms(model, real, labels, generated, latent):
         def generator_loss():
             x = model.generator(inputs(latent), training=False)
             output = model.discriminator(inputs(x), training=False)
-            return -ops.mean(model.potential_of(output))
+            return -ops.mean(model.flow_potential.value(output))
 
         norms["generator_gradient"] = _norm(
             generator_loss, model.generator.trainable_variables
@@ -93,11 +93,11 @@ def _gradient_norms(model, real, labels, generated, latent):
     generated = ops.stop_gradient(ops.cast(generated, "float32"))
 
     def discriminator_loss():
-        run = gradients.discard_updates(model._discriminator_loss)
-        return run(real, generated, labels, training=False)
+        run = gradients.discard_updates(model.discriminator_objective)
+        return run(real, generated, labels)
 
     norms["discriminator_gradient"] = _norm(
-        discriminator_loss, model._discriminator_variables()
+        discriminator_loss, model.discriminator_variables()
     )
     return norms
 

@@ -27,6 +27,8 @@ class HeldOut(keras.callbacks.Callback):
             where these come from a generator that can be read only once.
     """
 
+    adds_to_logs = True
+
     def __init__(self, every, samples, seed, real):
         super().__init__()
         self.every = check_integer("every", every, minimum=1)
@@ -60,7 +62,7 @@ class HeldOut(keras.callbacks.Callback):
     def at_most(self, model, chosen):
         """Returns as many of the chosen samples as the model can generate."""
         real, labels = chosen
-        n = getattr(model, "most_samples", None)
+        n = getattr(model, "max_samples", None)
         return real[:n], None if labels is None else labels[:n]
 
     def generate(self, model, chosen):

@@ -56,6 +56,8 @@ class TensorBoard(keras.callbacks.TensorBoard):
     ```
     """
 
+    shows_pictures = True
+
     def __init__(self, log_dir="logs", hparams=None, **kwargs):
         super().__init__(log_dir, **kwargs)
         self.hparams = dict(hparams or {})

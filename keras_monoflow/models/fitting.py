@@ -5,8 +5,7 @@ import math
 import keras
 import numpy as np
 
-from keras_monoflow.callbacks.held_out import HeldOut
-from keras_monoflow.models import checks
+from keras_monoflow.models.data_checks import is_array
 
 
 class FirstBatchCheck(keras.callbacks.Callback):
@@ -95,7 +94,9 @@ def with_extra(callbacks, extra):
 
 
 def _adders_first(callbacks):
-    return sorted(callbacks, key=lambda c: not isinstance(c, HeldOut))
+    return sorted(
+        callbacks, key=lambda c: not getattr(c, "adds_to_logs", False)
+    )
 
 
 def as_list(callbacks):
@@ -104,9 +105,27 @@ def as_list(callbacks):
     return [] if callbacks is None else keras.tree.flatten(callbacks)
 
 
+def introduce(callbacks, model, x, y, held_out):
+    """Gives the callbacks of `fit` what they ask for.
+
+    A callback may offer `use_data(x, y, held_out)`, which takes the data;
+    `boards`, a list for the callbacks of this `fit` with `shows_pictures`; and
+    `measures_samples`, whose values `evaluate` of the model returns too.
+    """
+    callbacks = as_list(callbacks)
+    boards = [c for c in callbacks if getattr(c, "shows_pictures", False)]
+    for callback in callbacks:
+        if hasattr(callback, "boards"):
+            callback.boards = boards
+        if hasattr(callback, "use_data"):
+            callback.use_data(x, y, held_out)
+        if getattr(callback, "measures_samples", False):
+            model.distribution_metrics = callback
+
+
 def split_off(x, y, validation_split):
     """Returns what Keras holds back of arrays for `validation_split`."""
-    if not validation_split or not checks.is_array(x):
+    if not validation_split or not is_array(x):
         return None
     # As in Keras, the last rows, before any shuffling.
     first = math.floor(len(x) * (1.0 - validation_split))

@@ -3,11 +3,12 @@
 import keras
 
 from keras_monoflow.models.adversarial_model import AdversarialModel
-from keras_monoflow.models.density_ratio import FollowsDensityRatio
+from keras_monoflow.models.training_choices import TrainingChoices
+from keras_monoflow.potentials import LogRatioPotential
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
-class MonoFlowGAN(FollowsDensityRatio, AdversarialModel):
+class MonoFlowGAN(AdversarialModel):
     """A GAN whose generator follows `grad h(log(p_data / p_gen))`.
 
     The discriminator estimates the log density ratio `u`; the generator
@@ -118,25 +119,22 @@ class MonoFlowGAN(FollowsDensityRatio, AdversarialModel):
                     f"persistency={persistency!r}, step_size=None."
                 )
             step_size = 1.0
-        self._set_potential(mapping, discriminator_loss)
         self._compile(
             generator_optimizer,
             discriminator_optimizer,
-            penalty=penalty,
-            discriminator_steps=discriminator_steps,
-            split_batch=split_batch,
-            discriminator_warmup=discriminator_warmup,
-            persistency=persistency,
-            step_size=step_size,
-            update=update,
-            normalize_velocity=normalize_velocity,
-            reuse_generated=reuse_generated,
-            ema=ema,
-            log_names=(
-                "generator_loss",
-                "discriminator_loss",
-                "log_ratio_real",
-                "log_ratio_fake",
+            LogRatioPotential(mapping, discriminator_loss),
+            penalty,
+            TrainingChoices(
+                role=self.role,
+                discriminator_steps=discriminator_steps,
+                split_batch=split_batch,
+                discriminator_warmup=discriminator_warmup,
+                persistency=persistency,
+                step_size=step_size,
+                update=update,
+                normalize_velocity=normalize_velocity,
+                reuse_generated=reuse_generated,
+                ema=ema,
             ),
             **kwargs,
         )

@@ -3,7 +3,7 @@
 import keras
 
 from keras_monoflow.backend import replicas
-from keras_monoflow.models.rows import Rows
+from keras_monoflow.models.array_sampler import ArraySampler
 from keras_monoflow.naming import lookup
 
 
@@ -42,7 +42,9 @@ class Prior(keras.layers.Layer):
         else:
             # In a configuration, the values come with the weights.
             array = spec["rows"] if isinstance(spec, dict) else spec
-            self.rows = Rows(array, latent_shape, argument="prior", name="rows")
+            self.rows = ArraySampler(
+                array, latent_shape, argument="prior", name="rows"
+            )
             spec = self.function = None
         self.spec = spec
         self.built = True

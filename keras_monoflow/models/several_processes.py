@@ -7,19 +7,29 @@ import numpy as np
 from keras import ops
 
 from keras_monoflow.backend import processes, replicas
-from keras_monoflow.callbacks import FlowAnimation
-from keras_monoflow.callbacks.epoch_picture import EpochPicture
-from keras_monoflow.models import checks
+from keras_monoflow.models import data_checks
 from keras_monoflow.models.fitting import as_list
 from keras_monoflow.optimizers import without_loss_scaling
 
 
-def check_separable(parts, count):
+def check_replicas(model, x, batch_size):
+    """Checks that the replicas of a model can share the batches of `fit`."""
+    replicas.check_strategy(model)
+    count = replicas.expected(model)
+    if count > 1:
+        for argument, optimizer in model.optimizers_by_argument().items():
+            check_clipping(optimizer, argument)
+        check_separable(model.flow_potential.whole_batch_part, count)
+        check_shares(x, batch_size, count // processes.count())
+
+
+def check_separable(whole_batch_part, count):
     """Checks that nothing in a step needs the whole batch at once."""
-    if parts:
+    if whole_batch_part:
         raise ValueError(
-            f"{parts[0]} is no mean over samples, so it cannot be computed "
-            f"from the {count} parts of a batch that the replicas see. Train "
+            f"{whole_batch_part} is not a mean over samples, so it cannot be "
+            f"computed from the {count} parts of a batch that the replicas "
+            "see. Train "
             "on one device, on JAX with `keras.distribution.DataParallel` "
             "(which computes with the whole batch), or with another objective."
         )
@@ -41,8 +51,8 @@ def check_clipping(optimizer, argument):
 def check_shares(x, batch_size, devices):
     """Checks that each batch of arrays can be cut into equal parts."""
     if isinstance(x, keras.utils.PyDataset):
-        batch_size = len(checks.samples_of(x[0]))
-    sizes = {batch_size, checks.smallest_batch(x, batch_size)} - {None}
+        batch_size = len(data_checks.samples_of(x[0]))
+    sizes = {batch_size, data_checks.smallest_batch(x, batch_size)} - {None}
     bad = [size for size in sizes if size % devices]
     if bad:
         raise ValueError(
@@ -87,18 +97,17 @@ class ReadsBackup(keras.callbacks.BackupAndRestore):
         pass
 
 
-#: Callbacks that write files, which only one process may do.
+#: Keras's callbacks that write files, which only one process may do. Those of
+#: the package say so by `writes_files`.
 WRITERS = (
     keras.callbacks.BackupAndRestore,
     keras.callbacks.CSVLogger,
     keras.callbacks.ModelCheckpoint,
     keras.callbacks.TensorBoard,
-    EpochPicture,
-    FlowAnimation,
 )
 
 
-def in_processes(callbacks):
+def for_this_process(callbacks):
     """Returns the `callbacks` of `fit` as this process shall call them.
 
     If several processes train together, only the first one writes files.
@@ -121,7 +130,9 @@ def _silent(callback):
     """Returns a callback that writes no files, or `None` for none."""
     if isinstance(callback, keras.callbacks.BackupAndRestore):
         return ReadsBackup(callback)
-    return None if isinstance(callback, WRITERS) else callback
+    writes = isinstance(callback, WRITERS)
+    writes = writes or getattr(callback, "writes_files", False)
+    return None if writes else callback
 
 
 def _check_backups(callbacks):

@@ -7,7 +7,7 @@ from keras import ops
 from keras_monoflow.backend import replicas
 
 
-class Rows(keras.layers.Layer):
+class ArraySampler(keras.layers.Layer):
     """Holds an array of samples as a variable.
 
     A closure under `jit` would bake the array into the program; a variable
@@ -61,6 +61,10 @@ class Rows(keras.layers.Layer):
         u = replicas.draw(keras.random.uniform, (n,), "float32", seed)
         index = ops.minimum(ops.cast(u * len(self), "int32"), len(self) - 1)
         return ops.take(self.values.value, index, axis=0)
+
+
+# Keras names groups in files by the class; those of version 0.1 say "rows".
+ArraySampler.__name__ = "Rows"
 
 
 def _read(data):

@@ -7,7 +7,7 @@ from keras import ops
 from keras_monoflow.backend import replicas
 
 
-class Labels(keras.layers.Layer):
+class LabelCounter(keras.layers.Layer):
     """Counts the classes of integer labels, and draws some of them.
 
     Args:
@@ -27,8 +27,8 @@ class Labels(keras.layers.Layer):
         )
         self.built = True
 
-    def see(self, labels):
-        """Takes note of a batch of labels, if they are integers."""
+    def update(self, labels):
+        """Counts the classes of a batch of labels, if they are integers."""
         if self.shape in ((), (1,)) and keras.backend.is_int_dtype(
             labels.dtype
         ):
@@ -68,3 +68,7 @@ class Labels(keras.layers.Layer):
                 f"{labels.shape}."
             )
         return labels
+
+
+# Keras names groups in files by the class; those of version 0.1 say "labels".
+LabelCounter.__name__ = "Labels"

@@ -6,17 +6,21 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_monoflow import gradients
 from keras_monoflow.backend import processes
-from keras_monoflow.models import checks
+from keras_monoflow.models.network_checks import is_registered
 
 
-class SavesEverything:
-    """The half of a flow model that makes a resumed run exact.
+class ExactSaving(keras.Model):
+    """The half of a `FlowModel` that makes a resumed run exact.
 
     Keras saves weights, optimizer slots and what `get_config` returns. Added
     here are the compile arguments, the states of all random seeds, the weights
     of the networks that the distribution metrics look through, and the shapes
     of the model's own, to refuse files of other ones.
+
+    It reads `role`, `seed`, `choices`, `flow_potential`, `penalties`,
+    `distribution_metrics`, and the networks that `network_roles` names.
     """
 
     @classmethod
@@ -67,11 +71,8 @@ class SavesEverything:
         serialize = keras.saving.serialize_keras_object
         return {
             "penalty": [serialize(p) for p in self.penalties],
-            f"{self.role}_steps": self.discriminator_steps,
-            "split_batch": self.split_batch,
-            f"{self.role}_warmup": self.discriminator_warmup,
-            "step_size": serialize(self.step_size),
-            "normalize_velocity": self.normalize_velocity,
+            **self.flow_potential.arguments(),
+            **self.choices.arguments("split_batch", "normalize_velocity"),
             **self._trainer_arguments,
         }
 
@@ -83,17 +84,22 @@ class SavesEverything:
     def save(self, filepath, *args, **kwargs):
         """As in Keras; raises before it writes if something cannot be saved."""
         self._check_savable()
-        with processes.apart(self._all_variables()):
+        with processes.apart(self._saved_variables()):
             return super().save(filepath, *args, **kwargs)
 
     def save_weights(self, *args, **kwargs):
         """As in Keras; one of several processes can do it alone."""
-        with processes.apart(self._all_variables()):
+        with processes.apart(self._saved_variables()):
             return super().save_weights(*args, **kwargs)
+
+    def _saved_variables(self):
+        if not self.compiled:
+            return self.variables
+        return gradients.all_variables(self)
 
     def _check_savable(self):
         for thing, argument in self._user_objects():
-            if not checks.is_registered(thing):
+            if not is_registered(thing):
                 raise ValueError(
                     f"The {argument} {thing!r} is not registered with Keras, "
                     "so a saved model could not be loaded. Decorate it with "
@@ -102,8 +108,10 @@ class SavesEverything:
                 )
 
     def _user_objects(self):
-        """Functions that a user may have passed, with the argument's name."""
-        return []
+        """What a user may have passed and not registered, with the name of the
+        argument."""
+        potential = self.flow_potential
+        return potential.user_objects() if potential else []
 
     def save_own_variables(self, store):
         store["shapes"] = self._network_shapes()

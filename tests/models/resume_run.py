@@ -2,7 +2,7 @@
 
 usage: resume_run.py FOLDER FLOW ORDER killed|resumed
 
-FLOW is one of those in conftest.py, ORDER in_order or shuffled. `killed` saves
+FLOW is one of those in helpers.py, ORDER in_order or shuffled. `killed` saves
 FOLDER/half.keras and a backup after each epoch, and sends itself SIGKILL in its
 third. `resumed` goes on from the file, and then another time from the backup.
 It writes what it found in the file, and the state at both ends.
@@ -19,7 +19,7 @@ if os.environ["KERAS_BACKEND"] == "torch":
 
 import keras
 import numpy as np
-from conftest import ROLES, make_uncompiled
+from helpers import ROLES, make_uncompiled
 
 import keras_monoflow as kmf
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import resume_run
-from conftest import ROLES
+from helpers import ROLES
 
 import keras_monoflow as kmf
 

@@ -29,9 +29,9 @@ def parse_arguments():
     add = parser.add_argument
     add("--mapping", default="non_saturating", help="which flow to follow")
     add("--epochs", type=int, default=10, help="passes over the data")
-    add("--batch-size", type=int, default=128)
+    add("--batch-size", type=int, default=128, help="images in a batch")
     add("--limit", type=int, default=None, help="use only that many images")
-    add("--seed", type=int, default=0)
+    add("--seed", type=int, default=0, help="seed of weights, order and noise")
     add("--data-dir", default=None, help="TensorFlow Datasets folder")
     add(
         "--output",

@@ -56,7 +56,7 @@ def parse_arguments():
     )
     add = parser.add_argument
     formats = ("tf_saved_model", "onnx")
-    add("--format", choices=formats, default=formats[0])
+    add("--format", choices=formats, default=formats[0], help="of the file")
     add("--epochs", type=int, default=5, help="epochs of 100 batches")
     path = pathlib.Path("runs/export_generator")
     add("--output", type=pathlib.Path, default=path, help="folder")

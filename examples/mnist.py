@@ -32,9 +32,9 @@ def parse_arguments():
     add("--mapping", default="non_saturating", help="which flow to follow")
     add("--objective", default="logistic", help="what the discriminator learns")
     add("--epochs", type=int, default=15, help="passes over the data")
-    add("--batch-size", type=int, default=128)
+    add("--batch-size", type=int, default=128, help="images in a batch")
     add("--limit", type=int, default=None, help="use only that many images")
-    add("--seed", type=int, default=0)
+    add("--seed", type=int, default=0, help="seed of weights, order and noise")
     add(
         "--blocks",
         choices=("dcgan", "depth_to_space"),

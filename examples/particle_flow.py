@@ -42,7 +42,14 @@ def parse_arguments():
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--only", nargs="*", choices=RUNS, default=list(RUNS), metavar="RUN")
+    add(
+        "--only",
+        nargs="*",
+        choices=RUNS,
+        default=list(RUNS),
+        metavar="RUN",
+        help="which of them to run",
+    )
     add("--rounds", type=int, default=800, help="steps of the particles")
     add("--step-size", type=float, default=0.05, help="of every flow")
     add("--start-std", type=float, default=0.1, help="of the first positions")
@@ -52,6 +59,7 @@ def parse_arguments():
         "--output",
         type=pathlib.Path,
         default=pathlib.Path("runs/particle_flow"),
+        help="folder for the animation and values",
     )
     return parser.parse_args()
 

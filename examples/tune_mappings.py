@@ -11,7 +11,7 @@ Tries all mappings in a grid with several seeds, on
 
 It prints the table of trials, which mapping won, and whether by more than the
 spread over seeds, and draws both. A search that was killed goes on with its
-finished trials when started again with the same `--output`.
+finished trials when started again with the same `--output`. About half an hour.
 
     python examples/tune_mappings.py
     python examples/tune_mappings.py --workers 2
@@ -60,7 +60,7 @@ def parse_arguments():
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--data", choices=PROBLEMS, default="ring")
+    add("--data", choices=PROBLEMS, default="ring", help="the problem")
     add(
         "--oracle",
         choices=("grid", "random", "bayesian", "hyperband"),
@@ -76,7 +76,12 @@ def parse_arguments():
     add(
         "--data-dir", default=None, help="TensorFlow Datasets folder, for mnist"
     )
-    add("--output", type=pathlib.Path, default=pathlib.Path("runs/tune"))
+    add(
+        "--output",
+        type=pathlib.Path,
+        default=pathlib.Path("runs/tune"),
+        help="folder for trials, table and picture",
+    )
     return parser.parse_args()
 
 

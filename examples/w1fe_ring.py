@@ -5,7 +5,7 @@ Trains W1FE with K = 1, 3, 5 and 10 fits a round, and as controls: naive updates
 learning rate times K. Every run sees the same data order and weights per seed.
 The exact Wasserstein-1 distance between 1000 samples of a fixed latent batch
 and 1000 balanced data points is taken every 100 rounds; "final" is its mean
-over the last five.
+over the last five. About a quarter of an hour for all runs.
 
     python examples/w1fe_ring.py                 # all runs, 5 seeds
     python examples/w1fe_ring.py --seeds 1 --only "K=1" "K=5"
@@ -47,14 +47,26 @@ def parse_arguments():
     add("--rounds", type=int, default=800, help="rounds after the warm-up")
     add("--step-size", type=float, default=0.1, help="in data units")
     add("--critic-steps", type=int, default=1, help="critic updates a round")
-    add("--only", nargs="*", choices=RUNS, default=list(RUNS), metavar="RUN")
+    add(
+        "--only",
+        nargs="*",
+        choices=RUNS,
+        default=list(RUNS),
+        metavar="RUN",
+        help="which of them to run",
+    )
     add(
         "--penalty",
         choices=("LipschitzPenalty", "GradientPenalty"),
         default="LipschitzPenalty",
         help="one-sided or two-sided",
     )
-    add("--output", type=pathlib.Path, default=pathlib.Path("runs/w1fe_ring"))
+    add(
+        "--output",
+        type=pathlib.Path,
+        default=pathlib.Path("runs/w1fe_ring"),
+        help="folder for curves and values",
+    )
     return parser.parse_args()
 
 

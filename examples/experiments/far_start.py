@@ -43,7 +43,14 @@ def parse_arguments():
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--only", nargs="*", choices=RUNS, default=list(RUNS), metavar="RUN")
+    add(
+        "--only",
+        nargs="*",
+        choices=RUNS,
+        default=list(RUNS),
+        metavar="RUN",
+        help="which of them to run",
+    )
     add("--rounds", type=int, default=3000, help="at most, after pretraining")
     add("--seeds", type=int, default=3, help="runs of each kind")
     path = pathlib.Path("runs/far_start")

@@ -17,7 +17,7 @@ ReLUs: 256-200-500-256 with batch normalization for the f of the generator
 `x + 2 tanh(f(x))`, and 256-200-500-1 for the critic. Both learn with Adam, rate
 1e-4, betas 0 and 0.9.
 
-A long experiment: hours on two cores with the defaults.
+A long experiment: about half an hour on two cores.
 
     cd examples/experiments
     python usps_to_mnist.py
@@ -56,11 +56,18 @@ def parse_arguments():
     add = parser.add_argument
     add("--usps", help="folder with USPS files; by default they are downloaded")
     add("--seeds", type=int, default=3, help="runs of each kind")
-    add("--only", nargs="*", choices=RUNS, default=list(RUNS), metavar="RUN")
+    add(
+        "--only",
+        nargs="*",
+        choices=RUNS,
+        default=list(RUNS),
+        metavar="RUN",
+        help="which of them to run",
+    )
     add("--updates", type=int, default=5000, help="of the generator, at least")
     add("--rounds", type=int, help="at least; by default half the updates")
     add("--every", type=int, default=250, help="rounds between two scores")
-    add("--batch-size", type=int, default=64)
+    add("--batch-size", type=int, default=64, help="images in a batch")
     add(
         "--step-size",
         type=float,
@@ -69,7 +76,12 @@ def parse_arguments():
         "K=5 with seed 0; MNIST images lie 6.5 from their mean",
     )
     add("--data-dir", default=None, help="TensorFlow Datasets folder")
-    add("--output", type=pathlib.Path, default=pathlib.Path("runs/usps"))
+    add(
+        "--output",
+        type=pathlib.Path,
+        default=pathlib.Path("runs/usps"),
+        help="folder for pictures and values",
+    )
     arguments = parser.parse_args()
     arguments.rounds = arguments.rounds or arguments.updates // 2
     arguments.every = min(arguments.every, arguments.rounds)

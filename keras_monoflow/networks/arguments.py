@@ -2,10 +2,14 @@
 
 import zlib
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
+
+#: A seed for each layer, from `seed_stream`.
+Seeds: TypeAlias = Iterator[int | None]
 
 
 def check_image_shape(
@@ -52,7 +56,7 @@ def check_classes(classes: int | None) -> int | None:
     return check_integer("classes", classes, minimum=1)
 
 
-def seed_stream(seed: int | None, network: str) -> Iterator[int | None]:
+def seed_stream(seed: int | None, network: str) -> Seeds:
     """Yields a seed for every layer, or `None` forever if `seed` is `None`.
 
     Initializers with the same integer and shape give the same weights, so

@@ -1,10 +1,9 @@
 """How generators and discriminators take labels."""
 
-from collections.abc import Iterator
-
 import keras
 from keras import layers
 
+from keras_monoflow.networks.arguments import Seeds
 from keras_monoflow.networks.label_embedding import LabelEmbedding
 from keras_monoflow.typing import Tensor
 
@@ -23,10 +22,7 @@ def with_labels(
 
 
 def append_embedding(
-    latents: Tensor,
-    labels: Tensor | None,
-    classes: int | None,
-    seeds: Iterator[int | None],
+    latents: Tensor, labels: Tensor | None, classes: int | None, seeds: Seeds
 ) -> Tensor:
     """Returns latents, with an embedding of the labels appended if given.
 

@@ -1,11 +1,11 @@
 """Layers that double or halve the height and width of feature maps."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import keras
 from keras import layers
 
+from keras_monoflow.networks.arguments import Seeds
 from keras_monoflow.typing import Tensor
 
 # Both kinds have about as many weights at these widths.
@@ -21,14 +21,12 @@ def check_blocks(blocks: str) -> None:
         )
 
 
-def normal(
-    seeds: Iterator[int | None], mean: float = 0.0
-) -> keras.initializers.Initializer:
+def normal(seeds: Seeds, mean: float = 0.0) -> keras.initializers.Initializer:
     """Returns an initializer N(mean, 0.02²), as in Radford et al. (2016)."""
     return keras.initializers.RandomNormal(mean, 0.02, seed=next(seeds))
 
 
-def batch_norm(x: Tensor, seeds: Iterator[int | None]) -> Tensor:
+def batch_norm(x: Tensor, seeds: Seeds) -> Tensor:
     """Normalizes with the settings of torch, `gamma` drawn from N(1, 0.02²)."""
     return layers.BatchNormalization(
         momentum=0.9, epsilon=1e-5, gamma_initializer=normal(seeds, 1.0)
@@ -36,11 +34,7 @@ def batch_norm(x: Tensor, seeds: Iterator[int | None]) -> Tensor:
 
 
 def upsample(
-    x: Tensor,
-    filters: int,
-    blocks: str,
-    use_bias: bool,
-    seeds: Iterator[int | None],
+    x: Tensor, filters: int, blocks: str, use_bias: bool, seeds: Seeds
 ) -> Tensor:
     """Doubles the height and width of `x` and gives it `filters` channels."""
     options = _convolution_options(use_bias, seeds)
@@ -51,11 +45,7 @@ def upsample(
 
 
 def downsample(
-    x: Tensor,
-    filters: int,
-    blocks: str,
-    use_bias: bool,
-    seeds: Iterator[int | None],
+    x: Tensor, filters: int, blocks: str, use_bias: bool, seeds: Seeds
 ) -> Tensor:
     """Halves the height and width of `x` and gives it `filters` channels."""
     options = _convolution_options(use_bias, seeds)
@@ -65,9 +55,7 @@ def downsample(
     return layers.Conv2D(filters, 3, **options)(x)
 
 
-def _convolution_options(
-    use_bias: bool, seeds: Iterator[int | None]
-) -> dict[str, Any]:
+def _convolution_options(use_bias: bool, seeds: Seeds) -> dict[str, Any]:
     return {
         "padding": "same",
         "use_bias": use_bias,

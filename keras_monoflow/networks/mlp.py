@@ -1,14 +1,14 @@
 """Multi-layer perceptrons for data in a few dimensions."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 from keras import layers
 
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.networks import conditional
-from keras_monoflow.networks.arguments import check_classes, seed_stream
+from keras_monoflow.networks.arguments import Seeds, check_classes, seed_stream
 from keras_monoflow.networks.outputs import float32, logits
 from keras_monoflow.typing import Tensor
 
@@ -145,10 +145,7 @@ def mlp_discriminator(
 
 
 def _hidden_layers(
-    x: Tensor,
-    units: Sequence[int],
-    negative_slope: float,
-    seeds: Iterator[int | None],
+    x: Tensor, units: Sequence[int], negative_slope: float, seeds: Seeds
 ) -> Tensor:
     if not hasattr(units, "__iter__"):
         raise TypeError(
@@ -161,9 +158,7 @@ def _hidden_layers(
     return x
 
 
-def _uniform_dense(
-    x: Tensor, units: int, seeds: Iterator[int | None]
-) -> Tensor:
+def _uniform_dense(x: Tensor, units: int, seeds: Seeds) -> Tensor:
     """Applies a dense layer with weights and biases in `±1 / sqrt(fan_in)`."""
     uniform = _uniform(x, seeds)
     return layers.Dense(
@@ -172,7 +167,7 @@ def _uniform_dense(
 
 
 def _uniform(
-    x: Tensor, seeds: Iterator[int | None]
+    x: Tensor, seeds: Seeds
 ) -> Callable[[], keras.initializers.Initializer]:
     """Returns a function that returns initializers in `±1 / sqrt(fan_in)`."""
     bound = 1.0 / math.sqrt(x.shape[-1])

@@ -1,11 +1,12 @@
 """Residual blocks that double or halve the height and width."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import layers
 
+from keras_monoflow.networks.arguments import Seeds
 from keras_monoflow.networks.spectral import normalize_spectrum
 from keras_monoflow.typing import Tensor
 
@@ -14,7 +15,7 @@ def convolution(
     x: Tensor,
     filters: int,
     size: int,
-    seeds: Iterator[int | None],
+    seeds: Seeds,
     spectral: bool = False,
     **options: Any,
 ) -> Tensor:
@@ -35,9 +36,7 @@ def convolution(
     return normalize_spectrum(layer, spectral)(x)
 
 
-def glorot(
-    seeds: Iterator[int | None], scale: float = 1.0
-) -> keras.initializers.Initializer:
+def glorot(seeds: Seeds, scale: float = 1.0) -> keras.initializers.Initializer:
     """Returns the initializer of Glorot and Bengio, its variance scaled."""
     return keras.initializers.VarianceScaling(
         scale, "fan_avg", "uniform", seed=next(seeds)
@@ -49,7 +48,7 @@ def upsampling_block(
     filters: int,
     normalize: Callable[[Tensor], Tensor],
     use_bias: bool,
-    seeds: Iterator[int | None],
+    seeds: Seeds,
 ) -> Tensor:
     """Doubles the height and width of `x` and gives it `filters` channels.
 
@@ -76,7 +75,7 @@ def discriminator_block(
     halve: bool,
     first: bool,
     spectral: bool,
-    seeds: Iterator[int | None],
+    seeds: Seeds,
 ) -> Tensor:
     """Gives `x` `filters` channels, and half the height and width if `halve`.
 

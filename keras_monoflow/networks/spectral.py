@@ -1,9 +1,9 @@
 """Spectral normalization of layers, on request and from a seed."""
 
-from collections.abc import Iterator
-
 import keras
 from keras import layers
+
+from keras_monoflow.networks.arguments import Seeds
 
 
 def normalize_spectrum(layer: keras.Layer, enabled: bool) -> keras.Layer:
@@ -18,9 +18,7 @@ def normalize_spectrum(layer: keras.Layer, enabled: bool) -> keras.Layer:
     return layers.SpectralNormalization(layer, name=layer.name, dtype="float32")
 
 
-def seed_power_iterations(
-    model: keras.Model, seeds: Iterator[int | None]
-) -> None:
+def seed_power_iterations(model: keras.Model, seeds: Seeds) -> None:
     """Draws the start vectors of all power iterations from `seeds`.
 
     The wrapper of Keras draws them without a seed.

@@ -14,6 +14,7 @@ from keras_monoflow import (
     networks,
     optimizers,
     penalties,
+    plots,
 )
 from keras_monoflow.models import (
     W1FE,
@@ -41,6 +42,7 @@ __all__ = [
     "networks",
     "optimizers",
     "penalties",
+    "plots",
 ]
 
 

@@ -14,6 +14,7 @@ from keras_monoflow import (
     networks,
     optimizers,
     penalties,
+    plots,
     potentials,
 )
 from keras_monoflow.models import (
@@ -42,6 +43,7 @@ __all__ = [
     "networks",
     "optimizers",
     "penalties",
+    "plots",
     "potentials",
 ]
 

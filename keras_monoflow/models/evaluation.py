@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_monoflow import gradients
-from keras_monoflow.callbacks.held_out import can_be_read_again
+from keras_monoflow.data import can_be_read_again
 from keras_monoflow.models.round import with_labels
 from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.typing import Tensor

@@ -151,11 +151,7 @@ class ExactSaving(keras.Model):
     def _metric_weights(self):
         """Weights of the distribution metrics' networks, by name in files."""
         callback = self.distribution_metrics
-        return {
-            f"metric_{i}_{j}": weight
-            for i, metric in enumerate(callback.metrics if callback else [])
-            for j, weight in enumerate(getattr(metric, "saved_weights", []))
-        }
+        return {} if callback is None else callback.saved_weights()
 
     def _network_shapes(self):
         """The ranks and shapes of all weights as one list of integers."""

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_monoflow.backend import keras_internals
 from keras_monoflow.typing import Array
 
 
@@ -103,7 +104,7 @@ def check_label_range(y: Any, networks: list[keras.Model]) -> None:
     classes = [
         layer.classes
         for network in networks
-        for layer in network._flatten_layers()
+        for layer in keras_internals.layers_of(network)
         if isinstance(getattr(layer, "classes", None), int)
     ]
     if not classes or y.dtype.kind not in "iu":

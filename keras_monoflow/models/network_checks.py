@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from keras_monoflow.backend import keras_internals
+
 
 def check_network(network: Any, argument: str) -> None:
     """Checks that a network is a built Keras model."""
@@ -128,5 +130,5 @@ def any_in_float16(networks: list[keras.Model]) -> bool:
     return any(
         layer.compute_dtype == "float16"
         for network in networks
-        for layer in network._flatten_layers()
+        for layer in keras_internals.layers_of(network)
     )

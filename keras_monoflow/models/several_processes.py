@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_monoflow.backend import processes, replicas
+from keras_monoflow.backend import keras_internals, processes, replicas
 from keras_monoflow.models import data_checks
 from keras_monoflow.models.fitting import as_list
 from keras_monoflow.optimizers import without_loss_scaling
@@ -77,11 +77,11 @@ class StartTogether(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         variables = [*self.model.variables, *self.model.optimizer.variables]
         values = [ops.convert_to_numpy(v) for v in variables]
-        epoch = np.array(self.model._initial_epoch or 0, "int32")
+        epoch = np.array(keras_internals.initial_epoch(self.model), "int32")
         *values, epoch = processes.copy_from_first([*values, epoch])
         for variable, value in zip(variables, values):
             variable.assign(value)
-        self.model._initial_epoch = int(epoch) or None
+        keras_internals.set_initial_epoch(self.model, int(epoch))
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         processes.copy_from_first([np.zeros(1, "float32")])
@@ -145,7 +145,10 @@ def _check_backups(callbacks):
         for callback in callbacks
         if isinstance(callback, keras.callbacks.BackupAndRestore)
     ]
-    seen = sum(os.path.exists(backup._weights_path) for backup in backups)
+    seen = sum(
+        os.path.exists(keras_internals.backup_file(backup))
+        for backup in backups
+    )
     (first,) = processes.copy_from_first([np.array(seen, "int32")])
     if int(first) != seen:
         folders = ", ".join(repr(backup.backup_dir) for backup in backups)

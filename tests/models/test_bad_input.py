@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import make_gan, make_networks
+from helpers import make_gan, make_networks, slow_except
 from keras import layers, ops
 
 import keras_monoflow as kmf
@@ -200,7 +200,7 @@ def images_gan():
     return gan
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("dtype", slow_except(["uint8"], ["uint8", "float32"]))
 def test_images_in_bytes_warn_once(rng, dtype, recwarn):
     x = rng.integers(0, 256, size=(8, 4, 4, 1)).astype(dtype)
     gan = images_gan()

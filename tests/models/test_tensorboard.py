@@ -7,11 +7,12 @@ import keras
 import matplotlib.image
 import numpy as np
 import pytest
+from helpers import slow_except
 
 import keras_monoflow as kmf
 from keras_monoflow.callbacks.tensorboard import configuration, connect
 
-MODELS = ["monoflow", "particles"]
+MODELS = slow_except(["monoflow"], ["monoflow", "particles"])
 
 
 def make_model(kind):

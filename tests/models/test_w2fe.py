@@ -74,6 +74,7 @@ def test_learns_the_map_between_gaussians(rng):
     assert error < 0.1 * np.linalg.norm(truth - x)
 
 
+@pytest.mark.slow
 def test_a_round_goes_the_share_of_the_way():
     """After one round the generator is (1 - s) I + s ROOT."""
     warmup, share = 600, 0.4

@@ -5,6 +5,7 @@ import pathlib
 import re
 
 import pytest
+from helpers import slow_except
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -31,7 +32,11 @@ def test_pages_are_found():
 
 
 @pytest.mark.usefixtures("compile_fast")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    slow_except([ROOT / "README.md", DOCS / "quickstart.md"], PAGES),
+    ids=lambda page: page.name,
+)
 def test_code_runs(page, tmp_path, monkeypatch):
     if "kmf.metrics.WassersteinDistance" in code_of(page):
         pytest.importorskip("ot")

@@ -160,14 +160,14 @@ def test_labels_for_an_unconditional_model(data):
 
 
 def test_an_error_in_the_first_step_loses_no_weights(data):
-    def labelled():
+    def labeled():
         while True:
             yield data, np.zeros(len(data))
 
     gan = make_gan()
     before = gan.get_weights()
     with pytest.raises(ValueError, match="unconditional"):
-        gan.fit(labelled(), steps_per_epoch=2, verbose=0)
+        gan.fit(labeled(), steps_per_epoch=2, verbose=0)
     for a, b in zip(before, gan.get_weights()):
         np.testing.assert_array_equal(a, b)
     gan.fit(data, verbose=0)

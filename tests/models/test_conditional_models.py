@@ -11,8 +11,8 @@ from keras_monoflow.models.labels import Labels
 
 pytestmark = pytest.mark.usefixtures("compile_fast")
 
-CENTRES = np.array([[2.0, 0.0], [-1.0, 1.5], [0.0, -2.0]])
-CLASSES = len(CENTRES)
+CENTERS = np.array([[2.0, 0.0], [-1.0, 1.5], [0.0, -2.0]])
+CLASSES = len(CENTERS)
 
 
 def with_label_input(inputs, units):
@@ -42,16 +42,16 @@ def make_gan(**arguments):
 @pytest.fixture
 def pairs(rng):
     labels = rng.integers(CLASSES, size=960).astype("int32")
-    x = CENTRES[labels] + 0.1 * rng.normal(size=(960, 2))
+    x = CENTERS[labels] + 0.1 * rng.normal(size=(960, 2))
     return x.astype("float32"), labels
 
 
 def test_every_class_goes_to_its_own_place(pairs):
     gan = make_gan(penalty=kmf.penalties.R1(0.1), discriminator_steps=2)
     gan.fit(*pairs, batch_size=32, epochs=8, verbose=0)
-    for label, centre in enumerate(CENTRES):
+    for label, center in enumerate(CENTERS):
         x = gan.sample(200, seed=0, labels=label)
-        assert np.linalg.norm(x.mean(axis=0) - centre) < 0.5
+        assert np.linalg.norm(x.mean(axis=0) - center) < 0.5
 
 
 def table_networks():
@@ -188,7 +188,7 @@ def test_which_labels_are_drawn(shape):
 
 
 @pytest.mark.parametrize(("shape", "dtype"), [((), "float32"), ((3,), "int32")])
-def test_labels_that_are_no_classes(shape, dtype):
+def test_labels_that_are_not_classes(shape, dtype):
     labels = Labels(shape)
     labels.see(ops.ones((8, *shape), dtype))
     with pytest.raises(ValueError, match="`labels` must be given"):

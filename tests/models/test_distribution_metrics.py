@@ -79,7 +79,7 @@ def test_all_other_callbacks_see_them(data, tmp_path):
 
 
 def features():
-    """A network that is trained no more, but not by the seeds of the tests."""
+    """A trained network that does not depend on the seeds of the tests."""
     network = keras.Sequential(
         [keras.layers.Input((2,)), keras.layers.Dense(3, activation="tanh")]
     )

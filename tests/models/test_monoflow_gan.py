@@ -1,4 +1,4 @@
-"""The public behaviour of MonoFlowGAN."""
+"""The public behavior of MonoFlowGAN."""
 
 import json
 import warnings
@@ -359,7 +359,7 @@ def test_spectral_normalization_trains_both(data):
         mapping="identity",
     )
     fit(gan, data[:32])
-    # A round without learning only normalises the kernels.
+    # A round without learning only normalizes the kernels.
     kernels = [n.layers[0].kernel for n in (generator, discriminator)]
     before = [ops.convert_to_numpy(k).copy() for k in kernels]
     for kernel in before:
@@ -407,7 +407,7 @@ def test_compiled_and_eager_agree(data):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
-def test_donsker_varadhan_potential_is_normalised(data):
+def test_donsker_varadhan_potential_is_normalized(data):
     """The velocity of a single point does not depend on its company."""
     gan = make_gan("arcsinh", discriminator_loss="donsker_varadhan")
     fit(gan, data, epochs=3)

@@ -1,4 +1,4 @@
-"""Particles against closed forms of their motion, and the public behaviour."""
+"""Particles against closed forms of their motion, and the public behavior."""
 
 import keras
 import numpy as np
@@ -99,7 +99,7 @@ def test_step_size_schedule_counts_rounds(rng):
     assert flow.rounds == 7
 
 
-def test_velocity_is_normalised_over_the_particles(rng):
+def test_velocity_is_normalized_over_the_particles(rng):
     x = rng.normal(size=(50, 2))
     flow = run(quadratic_discriminator(), x, 1, normalize_velocity=True)
     step = np.linalg.norm(flow.particles - x, axis=1)

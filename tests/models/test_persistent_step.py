@@ -228,7 +228,7 @@ def test_every_fit_uses_the_same_latent_batch(rng):
     assert singular[4] < 1e-4 * singular[0]
 
 
-def test_velocity_is_normalised(rng):
+def test_velocity_is_normalized(rng):
     z = rng.normal(size=(1, 64)).astype("float32")
     generator, critic = linear_generator(), linear_critic()
     (change,) = run_round(

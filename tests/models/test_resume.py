@@ -17,11 +17,8 @@ import keras_monoflow as kmf
 pytestmark = pytest.mark.usefixtures("compile_fast")
 
 SCRIPT = pathlib.Path(__file__).with_name("resume_run.py")
-
-
 ORDERS = ["in_order", "shuffled"]
-#: The flows with the orders of the data. The order and the flow do not know of
-#: each other: one flow shows it for all.
+# The order of the data does not depend on the flow: one flow shows both.
 pairs = pytest.mark.parametrize(
     ("flow", "order"),
     [
@@ -78,7 +75,7 @@ def uninterrupted(flow, order):
 def assert_resumed(states, expected):
     assert_same(states["loaded"], expected)
     assert_same(states["restored"], expected)
-    # It was not a comparison of standstills.
+    # The comparison was not of runs that stood still.
     assert not all(map(np.array_equal, states["half"], expected))
 
 

@@ -44,8 +44,8 @@ def check_number(
         hint: A sentence for the end of the message: what to do instead.
 
     Raises:
-        TypeError: If it is not a number; a bool is not one.
-        ValueError: If it is not finite or out of bounds.
+        ValueError: If it is not a finite number (a bool is not one), or out
+            of bounds.
     """
     bounds = [
         f"{words} {bound:g}"
@@ -64,7 +64,7 @@ def check_number(
         f"Received: {argument}={value!r}.{' ' + hint if hint else ''}"
     )
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(message)
+        raise ValueError(message)
     number = float(value)
     if (
         not math.isfinite(number)

@@ -134,6 +134,19 @@ def mean(tensors):
     return _mean_torch(tensors, replicas)
 
 
+def agree_on_means(metrics):
+    """Averages the variables of running means over processes.
+
+    Over devices of one process, Keras does so by itself.
+    """
+    if processes.count() == 1:
+        return
+    variables = [v for metric in metrics for v in metric.variables]
+    values = mean([v.value for v in variables])
+    for variable, value in zip(variables, values):
+        variable.assign(value)
+
+
 def std(x):
     """Returns the standard deviation of all values of the batch."""
     if count() == 1:

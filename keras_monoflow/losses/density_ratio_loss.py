@@ -27,6 +27,8 @@ class DensityRatioLoss(keras.losses.Loss):
     the float64 of its inputs, whatever the dtype policy.
     """
 
+    uses_whole_batch = False
+
     def __init__(self, name=None):
         super().__init__(name=name)
 
@@ -188,6 +190,8 @@ class DonskerVaradhanLoss(DensityRatioLoss):
     `E_q r = 1`, `log_ratio(d) = d - log E_q exp(d)`, with no gradient through
     the constant; without it the constant would act as a shift of the mapping.
     """
+
+    uses_whole_batch = True
 
     def __init__(self, name="donsker_varadhan"):
         super().__init__(name=name)

@@ -1,22 +1,24 @@
 """The base of all models that train a generator against a discriminator."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.backend import processes
-from keras_monoflow.models import checks
-from keras_monoflow.models.averaging import AveragesGenerator
-from keras_monoflow.models.flow_model import FlowModel
-from keras_monoflow.models.generator_steps import LearnsTheMoves
-from keras_monoflow.models.labels import Labels
+from keras_monoflow.models import network_checks
+from keras_monoflow.models.averaging import average_step, copy_network
+from keras_monoflow.models.flow_model import FlowModel, _choice
+from keras_monoflow.models.label_counter import LabelCounter
 from keras_monoflow.models.prior import Prior
-from keras_monoflow.models.rounds import with_labels
+from keras_monoflow.models.round import with_labels
 from keras_monoflow.optimizers import PairOptimizer, serialize
+from keras_monoflow.typing import Array, ArrayLike, Config, Seed, Tensor
 
 
-class AdversarialModel(LearnsTheMoves, AveragesGenerator, FlowModel):
+class AdversarialModel(FlowModel):
     """A generator that follows the potential of a discriminator.
 
     If both networks take labels as a second input, the model is conditional.
@@ -32,24 +34,31 @@ class AdversarialModel(LearnsTheMoves, AveragesGenerator, FlowModel):
     """
 
     def __init__(
-        self, generator, discriminator, prior="normal", seed=None, name=None
-    ):
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        prior: Any = "normal",
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
         networks = {"generator": generator, "discriminator": discriminator}
         super().__init__(networks, seed=seed, name=name)
-        self.latent_shape = checks.input_shape(generator, "generator")
-        checks.check_shapes(generator, discriminator, self.role)
-        checks.check_conditional(generator, {self.role: discriminator})
-        self.ema = self._averaged = None
-        label_shape = checks.label_shape(generator)
+        self.latent_shape = network_checks.input_shape(generator, "generator")
+        network_checks.check_shapes(generator, discriminator, self.role)
+        network_checks.check_conditional(generator, {self.role: discriminator})
+        self._averaged = None
+        label_shape = network_checks.label_shape(generator)
         self.conditional = label_shape is not None
-        self.labels = Labels(label_shape) if self.conditional else None
+        self.labels: Any = None
+        if label_shape is not None:
+            self.labels = LabelCounter(label_shape)
         self.prior = Prior(prior, self.latent_shape)
 
     @classmethod
-    def network_roles(cls):
+    def network_roles(cls) -> tuple[str, ...]:
         return ("generator", *super().network_roles())
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Maps latent points, or `[latent points, labels]`, to samples.
 
         By the averaged generator if there is one, except in training.
@@ -57,58 +66,93 @@ class AdversarialModel(LearnsTheMoves, AveragesGenerator, FlowModel):
         network = self.generator if training else self._best_generator
         return network(inputs, training=training)
 
-    def _compile(
+    def draw(
+        self,
+        n: Any,
+        seed: Seed,
+        labels: Tensor | None = None,
+        training: bool = False,
+    ) -> Tensor:
+        """Returns `n` generated samples, a tensor."""
+        return self(
+            with_labels(self.prior.draw(n, seed), labels), training=training
+        )
+
+    persistency = _choice("persistency")
+    update = _choice("update")
+    reuse_generated = _choice("reuse_generated")
+    ema = _choice("ema")
+
+    def _compile(  # type: ignore[override]
         self,
         generator_optimizer,
         discriminator_optimizer,
-        persistency,
-        update,
-        reuse_generated,
-        ema,
-        log_names,
+        potential,
+        penalty,
+        choices,
         **kwargs,
     ):
         """What the `compile` of all subclasses shares."""
-        self.persistency = check_integer("persistency", persistency, minimum=1)
-        self.update = checks.check_update(update)
-        self.reuse_generated = bool(reuse_generated)
-        if self.conditional and reuse_generated and kwargs["split_batch"]:
+        if self.conditional and choices.reuse_generated and choices.split_batch:
             raise ValueError(
                 "`reuse_generated` and `split_batch` do not go together in a "
                 "conditional model: each slice has labels of its own."
             )
-        self._set_average(ema)
-        if self.persistency > 1:
-            log_names = [*log_names, "regression_loss"]
+        self._set_average(choices.ema)
         pair = PairOptimizer(
             generator_optimizer, discriminator_optimizer, role=self.role
         )
         pair.generator = self._scaled_for_float16(pair.generator)
         pair.discriminator = self._scaled_for_float16(pair.discriminator)
         pair.build_networks(
-            self.generator.trainable_variables,
-            self._discriminator_variables(),
+            self.generator.trainable_variables, self.discriminator_variables()
         )
-        super()._compile(optimizer=pair, log_names=log_names, **kwargs)
+        fits = ("regression_loss",) if choices.persistency > 1 else ()
+        super()._compile(
+            pair, potential, penalty, choices, log_names=fits, **kwargs
+        )
 
     @property
     def _discriminator_optimizer(self):
         return self.optimizer.discriminator
 
-    def _optimizers(self):
+    def optimizers_by_argument(self) -> dict[str, keras.optimizers.Optimizer]:
         generator = {"generator_optimizer": self.optimizer.generator}
-        return {**generator, **super()._optimizers()}
+        return {**generator, **super().optimizers_by_argument()}
 
     @property
-    def _rounds(self):
+    def rounds_counter(self) -> keras.Variable:
         return self.optimizer.iterations
 
-    def _count_round(self):
-        self.optimizer.count_round()
+    # ------------------------------------------------------------ averaging
+
+    @property
+    def averaged_generator(self) -> keras.Model | None:
+        """The averaged generator, or `None` without `ema`."""
+        return None if self.ema is None else self._averaged
+
+    @property
+    def _best_generator(self):
+        """What samples come from, unless told otherwise."""
+        return self.averaged_generator or self.generator
+
+    def _set_average(self, ema):
+        """Starts, goes on with, or stops averaging, as `compile` says."""
+        starts = ema is not None and self.ema is None
+        if starts and self._averaged is None:
+            self._averaged = copy_network(self.generator)
+        elif starts:
+            self._averaged.set_weights(self.generator.get_weights())
+
+    def update_average(self) -> None:
+        """Takes the generator's weights into the average, once a round."""
+        learned = ops.cast(self.rounds_counter, "float32")
+        learned = learned - self.discriminator_warmup
+        average_step(self._averaged, self.generator, self.ema, learned)
 
     # ------------------------------------------------------------ samples
 
-    def sample_latent(self, n, seed=None):
+    def sample_latent(self, n: int, seed: int | None = None) -> Array:
         """Draws `n` latent points from the prior, `(n, *latent_shape)`.
 
         Training noise is left alone. The same `seed` gives the same points.
@@ -119,7 +163,14 @@ class AdversarialModel(LearnsTheMoves, AveragesGenerator, FlowModel):
         with processes.local(self.prior.variables):
             return ops.convert_to_numpy(self.prior.draw(n, seed))
 
-    def sample(self, n, seed=None, batch_size=256, labels=None, averaged=True):
+    def sample(
+        self,
+        n: int,
+        seed: int | None = None,
+        batch_size: int = 256,
+        labels: ArrayLike | None = None,
+        averaged: bool = True,
+    ) -> Array:
         """Generates `n` samples.
 
         Args:
@@ -169,7 +220,7 @@ class AdversarialModel(LearnsTheMoves, AveragesGenerator, FlowModel):
 
     # ------------------------------------------------------------- saving
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "prior": self.prior.serialize_spec()}
 
     def _compile_arguments(self):
@@ -177,10 +228,9 @@ class AdversarialModel(LearnsTheMoves, AveragesGenerator, FlowModel):
             **super()._compile_arguments(),
             "generator_optimizer": serialize(self.optimizer.generator),
             f"{self.role}_optimizer": serialize(self.optimizer.discriminator),
-            "persistency": self.persistency,
-            "update": self.update,
-            "reuse_generated": self.reuse_generated,
-            "ema": self.ema,
+            **self.choices.arguments(
+                "persistency", "update", "reuse_generated", "ema"
+            ),
         }
 
     def _user_objects(self):

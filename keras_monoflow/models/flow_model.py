@@ -1,34 +1,47 @@
 """The base of all models whose samples follow a discriminator."""
 
 import warnings
+from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_monoflow import gradients, penalties
-from keras_monoflow.arguments import check_integer
 from keras_monoflow.backend import processes, replicas
-from keras_monoflow.callbacks import DistributionMetrics
-from keras_monoflow.callbacks.held_out import HeldOut, can_be_read_again
-from keras_monoflow.callbacks.tensorboard import connect
-from keras_monoflow.models import checks, sharing
-from keras_monoflow.models.fitting import as_list, callbacks_for, split_off
-from keras_monoflow.models.logs import LogMeans
-from keras_monoflow.models.refining import Refines
-from keras_monoflow.models.rounds import TrainsInRounds, with_labels
-from keras_monoflow.models.saving import SavesEverything
-from keras_monoflow.numerics import at_least_float32
+from keras_monoflow.models import (
+    data_checks,
+    fitting,
+    network_checks,
+    several_processes,
+)
+from keras_monoflow.models.evaluation import Evaluation
+from keras_monoflow.models.exact_saving import ExactSaving
+from keras_monoflow.models.refinement import Refinement
+from keras_monoflow.models.round import Batch, Round, with_labels
 from keras_monoflow.optimizers import scale_losses
+from keras_monoflow.typing import Seed, Tensor
+
+#: Arguments of `keras.Model.compile` that mean nothing to two networks.
+FOREIGN_ARGUMENTS = ("loss", "metrics", "weighted_metrics", "loss_weights")
 
 
-class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
+def _choice(name):
+    """An attribute that shows what `compile` was told; `None` before it."""
+    return property(lambda model: getattr(model.choices, name, None))
+
+
+class FlowModel(Refinement, Evaluation, ExactSaving):
     """Samples that climb the potential of a discriminator.
 
-    Subclasses say what the discriminator minimises (`objective`), which
-    scalar *potential* `V(x)`, high where data are, samples climb
-    (`potential_of`), which samples there are (`_draw`), how they move
-    (`_move_samples`), and what `compile` takes.
+    What a batch of data does is told in `round.py`. A subclass says what
+    `compile` takes, and
+
+    - `draw(n, seed, labels, training)`, which samples there are;
+    - `round_class`, if they move in another way than a generator's;
+    - `rounds_counter` and `_discriminator_optimizer`.
+
+    Keras writes what public attributes hold to files under their names: one
+    that holds a network or an optimizer may not be added without care.
 
     Args:
         networks: Dictionary of built `keras.Model`s by attribute name. One is
@@ -41,52 +54,120 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
     role = "discriminator"
 
     #: The largest number of samples, where there is one.
-    most_samples = None
+    max_samples: Any = None
 
     #: Whether the networks take labels beside their inputs.
     conditional = False
 
-    def __init__(self, networks, seed=None, name=None):
+    #: What moves the samples.
+    round_class = Round
+
+    train_function: Any
+
+    discriminator_steps = _choice("discriminator_steps")
+    split_batch = _choice("split_batch")
+    discriminator_warmup = _choice("discriminator_warmup")
+    step_size = _choice("step_size")
+    normalize_velocity = _choice("normalize_velocity")
+
+    def __init__(
+        self,
+        networks: dict[str, keras.Model],
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name=name)
         for attribute, network in networks.items():
-            is_critic = attribute == "discriminator"
-            argument = self.role if is_critic else attribute
-            checks.check_network(network, argument)
+            argument = self.role if attribute == "discriminator" else attribute
+            network_checks.check_network(network, argument)
             gradients.use_seed_states(network)
             setattr(self, attribute, network)
-        checks.check_one_output(self.discriminator, self.role)
+        network_checks.check_one_output(self.discriminator, self.role)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed, name="noise")
         self.evaluation_seed = keras.random.SeedGenerator(0, name="evaluation")
-        self._log_means = LogMeans()
-        #: The `DistributionMetrics` of the last `fit` that had them.
+        #: The arguments of `compile` that say what a round does.
+        self.choices: Any = None  # TrainingChoices
+        #: What the discriminator learns, and what samples climb.
+        self.flow_potential: Any = None  # Potential
+        self._round: Any = None  # Round
+        #: The callback of the last `fit` whose values `evaluate` returns too.
         self.distribution_metrics = None
         self.built = True
+
+    # ------------------------------------------- what subclasses must say
+
+    def draw(
+        self,
+        n: Any,
+        seed: Seed,
+        labels: Tensor | None = None,
+        training: bool = False,
+    ) -> Tensor:
+        """Returns `n` generated samples, of these labels if there are any."""
+        raise NotImplementedError
+
+    @property
+    def rounds_counter(self) -> keras.Variable:
+        """The variable that counts rounds."""
+        raise NotImplementedError
+
+    @property
+    def _discriminator_optimizer(self):
+        """The optimizer of the discriminator, with loss scaling."""
+        raise NotImplementedError
 
     def _discriminator_networks(self):
         """The networks that the discriminator's optimizer trains."""
         return [self.discriminator]
 
-    def _discriminator_variables(self):
-        networks = self._discriminator_networks()
-        return [v for n in networks for v in n.trainable_variables]
+    def discriminator_variables(self) -> list[keras.Variable]:
+        """The trainable variables of these networks."""
+        return [
+            v
+            for n in self._discriminator_networks()
+            for v in n.trainable_variables
+        ]
+
+    def discriminate(
+        self,
+        real: Tensor,
+        generated: Tensor,
+        labels: Tensor | None = None,
+        training: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """Returns the outputs on real and on generated samples."""
+        return tuple(
+            self.discriminator(with_labels(x, labels), training=training)
+            for x in (real, generated)
+        )
+
+    @property
+    def mapping(self) -> Any:
+        """The mapping of `compile`, `None` for flows that have none."""
+        return getattr(self.flow_potential, "mapping", None)
+
+    @property
+    def discriminator_loss(self) -> Any:
+        """What the discriminator minimizes, `None` before `compile`."""
+        return getattr(self.flow_potential, "loss", None)
 
     # ------------------------------------------------------------- compile
 
     def _compile(
-        self,
-        optimizer,
-        penalty,
-        discriminator_steps,
-        split_batch,
-        discriminator_warmup,
-        step_size,
-        normalize_velocity,
-        log_names,
-        **kwargs,
+        self, optimizer, potential, penalty, choices, log_names=(), **kwargs
     ):
-        """What the `compile` of all subclasses shares."""
-        for name in ("loss", "metrics", "weighted_metrics", "loss_weights"):
+        """What the `compile` of all subclasses shares.
+
+        Args:
+            optimizer: The model's one optimizer, already built.
+            potential: A `keras_monoflow.potentials.Potential`.
+            penalty: As in `compile`.
+            choices: A `TrainingChoices`.
+            log_names: More names of logs.
+            **kwargs: Arguments of `keras.Model.compile`.
+        """
+        for name in FOREIGN_ARGUMENTS:
             if kwargs.pop(name, None) is not None:
                 raise ValueError(
                     f"`{name}` is not an argument of {type(self).__name__}."
@@ -94,37 +175,59 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
                     "judge samples, use `keras_monoflow.metrics`."
                 )
         self.penalties = penalties.get(penalty)
-        self.discriminator_steps = check_integer(
-            f"{self.role}_steps", discriminator_steps, minimum=1
-        )
-        self.split_batch = bool(split_batch)
-        self.discriminator_warmup = check_integer(
-            f"{self.role}_warmup", discriminator_warmup, minimum=0
-        )
-        self.step_size = checks.check_step_size(step_size)
-        self.normalize_velocity = bool(normalize_velocity)
-        log_names = [*log_names, "velocity_norm"]
-        log_names += ["penalty"] if self.penalties else []
-        self._log_means = LogMeans(log_names)
+        self.flow_potential, self.choices = potential, choices
+        for thing, argument in self._user_objects():
+            network_checks.warn_if_unregistered(thing, argument)
+        names = ["generator_loss", f"{self.role}_loss", *potential.log_names]
+        names += [*log_names, "velocity_norm"]
+        names += ["penalty"] if self.penalties else []
         self._trainer_arguments = dict(kwargs)
         super().compile(optimizer=optimizer, auto_scale_loss=False, **kwargs)
+        self._round = self.round_class(self, names)
 
     def _scaled_for_float16(self, optimizer):
         """Wraps an optimizer in loss scaling if a network needs it."""
-        needs_it = in_float16(self._networks())
+        needs_it = network_checks.any_in_float16(self._networks())
         return scale_losses(optimizer) if needs_it else optimizer
 
+    # --------------------------------------------------------------- steps
+
+    def train_step(self, *arguments: Any) -> Any:
+        return gradients.train_step(self, self._train_on, arguments)
+
+    def _train_on(self, data):
+        batch = self._batch(data)
+        rows = ops.shape(batch.samples)[0]
+        replicas.check_equal(rows)
+        if self.conditional:
+            self.labels.update(batch.labels)
+        if self.choices.split_batch:
+            steps = self.choices.discriminator_steps
+            if isinstance(rows, int):
+                data_checks.check_split(rows, steps, self.role)
+            batch = Batch(batch.samples, batch.labels, slices=steps)
+        self._round(batch)
+        return self._round.logs()
+
+    def _batch(self, data):
+        """Returns a `Batch` of what Keras hands to a step."""
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        if (y is None) == self.conditional:
+            data_checks.check_labels(y, self.conditional, type(self).__name__)
+        if weight is not None:
+            data_checks.check_unweighted(weight, type(self).__name__)
+        return Batch(ops.cast(x, "float32"), y)
+
     @property
-    def metrics(self):
-        return self._log_means.metrics
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return list(self._round.metrics.values()) if self._round else []
 
-    def _log(self, batch, **values):
-        """Adds values of one batch to the means that `fit` reports."""
-        size = ops.cast(ops.shape(batch)[0], "float32")
-        for name, value in values.items():
-            self._log_means[name].update_state(value, sample_weight=size)
+    def current_step_size(self) -> Any:
+        """Returns the step size of the round that comes, a number or a scalar
+        tensor."""
+        return self._round.step_size()
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> Any:
         made = self.train_function
         super().make_train_function(force)
         if self.train_function is not made:
@@ -133,82 +236,19 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
             )
         return self.train_function
 
-    # ------------------------------------------- what subclasses must say
-
-    def objective(self, real_output, fake_output):
-        """Returns the scalar that the discriminator minimises."""
-        raise NotImplementedError
-
-    def potential_of(self, output, fake_output=None):
-        """Returns `V`, given the discriminator's output."""
-        raise NotImplementedError
-
-    def _reference_output(self):
-        """Output on generated samples, where `potential_of` needs it."""
-        return None
-
-    def _log_outputs(self, batch, real_output, fake_output):
-        """Logs what else the outputs tell, such as log ratios."""
-
-    # --------------------------------------------------------- evaluation
-
-    def test_step(self, *arguments):
-        return gradients.test_step(self, self._evaluate_batch, arguments)
-
-    def _evaluate_batch(self, data):
-        real, labels = self._real_batch(data)
-        n = ops.shape(real)[0]
-        generated = at_least_float32(
-            self._draw(n, self.evaluation_seed, labels, training=False)
-        )
-        self._discriminator_loss(real, generated, labels, training=False)
-        inputs = with_labels(generated, labels)
-        output = self.discriminator(inputs, training=False)
-        self._log(real, generator_loss=-ops.mean(self.potential_of(output)))
-        return self._log_means.results(
-            without=("penalty", "velocity_norm", "regression_loss")
-        )
-
-    def evaluate(self, x=None, y=None, *args, **kwargs):
-        """As in Keras, and with distribution metrics.
-
-        The generated samples are the same in every call. If the model was
-        trained with `keras_monoflow.callbacks.DistributionMetrics`, their
-        values on `x` come after the losses; a generator, which can be read
-        only once, is left to the losses, with a warning.
-        """
-        seed = self.evaluation_seed
-        seed.state.assign(np.array([0, 0], dtype="int64"))
-        results = super().evaluate(x, y, *args, **kwargs)
-        callback = self.distribution_metrics
-        if callback is None or "_use_cached_eval_dataset" in kwargs:
-            # The validation during `fit`, to which the callback adds by itself.
-            return results
-        if not can_be_read_again(x):
-            warnings.warn(
-                "`evaluate` leaves out the distribution metrics: the losses "
-                f"used up the data, which can be read only once: {x!r}",
-                stacklevel=2,
-            )
-            return results
-        values = callback.measure(self, callback.choose(x, y))
-        if isinstance(results, dict):
-            return {**results, **values}
-        return [*np.atleast_1d(results), *values.values()]
-
-    # ---------------------------------------------------------- using it
+    # ----------------------------------------------------------------- fit
 
     def fit(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_data=None,
-        **kwargs,
-    ):
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_data: Any = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
         """Trains on samples `x`, as `keras.Model.fit` does.
 
         A conditional model takes their labels as `y`, or a data set of pairs.
@@ -227,20 +267,15 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
                 "takes the optimizers, the losses and all training choices."
             )
         self._check_data(x, y, batch_size or 32)
-        self._check_replicas(x, batch_size or 32)
-        callbacks = sharing.in_processes(callbacks)
+        several_processes.check_replicas(self, x, batch_size or 32)
+        callbacks = several_processes.for_this_process(callbacks)
         if hasattr(x, "set_epoch"):
             # The order is the data set's own business.
             kwargs["shuffle"] = False
         held_out = validation_data
         if held_out is None:
-            held_out = split_off(x, y, kwargs.get("validation_split"))
-        connect(as_list(callbacks))
-        for callback in as_list(callbacks):
-            if isinstance(callback, HeldOut):
-                callback.use_data(x, y, held_out)
-            if isinstance(callback, DistributionMetrics):
-                self.distribution_metrics = callback
+            held_out = fitting.split_off(x, y, kwargs.get("validation_split"))
+        fitting.introduce(callbacks, self, x, y, held_out)
         with processes.explaining(), gradients.keep_variables(self):
             return super().fit(
                 x,
@@ -248,50 +283,26 @@ class FlowModel(TrainsInRounds, Refines, SavesEverything, keras.Model):
                 batch_size=batch_size,
                 epochs=epochs,
                 verbose=verbose,
-                callbacks=callbacks_for(x, callbacks),
+                callbacks=fitting.callbacks_for(x, callbacks),
                 validation_data=validation_data,
                 **kwargs,
             )
 
     def _check_data(self, x, y, batch_size):
-        if checks.is_array(x):
-            checks.check_labels(y, self.conditional, type(self).__name__)
+        if data_checks.is_array(x):
+            data_checks.check_labels(y, self.conditional, type(self).__name__)
             if y is not None:
-                checks.check_label_range(y, self._networks())
-        smallest = checks.smallest_batch(x, batch_size)
-        if self.split_batch and smallest is not None:
-            checks.check_split(smallest, self.discriminator_steps, self.role)
-        shape = checks.input_shape(self.discriminator, self.role)
-        if checks.check_data(x, shape, batch_size):
-            self._warn_in_bytes()
+                data_checks.check_label_range(y, self._networks())
+        smallest = data_checks.smallest_batch(x, batch_size)
+        if self.choices.split_batch and smallest is not None:
+            steps = self.choices.discriminator_steps
+            data_checks.check_split(smallest, steps, self.role)
+        shape = network_checks.input_shape(self.discriminator, self.role)
+        if data_checks.check_data(x, shape, batch_size):
+            if not getattr(self, "_warned_in_bytes", False):
+                warnings.warn(data_checks.BYTE_RANGE_WARNING, stacklevel=3)
+            self._warned_in_bytes = True
 
-    def _check_replicas(self, x, batch_size):
-        replicas.check_strategy(self)
-        count = replicas.expected(self)
-        if count > 1:
-            for argument, optimizer in self._optimizers().items():
-                sharing.check_clipping(optimizer, argument)
-            sharing.check_separable(self._whole_batch_parts(), count)
-            sharing.check_shares(x, batch_size, count // processes.count())
-
-    def _optimizers(self):
+    def optimizers_by_argument(self) -> dict[str, keras.optimizers.Optimizer]:
         """The optimizers by the names of their arguments of `compile`."""
         return {f"{self.role}_optimizer": self._discriminator_optimizer}
-
-    def _whole_batch_parts(self):
-        """What cannot be computed from the parts of a batch, as arguments."""
-        return []
-
-    def _warn_in_bytes(self):
-        if not getattr(self, "_warned_in_bytes", False):
-            warnings.warn(checks.IN_BYTES, stacklevel=4)
-        self._warned_in_bytes = True
-
-
-def in_float16(networks):
-    """Returns whether a layer of the networks computes in float16."""
-    return any(
-        layer.compute_dtype == "float16"
-        for network in networks
-        for layer in network._flatten_layers()
-    )

@@ -1,13 +1,17 @@
 """MonoFlow as a Keras model."""
 
+from typing import Any
+
 import keras
 
 from keras_monoflow.models.adversarial_model import AdversarialModel
-from keras_monoflow.models.density_ratio import FollowsDensityRatio
+from keras_monoflow.models.training_choices import TrainingChoices
+from keras_monoflow.potentials import LogRatioPotential
+from keras_monoflow.typing import OptimizerLike, Schedule
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
-class MonoFlowGAN(FollowsDensityRatio, AdversarialModel):
+class MonoFlowGAN(AdversarialModel):
     """A GAN whose generator follows `grad h(log(p_data / p_gen))`.
 
     The discriminator estimates the log density ratio `u`; the generator
@@ -49,22 +53,22 @@ class MonoFlowGAN(FollowsDensityRatio, AdversarialModel):
 
     def compile(
         self,
-        generator_optimizer=None,
-        discriminator_optimizer=None,
-        mapping="non_saturating",
-        discriminator_loss="logistic",
-        penalty=None,
-        discriminator_steps=1,
-        split_batch=False,
-        discriminator_warmup=0,
-        persistency=1,
-        step_size=None,
-        update="persistent",
-        normalize_velocity=False,
-        reuse_generated=False,
-        ema=None,
-        **kwargs,
-    ):
+        generator_optimizer: OptimizerLike | None = None,
+        discriminator_optimizer: OptimizerLike | None = None,
+        mapping: Any = "non_saturating",
+        discriminator_loss: Any = "logistic",
+        penalty: Any = None,
+        discriminator_steps: int = 1,
+        split_batch: bool = False,
+        discriminator_warmup: int = 0,
+        persistency: int = 1,
+        step_size: float | Schedule | None = None,
+        update: str = "persistent",
+        normalize_velocity: bool = False,
+        reuse_generated: bool = False,
+        ema: float | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Configures training.
 
         Args:
@@ -118,25 +122,22 @@ class MonoFlowGAN(FollowsDensityRatio, AdversarialModel):
                     f"persistency={persistency!r}, step_size=None."
                 )
             step_size = 1.0
-        self._set_potential(mapping, discriminator_loss)
         self._compile(
             generator_optimizer,
             discriminator_optimizer,
-            penalty=penalty,
-            discriminator_steps=discriminator_steps,
-            split_batch=split_batch,
-            discriminator_warmup=discriminator_warmup,
-            persistency=persistency,
-            step_size=step_size,
-            update=update,
-            normalize_velocity=normalize_velocity,
-            reuse_generated=reuse_generated,
-            ema=ema,
-            log_names=(
-                "generator_loss",
-                "discriminator_loss",
-                "log_ratio_real",
-                "log_ratio_fake",
+            LogRatioPotential(mapping, discriminator_loss),
+            penalty,
+            TrainingChoices(
+                role=self.role,
+                discriminator_steps=discriminator_steps,
+                split_batch=split_batch,
+                discriminator_warmup=discriminator_warmup,
+                persistency=persistency,
+                step_size=step_size,
+                update=update,
+                normalize_velocity=normalize_velocity,
+                reuse_generated=reuse_generated,
+                ema=ema,
             ),
             **kwargs,
         )

@@ -1,24 +1,59 @@
 """Flows of particles, with no generator."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
-from keras_monoflow import losses, mappings
+from keras_monoflow import potentials
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.models import checks
-from keras_monoflow.models.density_ratio import FollowsDensityRatio
+from keras_monoflow.models import network_checks
+from keras_monoflow.models.array_sampler import ArraySampler
 from keras_monoflow.models.fitting import with_extra
-from keras_monoflow.models.flow_model import FlowModel
-from keras_monoflow.models.rounds import langevin_step
-from keras_monoflow.models.rows import Rows
+from keras_monoflow.models.flow_model import FlowModel, _choice
+from keras_monoflow.models.forward_euler import euler_step
+from keras_monoflow.models.round import Batch, Generated, Round
+from keras_monoflow.models.training_choices import TrainingChoices
 from keras_monoflow.models.trajectory import Record, Trajectory
 from keras_monoflow.optimizers import serialize
 from keras_monoflow.penalties import LipschitzPenalty
+from keras_monoflow.typing import (
+    Array,
+    ArrayLike,
+    Config,
+    OptimizerLike,
+    Schedule,
+    Seed,
+    Tensor,
+)
+
+
+class ParticleRound(Round):
+    """A round in which all particles take an Euler step themselves."""
+
+    def draw(self, batch: Batch) -> Tensor:
+        """Returns as many particles as a batch has samples."""
+        return self.model.draw(batch.size, self.seed)
+
+    def train_generator(
+        self, batch: Batch, generated: Generated | None = None
+    ) -> None:
+        """Moves all particles, for they are the samples."""
+        rows = self.model._rows
+        x = ops.convert_to_tensor(rows.values)
+        moved = euler_step(
+            x,
+            self.scaled(self.velocity(x, batch)),
+            self.step_size(),
+            self.choices.temperature,
+            self.model.seed_generator,
+        )
+        rows.values.assign(moved)
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
-class ParticleFlow(FollowsDensityRatio, FlowModel):
+class ParticleFlow(FlowModel):
     """Particles that follow a MonoFlow or the Wasserstein-1 flow themselves.
 
     What a GAN does to its samples, without the generator: in each round the
@@ -65,14 +100,27 @@ class ParticleFlow(FollowsDensityRatio, FlowModel):
     ```
     """
 
-    def __init__(self, discriminator, particles, seed=None, name=None):
+    round_class = ParticleRound
+    temperature = _choice("temperature")
+
+    def __init__(
+        self,
+        discriminator: keras.Model,
+        particles: ArrayLike,
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
         super().__init__({"discriminator": discriminator}, seed, name)
         if isinstance(particles, dict):
             # From a configuration: the positions come with the weights.
             particles = particles["rows"]
-        checks.check_unconditional(discriminator, self.role, "ParticleFlow")
-        shape = checks.input_shape(discriminator, self.role)
-        self._rows = Rows(particles, shape, "particles", name="particles")
+        network_checks.check_unconditional(
+            discriminator, self.role, "ParticleFlow"
+        )
+        shape = network_checks.input_shape(discriminator, self.role)
+        self._rows = ArraySampler(
+            particles, shape, "particles", name="particles"
+        )
         self._rounds = self.add_weight(
             shape=(),
             dtype="int32",
@@ -82,24 +130,24 @@ class ParticleFlow(FollowsDensityRatio, FlowModel):
         )
         self._trajectory = Trajectory(shape=(len(self._rows), *shape))
 
-    def call(self, x, training=False):
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
         """Returns the discriminator's output at `x`."""
         return self.discriminator(x, training=training)
 
     def compile(
         self,
-        discriminator_optimizer=None,
-        mapping=None,
-        discriminator_loss="logistic",
-        penalty="default",
-        discriminator_steps=1,
-        split_batch=False,
-        discriminator_warmup=0,
-        step_size=None,
-        normalize_velocity=False,
-        temperature=0.0,
-        **kwargs,
-    ):
+        discriminator_optimizer: OptimizerLike | None = None,
+        mapping: Any = None,
+        discriminator_loss: Any = "logistic",
+        penalty: Any = "default",
+        discriminator_steps: int = 1,
+        split_batch: bool = False,
+        discriminator_warmup: int = 0,
+        step_size: float | Schedule | None = None,
+        normalize_velocity: bool = False,
+        temperature: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         """Configures the flow.
 
         Args:
@@ -147,104 +195,66 @@ class ParticleFlow(FollowsDensityRatio, FlowModel):
                 "mappings. For the Wasserstein flow it is a length in data "
                 "units; try 5 % of the radius of the data."
             )
-        self._set_potential(mapping, discriminator_loss)
-        wasserstein = self._is_wasserstein()
+        potential = potentials.get(mapping, discriminator_loss)
         if penalty == "default":
-            penalty = LipschitzPenalty(10.0) if wasserstein else None
-        self.temperature = checks.check_temperature(temperature)
+            needs_one = potential.needs_lipschitz
+            penalty = LipschitzPenalty(10.0) if needs_one else None
         optimizer = self._scaled_for_float16(
             keras.optimizers.get(discriminator_optimizer)
         )
-        optimizer.build(self.discriminator.trainable_variables)
-        log_names = ["generator_loss", "discriminator_loss"]
-        if not wasserstein:
-            log_names += ["log_ratio_real", "log_ratio_fake"]
+        optimizer.build(self.discriminator_variables())
         self._compile(
-            optimizer=optimizer,
-            penalty=penalty,
-            discriminator_steps=discriminator_steps,
-            split_batch=split_batch,
-            discriminator_warmup=discriminator_warmup,
-            step_size=step_size,
-            normalize_velocity=normalize_velocity,
-            log_names=log_names,
+            optimizer,
+            potential,
+            penalty,
+            TrainingChoices(
+                role=self.role,
+                discriminator_steps=discriminator_steps,
+                split_batch=split_batch,
+                discriminator_warmup=discriminator_warmup,
+                step_size=step_size,
+                normalize_velocity=normalize_velocity,
+                temperature=temperature,
+            ),
             **kwargs,
         )
-
-    def _set_potential(self, mapping, discriminator_loss):
-        wasserstein = losses.WassersteinLoss
-        if discriminator_loss == "wasserstein":
-            discriminator_loss = wasserstein()
-        if not isinstance(discriminator_loss, wasserstein):
-            mapping = "non_saturating" if mapping is None else mapping
-            return super()._set_potential(mapping, discriminator_loss)
-        identity = mappings.get("identity" if mapping is None else mapping)
-        if not isinstance(identity, mappings.Identity):
-            raise ValueError(
-                "The Wasserstein flow has no mapping: particles climb the "
-                "critic itself. Leave `mapping` out, or take a density ratio "
-                "objective such as discriminator_loss='logistic'. Received: "
-                f"mapping={mapping!r}."
-            )
-        self.mapping = identity
-        self.discriminator_loss = discriminator_loss
-
-    def _is_wasserstein(self):
-        return isinstance(self.discriminator_loss, losses.WassersteinLoss)
-
-    def _log_outputs(self, batch, real_output, fake_output):
-        if not self._is_wasserstein():
-            super()._log_outputs(batch, real_output, fake_output)
-
-    def log_ratio(self, x):
-        if self._is_wasserstein():
-            raise ValueError(
-                "The critic of the Wasserstein flow estimates no density "
-                "ratio. See `velocity`."
-            )
-        return super().log_ratio(x)
-
-    log_ratio.__doc__ = FollowsDensityRatio.log_ratio.__doc__
 
     @property
     def _discriminator_optimizer(self):
         return self.optimizer
 
     @property
-    def rounds(self):
+    def rounds_counter(self) -> keras.Variable:
+        return self._rounds
+
+    @property
+    def rounds(self) -> int:
         """How many rounds the particles have moved or waited, an integer."""
         return int(ops.convert_to_numpy(self._rounds))
 
-    def _count_round(self):
-        self._rounds.assign_add(1)
-
     # ------------------------------------------------------ the particles
 
-    def _draw(self, n, seed, labels=None, training=True):
+    def draw(
+        self,
+        n: Any,
+        seed: Seed,
+        labels: Tensor | None = None,
+        training: bool = False,
+    ) -> Tensor:
+        """Returns `n` particles drawn with replacement, a tensor."""
         return self._rows.draw(n, seed)
 
-    def _move_samples(self, size, labels, shared):
-        x = ops.convert_to_tensor(self._rows.values)
-        moved = langevin_step(
-            x,
-            self._velocity_at(x),
-            self._current_step_size(),
-            self.temperature,
-            self.seed_generator,
-        )
-        self._rows.values.assign(moved)
-
     @property
-    def particles(self):
+    def particles(self) -> Array:
         """Where the particles are, a NumPy array `(n, *sample_shape)`."""
         return np.array(ops.convert_to_numpy(self._rows.values))
 
     @property
-    def most_samples(self):
+    def max_samples(self) -> int:
         """The number of particles."""
         return len(self._rows)
 
-    def sample(self, n, seed=None):
+    def sample(self, n: int, seed: int | None = None) -> Array:
         """Returns `n` of the particles.
 
         Args:
@@ -266,16 +276,21 @@ class ParticleFlow(FollowsDensityRatio, FlowModel):
         rng = np.random.default_rng(seed)
         return self.particles[rng.permutation(len(self._rows))[:n]]
 
-    def _reference_samples(self):
-        return self.sample(min(1024, len(self._rows)), seed=0)
-
     # --------------------------------------------------------- trajectory
 
-    def fit(self, *args, record_every=None, callbacks=None, **kwargs):
+    def fit(
+        self,
+        x: Any = None,
+        *args: Any,
+        record_every: int | None = None,
+        callbacks: Any = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
         """Moves the particles; each batch of data is one round.
 
         Args:
-            *args: As in `keras.Model.fit`.
+            x: The data, as in `keras.Model.fit`.
+            *args: As there, up to `verbose`.
             record_every: Integer; the positions after every so many rounds are
                 appended to `trajectory`, which starts with those before the
                 first. `None` records nothing.
@@ -292,22 +307,22 @@ class ParticleFlow(FollowsDensityRatio, FlowModel):
         if record_every is not None:
             check_integer("record_every", record_every, minimum=1)
             extra = [Record(self._trajectory, record_every)]
-        callbacks = with_extra(callbacks, extra)
-        return super().fit(*args, callbacks=callbacks, **kwargs)
+        kwargs["callbacks"] = with_extra(callbacks, extra)
+        return super().fit(x, *args, **kwargs)
 
     @property
-    def trajectory(self):
+    def trajectory(self) -> Array:
         """Recorded positions, a NumPy array `(records, n, *sample_shape)`."""
         return self._trajectory.positions
 
     @property
-    def trajectory_rounds(self):
+    def trajectory_rounds(self) -> Array:
         """The rounds after which they were recorded, integers `(records,)`."""
         return self._trajectory.rounds
 
     # ------------------------------------------------------------- saving
 
-    def get_config(self):
+    def get_config(self) -> Config:
         rows = {"rows": len(self._rows)}
         return {**super().get_config(), "particles": rows}
 
@@ -315,16 +330,19 @@ class ParticleFlow(FollowsDensityRatio, FlowModel):
         return {
             **super()._compile_arguments(),
             "discriminator_optimizer": serialize(self.optimizer),
-            "temperature": self.temperature,
+            "discriminator_loss": keras.saving.serialize_keras_object(
+                self.discriminator_loss
+            ),
+            **self.choices.arguments("temperature"),
         }
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         super().save_own_variables(store)
         store["rounds"] = self.rounds
         store["trajectory"] = self.trajectory
         store["trajectory_rounds"] = self.trajectory_rounds
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         super().load_own_variables(store)
         self._rounds.assign(np.array(store["rounds"]))
         self._trajectory.set(store["trajectory_rounds"], store["trajectory"])

@@ -1,23 +1,38 @@
 """W1-FE, the Wasserstein-1 flow, as a Keras model."""
 
+from typing import Any
+
 import keras
 
-from keras_monoflow.losses import WassersteinLoss
 from keras_monoflow.models.adversarial_model import AdversarialModel
-from keras_monoflow.numerics import at_least_float32
+from keras_monoflow.models.training_choices import TrainingChoices
 from keras_monoflow.penalties import LipschitzPenalty
+from keras_monoflow.potentials import WassersteinPotential
+from keras_monoflow.typing import OptimizerLike, Schedule
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
 class W1FE(AdversarialModel):
     """Forward Euler on the gradient flow of the Wasserstein-1 distance.
 
-    The critic estimates minus a Kantorovich potential of W1(p_data, p_gen). In
-    each round the samples move by `step_size` along its gradient, and the
-    generator fits the moved samples in `persistency` updates (W1-FE, arXiv
-    2405.16351, Algorithm 1). With `persistency=1` this is WGAN: WGAN-LP with
-    the default penalty, WGAN-GP with `GradientPenalty`, and the clipped WGAN
-    with `penalty=None` and constrained critic weights.
+    The critic `D` is minus a Kantorovich potential of W1(p_data, p_gen). In a
+    round it first learns, for `critic_steps` steps, to minimize
+
+        E_z D(G(z)) - E_x D(x) + penalty.
+
+    Then samples `y = G(z)` move along its gradient, and the generator fits the
+    moved samples for `persistency` steps with the same `z`:
+
+        target = y + step_size * grad D(y)                 (held fixed)
+        minimize over G:  E_z 1/2 |target - G(z)|^2
+
+    This is Algorithm 1 of W1-FE (arXiv 2405.16351). It stands in
+    `Round.__call__` of `keras_monoflow/models/round.py`, which all flows share;
+    what is Wasserstein about it stands in `WassersteinPotential`.
+
+    With `persistency=1` this is WGAN: WGAN-LP with the default penalty, WGAN-GP
+    with `GradientPenalty`, and the clipped WGAN with `penalty=None` and
+    constrained critic weights.
 
     Args:
         generator: A built `keras.Model` from latent points to samples.
@@ -52,31 +67,39 @@ class W1FE(AdversarialModel):
 
     role = "critic"
 
-    def __init__(self, generator, critic, prior="normal", seed=None, name=None):
+    def __init__(
+        self,
+        generator: keras.Model,
+        critic: keras.Model,
+        prior: Any = "normal",
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
         super().__init__(generator, critic, prior=prior, seed=seed, name=name)
-        self.critic_loss = WassersteinLoss()
+        # The critic tells where samples move before `compile` as well.
+        self.flow_potential = WassersteinPotential()
 
     @property
-    def critic(self):
+    def critic(self) -> keras.Model:
         """The network that the base class calls the discriminator."""
         return self.discriminator
 
     def compile(
         self,
-        generator_optimizer=None,
-        critic_optimizer=None,
-        penalty="default",
-        critic_steps=1,
-        split_batch=False,
-        critic_warmup=0,
-        persistency=1,
-        step_size=0.1,
-        update="persistent",
-        normalize_velocity=False,
-        reuse_generated=False,
-        ema=None,
-        **kwargs,
-    ):
+        generator_optimizer: OptimizerLike | None = None,
+        critic_optimizer: OptimizerLike | None = None,
+        penalty: Any = "default",
+        critic_steps: int = 1,
+        split_batch: bool = False,
+        critic_warmup: int = 0,
+        persistency: int = 1,
+        step_size: float | Schedule = 0.1,
+        update: str = "persistent",
+        normalize_velocity: bool = False,
+        reuse_generated: bool = False,
+        ema: float | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Configures training.
 
         Args:
@@ -108,23 +131,19 @@ class W1FE(AdversarialModel):
         self._compile(
             generator_optimizer,
             critic_optimizer,
-            penalty=LipschitzPenalty(10.0) if penalty == "default" else penalty,
-            discriminator_steps=critic_steps,
-            split_batch=split_batch,
-            discriminator_warmup=critic_warmup,
-            persistency=persistency,
-            step_size=step_size,
-            update=update,
-            normalize_velocity=normalize_velocity,
-            reuse_generated=reuse_generated,
-            ema=ema,
-            log_names=("generator_loss", "critic_loss"),
+            WassersteinPotential(),
+            LipschitzPenalty(10.0) if penalty == "default" else penalty,
+            TrainingChoices(
+                role=self.role,
+                discriminator_steps=critic_steps,
+                split_batch=split_batch,
+                discriminator_warmup=critic_warmup,
+                persistency=persistency,
+                step_size=step_size,
+                update=update,
+                normalize_velocity=normalize_velocity,
+                reuse_generated=reuse_generated,
+                ema=ema,
+            ),
             **kwargs,
         )
-
-    def objective(self, real_output, fake_output):
-        return self.critic_loss(real_output, fake_output)
-
-    def potential_of(self, output, fake_output=None):
-        """Returns `V = D(x)`, minus the Kantorovich potential."""
-        return at_least_float32(output)

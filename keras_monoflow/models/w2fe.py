@@ -1,14 +1,24 @@
 """W2-FE, the Wasserstein-2 flow, as a Keras model."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_monoflow import gradients
-from keras_monoflow.losses import RegularizedDualLoss, quadratic_cost
-from keras_monoflow.models import checks
+from keras_monoflow.arguments import check_number
+from keras_monoflow.models import network_checks
 from keras_monoflow.models.adversarial_model import AdversarialModel
-from keras_monoflow.numerics import at_least_float32
+from keras_monoflow.models.training_choices import TrainingChoices
+from keras_monoflow.potentials import KantorovichPotential
+from keras_monoflow.typing import (
+    Array,
+    ArrayLike,
+    OptimizerLike,
+    Schedule,
+    Tensor,
+)
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
@@ -64,30 +74,32 @@ class W2FE(AdversarialModel):
 
     def __init__(
         self,
-        generator,
-        potential,
-        conjugate,
-        prior="normal",
-        seed=None,
-        name=None,
-    ):
+        generator: keras.Model,
+        potential: keras.Model,
+        conjugate: keras.Model,
+        prior: Any = "normal",
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
         super().__init__(
             generator, potential, prior=prior, seed=seed, name=name
         )
-        checks.check_unconditional(potential, self.role, "W2FE")
-        checks.check_network(conjugate, "conjugate")
-        checks.check_shapes(generator, conjugate, "conjugate")
-        checks.check_one_output(conjugate, "conjugate")
-        checks.check_different(potential, conjugate)
+        network_checks.check_unconditional(potential, self.role, "W2FE")
+        network_checks.check_network(conjugate, "conjugate")
+        network_checks.check_shapes(generator, conjugate, "conjugate")
+        network_checks.check_one_output(conjugate, "conjugate")
+        network_checks.check_different(potential, conjugate)
         gradients.use_seed_states(conjugate)
         self.conjugate = conjugate
+        # Both networks tell where samples move before `compile` as well.
+        self.flow_potential = KantorovichPotential()
 
     @classmethod
-    def network_roles(cls):
+    def network_roles(cls) -> tuple[str, ...]:
         return (*super().network_roles(), "conjugate")
 
     @property
-    def potential(self):
+    def potential(self) -> keras.Model:
         """The network that the base class calls the discriminator."""
         return self.discriminator
 
@@ -96,21 +108,21 @@ class W2FE(AdversarialModel):
 
     def compile(
         self,
-        generator_optimizer=None,
-        potential_optimizer=None,
-        constraint_weight=1000.0,
-        penalty=None,
-        potential_steps=1,
-        split_batch=False,
-        potential_warmup=0,
-        persistency=1,
-        step_size=0.2,
-        update="persistent",
-        normalize_velocity=False,
-        reuse_generated=False,
-        ema=None,
-        **kwargs,
-    ):
+        generator_optimizer: OptimizerLike | None = None,
+        potential_optimizer: OptimizerLike | None = None,
+        constraint_weight: float = 1000.0,
+        penalty: Any = None,
+        potential_steps: int = 1,
+        split_batch: bool = False,
+        potential_warmup: int = 0,
+        persistency: int = 1,
+        step_size: float | Schedule = 0.2,
+        update: str = "persistent",
+        normalize_velocity: bool = False,
+        reuse_generated: bool = False,
+        ema: float | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Configures training.
 
         Args:
@@ -139,41 +151,49 @@ class W2FE(AdversarialModel):
         Raises:
             ValueError: If a name is unknown or a number is out of range.
         """
-        checks.check_share("step_size", step_size)
-        self.dual_loss = RegularizedDualLoss(constraint_weight)
+        if not callable(step_size):
+            check_number(
+                "step_size",
+                step_size,
+                above=0,
+                maximum=1,
+                hint="It lies in (0, 1]: the share of its way to the data that "
+                "a sample goes in a round.",
+            )
         self._compile(
             generator_optimizer,
             potential_optimizer,
-            penalty=penalty,
-            discriminator_steps=potential_steps,
-            split_batch=split_batch,
-            discriminator_warmup=potential_warmup,
-            persistency=persistency,
-            step_size=step_size,
-            update=update,
-            normalize_velocity=normalize_velocity,
-            reuse_generated=reuse_generated,
-            ema=ema,
-            log_names=("generator_loss", "potential_loss"),
+            KantorovichPotential(constraint_weight),
+            penalty,
+            TrainingChoices(
+                role=self.role,
+                discriminator_steps=potential_steps,
+                split_batch=split_batch,
+                discriminator_warmup=potential_warmup,
+                persistency=persistency,
+                step_size=step_size,
+                update=update,
+                normalize_velocity=normalize_velocity,
+                reuse_generated=reuse_generated,
+                ema=ema,
+            ),
             **kwargs,
         )
 
-    def _discriminator_loss(self, real, generated, labels, training):
-        phi = at_least_float32(self.potential(generated, training=training))
-        psi = at_least_float32(self.conjugate(real, training=training))
-        loss = self.dual_loss(psi, phi, quadratic_cost(generated, real))
-        self._log(real, potential_loss=loss)
-        return loss
+    def discriminate(
+        self,
+        real: Tensor,
+        generated: Tensor,
+        labels: Tensor | None = None,
+        training: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """Returns `psi` of the real samples and `phi` of the generated."""
+        return (
+            self.conjugate(real, training=training),
+            self.potential(generated, training=training),
+        )
 
-    def _whole_batch_parts(self):
-        # Its constraint couples all generated samples with all data.
-        return [*super()._whole_batch_parts(), "the dual loss of W2FE"]
-
-    def potential_of(self, output, fake_output=None):
-        """Returns `V = -phi(x)`."""
-        return -at_least_float32(output)
-
-    def transport(self, x):
+    def transport(self, x: ArrayLike) -> Array:
         """Returns `x - grad phi(x)`, the learnt optimal map to the data.
 
         Args:
@@ -183,9 +203,3 @@ class W2FE(AdversarialModel):
             A NumPy array of the same shape.
         """
         return ops.convert_to_numpy(x) + self.velocity(np.asarray(x))
-
-    def _compile_arguments(self):
-        return {
-            **super()._compile_arguments(),
-            "constraint_weight": self.dual_loss.weight,
-        }

@@ -7,7 +7,7 @@ import shared_run
 
 import keras_monoflow as kmf
 from keras_monoflow.backend import processes, replicas
-from keras_monoflow.models import sharing
+from keras_monoflow.models import several_processes
 
 
 def make_gan(loss="logistic", **generator_arguments):
@@ -68,9 +68,11 @@ def test_each_replica_gets_its_rows_of_one_draw(monkeypatch, index):
 
 @pytest.mark.usefixtures("two")
 def test_objectives_of_the_whole_batch_are_refused():
-    with pytest.raises(ValueError, match=r"donsker_varadhan.* no mean over"):
+    with pytest.raises(ValueError, match=r"donsker_varadhan.* not a mean over"):
         make_gan("donsker_varadhan").fit(x(), verbose=0)
-    with pytest.raises(ValueError, match=r"dual loss of W2FE is no mean over"):
+    with pytest.raises(
+        ValueError, match=r"dual loss of W2FE is not a mean over"
+    ):
         make_w2fe().fit(x(), verbose=0)
 
 
@@ -111,10 +113,10 @@ def test_clipping_in_float16_is_refused_on_tensorflow_only():
         keras.optimizers.Adam(0.1, clipnorm=1.0)
     )
     if not replicas.adds_up():
-        sharing.check_clipping(optimizer, "generator_optimizer")
+        several_processes.check_clipping(optimizer, "generator_optimizer")
         return
     with pytest.raises(ValueError, match=r"generator_optimizer.*clipnorm=1.0"):
-        sharing.check_clipping(optimizer, "generator_optimizer")
+        several_processes.check_clipping(optimizer, "generator_optimizer")
 
 
 def test_only_the_first_process_writes(monkeypatch, tmp_path):
@@ -130,12 +132,12 @@ def test_only_the_first_process_writes(monkeypatch, tmp_path):
     kept = {}
     for process in (0, 1):
         monkeypatch.setattr(processes, "index", lambda i=process: i)
-        kept[process] = sharing.in_processes(callbacks)
+        kept[process] = several_processes.for_this_process(callbacks)
     assert kept[0][:-1] == callbacks
     assert [type(c) for c in kept[1]] == [
-        sharing.ReadsBackup,
+        several_processes.ReadsBackup,
         keras.callbacks.EarlyStopping,
-        sharing.StartTogether,
+        several_processes.StartTogether,
     ]
 
 
@@ -145,7 +147,9 @@ def test_backup_that_one_process_does_not_see(monkeypatch, tmp_path):
         processes, "copy_from_first", lambda values: [v + 1 for v in values]
     )
     with pytest.raises(ValueError, match="shared file system"):
-        sharing.in_processes([keras.callbacks.BackupAndRestore(tmp_path)])
+        several_processes.for_this_process(
+            [keras.callbacks.BackupAndRestore(tmp_path)]
+        )
 
 
 def test_parts_of_a_data_set():

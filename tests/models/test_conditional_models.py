@@ -7,7 +7,7 @@ from helpers import slow_except
 from keras import layers, ops
 
 import keras_monoflow as kmf
-from keras_monoflow.models.labels import Labels
+from keras_monoflow.models.label_counter import LabelCounter
 
 pytestmark = pytest.mark.usefixtures("compile_fast")
 
@@ -177,10 +177,10 @@ def test_sample_and_its_labels(pairs):
 
 @pytest.mark.parametrize("shape", [(), (1,)])
 def test_which_labels_are_drawn(shape):
-    labels = Labels(shape)
+    labels = LabelCounter(shape)
     for batch in ([2, 4, 0], [1, 1, 1]):
         batch = np.reshape(batch, (3, *shape)).astype("int32")
-        labels.see(ops.convert_to_tensor(batch))
+        labels.update(ops.convert_to_tensor(batch))
     drawn = labels.draw(100, seed=0)
     assert drawn.shape == (100, *shape)
     assert set(drawn.flat) == {0, 1, 2, 3, 4}
@@ -189,8 +189,8 @@ def test_which_labels_are_drawn(shape):
 
 @pytest.mark.parametrize(("shape", "dtype"), [((), "float32"), ((3,), "int32")])
 def test_labels_that_are_not_classes(shape, dtype):
-    labels = Labels(shape)
-    labels.see(ops.ones((8, *shape), dtype))
+    labels = LabelCounter(shape)
+    labels.update(ops.ones((8, *shape), dtype))
     with pytest.raises(ValueError, match="`labels` must be given"):
         labels.draw(4, seed=0)
 

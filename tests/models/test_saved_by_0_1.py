@@ -1,8 +1,11 @@
 """Files that version 0.1 wrote load, predict and train on as they did there."""
 
 import importlib.util
+import io
 import pathlib
+import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -16,6 +19,16 @@ def written_by():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def names_in(path):
+    """The names of all arrays in a `.keras` file."""
+    names = set()
+    with zipfile.ZipFile(path) as archive:
+        content = io.BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(content) as file:
+        file.visit(lambda name: names.add(name))
+    return names
 
 
 @pytest.mark.parametrize(
@@ -38,8 +51,10 @@ def test_loads_predicts_and_trains_on(name, tmp_path):
         np.testing.assert_allclose(
             value, expected[key], rtol=1e-4, atol=1e-5, err_msg=key
         )
-    # Written again, the file holds the same.
+    # Written again, the file holds the same, under the same names.
     model.save(tmp_path / "again.keras")
+    old, new = FOLDER / f"{name}.keras", tmp_path / "again.keras"
+    assert names_in(old) == names_in(new)
     again = keras.saving.load_model(tmp_path / "again.keras")
     for one, other in zip(model.get_weights(), again.get_weights()):
         np.testing.assert_array_equal(one, other)

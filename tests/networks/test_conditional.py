@@ -310,6 +310,18 @@ def test_bad_numbers_of_classes(layer):
         layer(2.0)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"momentum": 1.5}, r"`momentum` .*=1\.5"),
+        ({"epsilon": -1.0}, "`epsilon`"),
+    ],
+)
+def test_bad_numbers_of_normalization(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ConditionalBatchNormalization(3, **arguments)
+
+
 # ------------------------------------------------------------- whole networks
 
 

@@ -1,31 +1,44 @@
 """What `fit` has to see to where several devices or processes train."""
 
 import os
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_monoflow.backend import processes, replicas
-from keras_monoflow.callbacks import FlowAnimation
-from keras_monoflow.callbacks.epoch_picture import EpochPicture
-from keras_monoflow.models import checks
+from keras_monoflow.backend import keras_internals, processes, replicas
+from keras_monoflow.models import data_checks
 from keras_monoflow.models.fitting import as_list
 from keras_monoflow.optimizers import without_loss_scaling
 
 
-def check_separable(parts, count):
+def check_replicas(model: keras.Model, x: Any, batch_size: int) -> None:
+    """Checks that the replicas of a model can share the batches of `fit`."""
+    replicas.check_strategy(model)
+    count = replicas.expected(model)
+    if count > 1:
+        for argument, optimizer in model.optimizers_by_argument().items():
+            check_clipping(optimizer, argument)
+        check_separable(model.flow_potential.whole_batch_part, count)
+        check_shares(x, batch_size, count // processes.count())
+
+
+def check_separable(whole_batch_part: str | None, count: int) -> None:
     """Checks that nothing in a step needs the whole batch at once."""
-    if parts:
+    if whole_batch_part:
         raise ValueError(
-            f"{parts[0]} is no mean over samples, so it cannot be computed "
-            f"from the {count} parts of a batch that the replicas see. Train "
+            f"{whole_batch_part} is not a mean over samples, so it cannot be "
+            f"computed from the {count} parts of a batch that the replicas "
+            "see. Train "
             "on one device, on JAX with `keras.distribution.DataParallel` "
             "(which computes with the whole batch), or with another objective."
         )
 
 
-def check_clipping(optimizer, argument):
+def check_clipping(
+    optimizer: keras.optimizers.Optimizer, argument: str
+) -> None:
     """Checks that gradients are not both scaled for float16 and clipped."""
     inner = without_loss_scaling(optimizer)
     if inner is not optimizer and replicas.clips(inner) and replicas.adds_up():
@@ -38,12 +51,12 @@ def check_clipping(optimizer, argument):
         )
 
 
-def check_shares(x, batch_size, devices):
+def check_shares(x: Any, batch_size: int, devices: int) -> None:
     """Checks that each batch of arrays can be cut into equal parts."""
     if isinstance(x, keras.utils.PyDataset):
-        batch_size = len(checks.samples_of(x[0]))
-    sizes = {batch_size, checks.smallest_batch(x, batch_size)} - {None}
-    bad = [size for size in sizes if size % devices]
+        batch_size = len(data_checks.samples_of(x[0]))
+    sizes = {batch_size, data_checks.smallest_batch(x, batch_size)}
+    bad = [size for size in sizes if size is not None and size % devices]
     if bad:
         raise ValueError(
             f"A batch of {bad[0]} samples cannot be cut into {devices} equal "
@@ -61,44 +74,43 @@ class StartTogether(keras.callbacks.Callback):
     backup was deleted, so that nobody restores it at the next `fit`.
     """
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         variables = [*self.model.variables, *self.model.optimizer.variables]
         values = [ops.convert_to_numpy(v) for v in variables]
-        epoch = np.array(self.model._initial_epoch or 0, "int32")
+        epoch = np.array(keras_internals.initial_epoch(self.model), "int32")
         *values, epoch = processes.copy_from_first([*values, epoch])
         for variable, value in zip(variables, values):
             variable.assign(value)
-        self.model._initial_epoch = int(epoch) or None
+        keras_internals.set_initial_epoch(self.model, int(epoch))
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         processes.copy_from_first([np.zeros(1, "float32")])
 
 
 class ReadsBackup(keras.callbacks.BackupAndRestore):
     """Restores the backup that the first process wrote, and writes none."""
 
-    def __init__(self, callback):
+    def __init__(self, callback: keras.callbacks.BackupAndRestore) -> None:
         super().__init__(callback.backup_dir, callback.save_freq)
 
     def _save_model(self):
         pass
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         pass
 
 
-#: Callbacks that write files, which only one process may do.
+#: Keras's callbacks that write files, which only one process may do. Those of
+#: the package say so by `writes_files`.
 WRITERS = (
     keras.callbacks.BackupAndRestore,
     keras.callbacks.CSVLogger,
     keras.callbacks.ModelCheckpoint,
     keras.callbacks.TensorBoard,
-    EpochPicture,
-    FlowAnimation,
 )
 
 
-def in_processes(callbacks):
+def for_this_process(callbacks: Any) -> Any:
     """Returns the `callbacks` of `fit` as this process shall call them.
 
     If several processes train together, only the first one writes files.
@@ -121,7 +133,9 @@ def _silent(callback):
     """Returns a callback that writes no files, or `None` for none."""
     if isinstance(callback, keras.callbacks.BackupAndRestore):
         return ReadsBackup(callback)
-    return None if isinstance(callback, WRITERS) else callback
+    writes = isinstance(callback, WRITERS)
+    writes = writes or getattr(callback, "writes_files", False)
+    return None if writes else callback
 
 
 def _check_backups(callbacks):
@@ -131,7 +145,10 @@ def _check_backups(callbacks):
         for callback in callbacks
         if isinstance(callback, keras.callbacks.BackupAndRestore)
     ]
-    seen = sum(os.path.exists(backup._weights_path) for backup in backups)
+    seen = sum(
+        os.path.exists(keras_internals.backup_file(backup))
+        for backup in backups
+    )
     (first,) = processes.copy_from_first([np.array(seen, "int32")])
     if int(first) != seen:
         folders = ", ".join(repr(backup.backup_dir) for backup in backups)

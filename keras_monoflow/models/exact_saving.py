@@ -1,33 +1,40 @@
 """What a flow model writes to files, and takes back from them."""
 
+import os
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_monoflow import gradients
 from keras_monoflow.backend import processes
-from keras_monoflow.models import checks
+from keras_monoflow.models.network_checks import is_registered
+from keras_monoflow.typing import Config
 
 
-class SavesEverything:
-    """The half of a flow model that makes a resumed run exact.
+class ExactSaving(keras.Model):
+    """The half of a `FlowModel` that makes a resumed run exact.
 
     Keras saves weights, optimizer slots and what `get_config` returns. Added
     here are the compile arguments, the states of all random seeds, the weights
     of the networks that the distribution metrics look through, and the shapes
     of the model's own, to refuse files of other ones.
+
+    It reads `role`, `seed`, `choices`, `flow_potential`, `penalties`,
+    `distribution_metrics`, and the networks that `network_roles` names.
     """
 
     @classmethod
-    def network_roles(cls):
+    def network_roles(cls) -> tuple[str, ...]:
         """The networks as constructor arguments, attributes and in files."""
         return (cls.role,)
 
     def _networks(self):
         return [getattr(self, role) for role in self.network_roles()]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         serialize = keras.saving.serialize_keras_object
         networks = {
             r: serialize(getattr(self, r)) for r in self.network_roles()
@@ -35,7 +42,9 @@ class SavesEverything:
         return {**networks, "seed": self.seed, "name": self.name}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: Config, custom_objects: dict[str, Any] | None = None
+    ) -> Any:
         config = dict(config)
         for role in cls.network_roles():
             config[role] = keras.saving.deserialize_keras_object(
@@ -43,7 +52,7 @@ class SavesEverything:
             )
         return cls(**config)
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> Config:
         if not self.compiled:
             return {}
         return {
@@ -67,33 +76,37 @@ class SavesEverything:
         serialize = keras.saving.serialize_keras_object
         return {
             "penalty": [serialize(p) for p in self.penalties],
-            f"{self.role}_steps": self.discriminator_steps,
-            "split_batch": self.split_batch,
-            f"{self.role}_warmup": self.discriminator_warmup,
-            "step_size": serialize(self.step_size),
-            "normalize_velocity": self.normalize_velocity,
+            **self.flow_potential.arguments(),
+            **self.choices.arguments("split_batch", "normalize_velocity"),
             **self._trainer_arguments,
         }
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: Config) -> None:
         config = keras.saving.deserialize_keras_object(config)
         self.distribution_metrics = config.pop("distribution_metrics", None)
         self.compile(**config)
 
-    def save(self, filepath, *args, **kwargs):
+    def save(
+        self, filepath: str | os.PathLike[str], *args: Any, **kwargs: Any
+    ) -> None:
         """As in Keras; raises before it writes if something cannot be saved."""
         self._check_savable()
-        with processes.apart(self._all_variables()):
+        with processes.apart(self._saved_variables()):
             return super().save(filepath, *args, **kwargs)
 
-    def save_weights(self, *args, **kwargs):
+    def save_weights(self, *args: Any, **kwargs: Any) -> None:
         """As in Keras; one of several processes can do it alone."""
-        with processes.apart(self._all_variables()):
+        with processes.apart(self._saved_variables()):
             return super().save_weights(*args, **kwargs)
+
+    def _saved_variables(self):
+        if not self.compiled:
+            return self.variables
+        return gradients.all_variables(self)
 
     def _check_savable(self):
         for thing, argument in self._user_objects():
-            if not checks.is_registered(thing):
+            if not is_registered(thing):
                 raise ValueError(
                     f"The {argument} {thing!r} is not registered with Keras, "
                     "so a saved model could not be loaded. Decorate it with "
@@ -102,10 +115,12 @@ class SavesEverything:
                 )
 
     def _user_objects(self):
-        """Functions that a user may have passed, with the argument's name."""
-        return []
+        """What a user may have passed and not registered, with the name of the
+        argument."""
+        potential = self.flow_potential
+        return potential.user_objects() if potential else []
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         store["shapes"] = self._network_shapes()
         # Keras leaves the state of random seeds out of files.
         for i, seed in enumerate(self._seed_states()):
@@ -113,7 +128,7 @@ class SavesEverything:
         for name, weight in self._metric_weights().items():
             store[name] = ops.convert_to_numpy(weight)
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         saved = np.array(store["shapes"]) if "shapes" in store else None
         if saved is None or not np.array_equal(saved, self._network_shapes()):
             raise ValueError(
@@ -136,11 +151,7 @@ class SavesEverything:
     def _metric_weights(self):
         """Weights of the distribution metrics' networks, by name in files."""
         callback = self.distribution_metrics
-        return {
-            f"metric_{i}_{j}": weight
-            for i, metric in enumerate(callback.metrics if callback else [])
-            for j, weight in enumerate(getattr(metric, "saved_weights", []))
-        }
+        return {} if callback is None else callback.saved_weights()
 
     def _network_shapes(self):
         """The ranks and shapes of all weights as one list of integers."""

@@ -1,0 +1,84 @@
+"""How a flow model judges held-out data."""
+
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_monoflow import gradients
+from keras_monoflow.data import can_be_read_again
+from keras_monoflow.models.round import with_labels
+from keras_monoflow.numerics import at_least_float32
+from keras_monoflow.typing import Tensor
+
+#: Logs of a round that evaluation does not compute.
+TRAINING_LOGS = ("penalty", "velocity_norm", "regression_loss")
+
+
+class Evaluation(keras.Model):
+    """The part of a `FlowModel` that evaluates.
+
+    It reads `discriminator`, `discriminate`, `draw`, `flow_potential`, `role`,
+    `evaluation_seed` and `distribution_metrics`.
+    """
+
+    def test_step(self, *arguments: Any) -> Any:
+        return gradients.test_step(self, self._evaluate_on, arguments)
+
+    def _evaluate_on(self, data):
+        batch, log = self._batch(data), self._round.log
+        real, potential = batch.samples, self.flow_potential
+        generated = at_least_float32(
+            self.draw(ops.shape(real)[0], self.evaluation_seed, batch.labels)
+        )
+        outputs = self.discriminate(real, generated, batch.labels)
+        loss = potential.objective(*outputs, real, generated)
+        log(real, **{f"{self.role}_loss": loss}, **potential.logs(*outputs))
+        output = self.discriminator(with_labels(generated, batch.labels))
+        log(real, generator_loss=-ops.mean(potential.value(output)))
+        return self._round.logs(without=TRAINING_LOGS)
+
+    def discriminator_objective(
+        self, real: Tensor, generated: Tensor, labels: Tensor | None = None
+    ) -> Tensor:
+        """Returns what the discriminator minimizes, in inference mode and
+        without penalties: a scalar tensor.
+
+        Args:
+            real: Tensor of real samples.
+            generated: Tensor of generated samples.
+            labels: The labels of both, for a conditional model.
+        """
+        outputs = self.discriminate(real, generated, labels)
+        return self.flow_potential.objective(*outputs, real, generated)
+
+    def evaluate(
+        self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """As in Keras, and with distribution metrics.
+
+        The generated samples are the same in every call. If the model was
+        trained with `keras_monoflow.callbacks.DistributionMetrics`, their
+        values on `x` come after the losses; a generator, which can be read
+        only once, is left to the losses, with a warning.
+        """
+        seed = self.evaluation_seed
+        seed.state.assign(np.array([0, 0], dtype="int64"))
+        results = super().evaluate(x, y, *args, **kwargs)
+        callback = self.distribution_metrics
+        if callback is None or "_use_cached_eval_dataset" in kwargs:
+            # The validation during `fit`, to which the callback adds by itself.
+            return results
+        if not can_be_read_again(x):
+            warnings.warn(
+                "`evaluate` leaves out the distribution metrics: the losses "
+                f"used up the data, which can be read only once: {x!r}",
+                stacklevel=2,
+            )
+            return results
+        values = callback.evaluate(self, x, y)
+        if isinstance(results, dict):
+            return {**results, **values}
+        return [*np.atleast_1d(results), *values.values()]

@@ -1,0 +1,134 @@
+"""Checks of networks and functions before any time is spent on them."""
+
+import warnings
+from typing import Any
+
+import keras
+
+from keras_monoflow.backend import keras_internals
+
+
+def check_network(network: Any, argument: str) -> None:
+    """Checks that a network is a built Keras model."""
+    if not isinstance(network, keras.Layer):
+        raise TypeError(
+            f"`{argument}` must be a `keras.Model`. Received: "
+            f"{argument}={network!r}."
+        )
+    if not network.built:
+        raise ValueError(
+            f"`{argument}` must be built, so that its shapes and weights are "
+            f"known. Received the unbuilt {network.name!r}. Start it with "
+            "`keras.Input(shape)`, or call it once on a batch."
+        )
+
+
+def input_shape(network: keras.Model, role: str) -> tuple[int, ...]:
+    """Returns the shape of one sample that a network takes, without labels."""
+    shape = getattr(network, "input_shape", None)
+    if isinstance(shape, list) and len(shape) == 2:
+        shape = shape[0]
+    if not isinstance(shape, tuple) or None in shape[1:]:
+        raise ValueError(
+            f"`{role}` must take one input of a known shape, or two if the "
+            "second are labels. Received: "
+            f"{network.name!r} with input shape {shape!r}. Build it with "
+            "`keras.Input(shape)`."
+        )
+    return shape[1:]
+
+
+def label_shape(network: keras.Model) -> tuple[int, ...] | None:
+    """Returns the shape of one label that a network takes, or `None`."""
+    shape = getattr(network, "input_shape", None)
+    return shape[1][1:] if isinstance(shape, list) else None
+
+
+def check_conditional(
+    generator: keras.Model, others: dict[str, keras.Model]
+) -> None:
+    """Checks that all networks take the same labels, or none."""
+    shape = label_shape(generator)
+    for role, network in others.items():
+        if label_shape(network) != shape:
+            raise ValueError(
+                "Either all networks take labels as a second input, of one "
+                f"shape, or none. `generator` takes labels of shape {shape}, "
+                f"`{role}` of shape {label_shape(network)}."
+            )
+
+
+def check_unconditional(network: keras.Model, role: str, owner: str) -> None:
+    """Checks that a network takes samples alone."""
+    if label_shape(network) is not None:
+        raise ValueError(
+            f"{owner} is unconditional, but `{role}` takes labels. Pass one "
+            "that takes samples alone."
+        )
+
+
+def check_shapes(
+    generator: keras.Model, discriminator: keras.Model, role: str
+) -> None:
+    """Checks that generated samples fit the discriminator."""
+    generated = tuple(generator.output_shape[1:])
+    expected = tuple(input_shape(discriminator, role))
+    fits = len(generated) == len(expected) and all(
+        b is None or a == b for a, b in zip(generated, expected)
+    )
+    if not fits:
+        raise ValueError(
+            f"`generator` makes samples of shape {generated}, but "
+            f"`{role}` takes inputs of shape {expected}. They must be equal."
+        )
+
+
+def check_one_output(network: keras.Model, role: str) -> None:
+    """Checks that a network returns one number for each sample."""
+    output = tuple(network.output_shape)
+    if output[1:] not in ((), (1,)):
+        raise ValueError(
+            f"`{role}` must return one number for each sample, of shape "
+            f"(batch, 1) or (batch,). Received: output shape {output}. End it "
+            "with `Dense(1)` and no activation."
+        )
+
+
+def check_different(potential: keras.Model, conjugate: keras.Model) -> None:
+    """Checks that two networks are not one."""
+    if potential is conjugate:
+        raise ValueError(
+            "`potential` and `conjugate` must be two networks. Received the "
+            f"same one twice: {potential.name!r}."
+        )
+
+
+def is_registered(thing: Any) -> bool:
+    """Returns whether Keras can find a function or class again by name."""
+    module = getattr(thing, "__module__", "") or ""
+    registered = keras.saving.get_registered_name(thing) != _name_of(thing)
+    return registered or module.split(".")[0] == "keras"
+
+
+def warn_if_unregistered(thing: Any, argument: str) -> None:
+    """Warns if a function or class cannot be saved."""
+    if not is_registered(thing):
+        warnings.warn(
+            f"The {argument} {_name_of(thing)!r} is not registered, so the "
+            "model cannot be saved as a whole. Decorate it with "
+            "`@keras.saving.register_keras_serializable()`.",
+            stacklevel=3,
+        )
+
+
+def _name_of(thing):
+    return getattr(thing, "__name__", type(thing).__name__)
+
+
+def any_in_float16(networks: list[keras.Model]) -> bool:
+    """Returns whether a layer of the networks computes in float16."""
+    return any(
+        layer.compute_dtype == "float16"
+        for network in networks
+        for layer in keras_internals.layers_of(network)
+    )

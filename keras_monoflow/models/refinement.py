@@ -1,0 +1,162 @@
+"""What a trained discriminator says of given samples, and does to them."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_monoflow import gradients
+from keras_monoflow.arguments import check_integer
+from keras_monoflow.backend import processes
+from keras_monoflow.models import data_checks, network_checks
+from keras_monoflow.models.forward_euler import follow
+from keras_monoflow.models.round import with_labels
+from keras_monoflow.models.training_choices import (
+    check_step_size,
+    check_temperature,
+)
+from keras_monoflow.typing import Array, ArrayLike
+
+
+class Refinement(keras.Model):
+    """The part of a `FlowModel` that looks at given samples.
+
+    It reads `discriminator`, `flow_potential`, `current_step_size`, `sample`,
+    `conditional`, `labels` and `role`.
+    """
+
+    def velocity(self, x: ArrayLike, labels: ArrayLike | None = None) -> Array:
+        """Returns `grad V(x)`, the direction in which samples move.
+
+        Args:
+            x: Array `(n, *sample_shape)`.
+            labels: Labels of the samples, for a conditional model.
+
+        Returns:
+            A NumPy array of the same shape, in data units per unit of step.
+        """
+        labels = self._check_own_labels(labels, len(x))
+        velocity = self._velocity_at(
+            ops.cast(x, "float32"), labels, self._reference_output()
+        )
+        return ops.convert_to_numpy(ops.stop_gradient(velocity))
+
+    def log_ratio(self, x: ArrayLike, labels: ArrayLike | None = None) -> Array:
+        """Returns the estimate of `log(p_data / p_gen)` at `x`.
+
+        Args:
+            x: Array `(n, *sample_shape)`.
+            labels: Labels of the samples, for a conditional model.
+
+        Returns:
+            A NumPy array `(n,)`.
+
+        Raises:
+            ValueError: If the flow estimates no density ratio.
+        """
+        labels = self._check_own_labels(labels, len(x))
+        inputs = with_labels(np.asarray(x, "float32"), labels)
+        with processes.local(self.discriminator.variables):
+            output = self.discriminator(inputs, training=False)
+        ratio = self._known_potential().log_ratio(
+            output, self._reference_output()
+        )
+        return ops.convert_to_numpy(ops.stop_gradient(ratio)).reshape(-1)
+
+    def refine(
+        self,
+        samples: ArrayLike,
+        labels: ArrayLike | None = None,
+        steps: int = 20,
+        step_size: float | None = None,
+        temperature: float = 0.0,
+        seed: int | None = None,
+        batch_size: int = 256,
+    ) -> Array:
+        """Moves samples of any model along the flow of the discriminator.
+
+        Discriminator gradient flow: `steps` times
+
+            x <- x + step_size grad V(x) + sqrt(2 temperature step_size) xi
+
+        with `xi` standard normal. The discriminator stays as it is, so its
+        log ratio is that of the data to the samples *it was trained on*: give
+        it samples of that distribution, and few and small steps.
+
+        Args:
+            samples: Array `(n, *sample_shape)`. It is left unchanged.
+            labels: Labels of the samples, for a conditional model.
+            steps: How many steps.
+            step_size: A positive float in data units per unit of velocity.
+                The default is that of `compile`.
+            temperature: Size of the noise, at least 0; 0 for none.
+            seed: Integer seed of the noise, or `None`.
+            batch_size: How many samples to move at once.
+
+        Returns:
+            A NumPy array of the shape of `samples`.
+
+        Raises:
+            ValueError: If a number is out of range, or the shapes do not fit.
+
+        Source: Ansari et al. 2021, arXiv 2012.00780, with `V` in the place of
+        the potential of an f-divergence.
+        """
+        check_integer("steps", steps, minimum=0)
+        check_integer("batch_size", batch_size, minimum=1)
+        if step_size is None:
+            step_size = self.current_step_size()
+        else:
+            step_size = check_step_size(step_size)
+        temperature = check_temperature(temperature)
+        samples = np.asarray(ops.convert_to_numpy(samples), "float32")
+        shape = network_checks.input_shape(self.discriminator, self.role)
+        data_checks.check_data(samples, shape, len(samples), "samples")
+        labels = self._check_own_labels(labels, len(samples))
+        reference = self._reference_output() if len(samples) else None
+        return follow(
+            lambda x, labels: self._velocity_at(x, labels, reference),
+            samples,
+            labels,
+            steps,
+            step_size,
+            temperature,
+            seed,
+            batch_size,
+        )
+
+    def _velocity_at(self, x, labels, reference_output):
+        if labels is not None:
+            labels = ops.convert_to_tensor(labels)
+
+        def potential(x):
+            output = self.discriminator(with_labels(x, labels), training=False)
+            return self._known_potential().value(output, reference_output)
+
+        with processes.local(self.discriminator.variables):
+            return gradients.input_gradient(potential, x)
+
+    def _known_potential(self):
+        if self.flow_potential is None:
+            raise ValueError(
+                f"Call `compile` of {type(self).__name__} first: its `mapping` "
+                "and `discriminator_loss` say what the discriminator's output "
+                "means."
+            )
+        return self.flow_potential
+
+    def _check_own_labels(self, labels, n):
+        """Returns the labels of `n` samples as an array, or `None`."""
+        data_checks.check_labels(labels, self.conditional, type(self).__name__)
+        return self.labels.check(labels, n) if self.conditional else None
+
+    def _reference_output(self):
+        """The output on generated samples, where the potential needs it."""
+        if not self._known_potential().needs_reference:
+            return None
+        n = min(1024, self.max_samples or 1024)
+        if not self.conditional:
+            inputs = self.sample(n, seed=0)
+        else:
+            labels = self.labels.draw(n, seed=0)
+            inputs = [self.sample(n, seed=0, labels=labels), labels]
+        return self.discriminator(inputs, training=False)

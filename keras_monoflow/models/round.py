@@ -1,0 +1,360 @@
+"""One round of training, written once for every flow and every backend."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_monoflow import gradients
+from keras_monoflow.backend import replicas
+from keras_monoflow.numerics import at_least_float32
+from keras_monoflow.typing import Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Samples of the data, the conditions beside them, and slices of both.
+
+    Args:
+        samples: Tensor `(rows, *sample_shape)`.
+        labels: The conditions, a tensor of as many rows, or `None`.
+        slices: How many parts `slice` cuts the batch into; 1 for none.
+    """
+
+    samples: Any
+    labels: Any = None
+    slices: int = 1
+
+    @property
+    def size(self) -> Any:
+        """How many rows a slice has; those left over are left out."""
+        return ops.shape(self.samples)[0] // self.slices
+
+    def slice(self, i: Any) -> "Batch":
+        """Returns slice `i`, a `Batch`."""
+        if self.slices == 1:
+            return self
+        return Batch(self._cut(self.samples, i), self._cut(self.labels, i))
+
+    def _cut(self, rows, i):
+        if rows is None:
+            return None
+        start = (i * self.size,) + (0,) * (len(rows.shape) - 1)
+        return ops.slice(rows, start, (self.size, *rows.shape[1:]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Generated:
+    """Generated samples, and how they were made."""
+
+    inputs: Any
+    samples: Any
+    pullback: Callable
+    commit: Callable
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """Networks and the optimizer that trains them."""
+
+    networks: list
+    optimizer: keras.optimizers.Optimizer
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        return [v for n in self.networks for v in n.trainable_variables]
+
+    def step(self, loss_fn: Callable[[], Tensor]) -> None:
+        """One optimizer step down a loss and the regularization."""
+        variables = self.variables
+        _, grads = gradients.value_and_grad(
+            lambda: self.optimizer.scale_loss(
+                loss_fn() + regularization(variables)
+            ),
+            variables,
+        )
+        gradients.apply_gradients(self.optimizer, grads, variables)
+
+    def step_along(
+        self,
+        pullback: Callable[[Tensor], list[Tensor]],
+        cotangent: Tensor,
+        dtype: str,
+    ) -> None:
+        """One optimizer step along a pullback and down the regularization."""
+        variables, optimizer = self.variables, self.optimizer
+        cotangent = optimizer.scale_loss(cotangent)
+        grads = pullback(ops.cast(cotangent, dtype))
+        if any(v.regularizer is not None for v in variables):
+            _, further = gradients.value_and_grad(
+                lambda: optimizer.scale_loss(regularization(variables)),
+                variables,
+            )
+            grads = [g + f for g, f in zip(grads, further)]
+        gradients.apply_gradients(optimizer, grads, variables)
+
+
+class Round:
+    """One round: the discriminator learns, then the samples follow the flow.
+
+    Args:
+        model: A `FlowModel`, just compiled. The round asks it for its networks,
+            `prior`, `optimizer`, `seed_generator`, `rounds_counter` and
+            `discriminate`, and for the `choices`, `flow_potential` and
+            `penalties` of `compile`.
+        log_names: Names of the running means that `fit` reports.
+    """
+
+    def __init__(
+        self, model: Any, log_names: tuple[str, ...] | list[str] = ()
+    ) -> None:
+        self.model = model
+        self.choices = model.choices
+        self.potential = model.flow_potential
+        self.seed, self.counter = model.seed_generator, model.rounds_counter
+        self.discriminator = Trained(
+            model._discriminator_networks(), model._discriminator_optimizer
+        )
+        # Keras neither sees them here nor writes them to files.
+        self.metrics = {name: keras.metrics.Mean(name) for name in log_names}
+
+    def __call__(self, batch: Batch) -> None:
+        """Algorithm 1 of W1-FE (arXiv 2405.16351), for any potential `V`.
+
+            for each discriminator step:
+                x = data,  y = G(z) for new latent points z
+                D <- D - rate * grad_D [objective(D(x), D(y)) + penalties]
+            y = G(z) for new latent points z
+            v = grad V(y)
+            target = y + step_size * v                       (held fixed)
+            K = persistency times:
+                G <- G - rate * grad_G mean 1/2 |target - G(z)|^2
+
+        In the first `discriminator_warmup` rounds of the model's life the
+        discriminator learns alone.
+        """
+        choices, first = self.choices, batch.slice(0)
+        shared = self.generate(first) if choices.reuse_generated else None
+
+        def discriminator_step(i):
+            real = batch.slice(i)
+            fake = shared.samples if shared else self.draw(real)
+            self.train_discriminator(real, at_least_float32(fake))
+
+        gradients.repeat(choices.discriminator_steps, discriminator_step)
+        gradients.only_if(
+            self.is_warm if choices.discriminator_warmup else True,
+            lambda: self.train_generator(first, shared),
+            lambda: gradients.all_variables(self.model),
+        )
+        self.counter.assign_add(1)
+
+    def is_warm(self) -> Tensor:
+        """Whether the discriminator no longer learns alone."""
+        rounds = ops.convert_to_tensor(self.counter)
+        return rounds >= self.choices.discriminator_warmup
+
+    # ---------------------------------------------- step 1: discriminator
+
+    def train_discriminator(self, real: Batch, fake: Tensor) -> None:
+        """One optimizer step down the objective and the penalties."""
+        x, labels = real.samples, real.labels
+
+        def loss_fn():
+            outputs = self.model.discriminate(x, fake, labels, training=True)
+            loss = self.potential.objective(*outputs, x, fake)
+            self.log(x, **{f"{self.model.role}_loss": loss})
+            self.log(x, **self.potential.logs(*outputs))
+            if not self.model.penalties:
+                return loss
+            frozen = self.frozen_discriminator(labels)
+            penalty = sum(
+                p(frozen, x, fake, self.seed) for p in self.model.penalties
+            )
+            self.log(x, penalty=penalty)
+            return loss + penalty
+
+        self.discriminator.step(loss_fn)
+
+    def draw(self, batch: Batch) -> Tensor:
+        """Returns as many generated samples as a batch has, of its labels."""
+        latent = self.model.prior.draw(batch.size, self.seed)
+        inputs = with_labels(latent, batch.labels)
+        return self.model.generator(inputs, training=True)
+
+    def frozen_discriminator(
+        self, labels: Tensor | None
+    ) -> Callable[[Tensor], Tensor]:
+        """A function of samples that runs it in training mode, and keeps none
+        of its updates."""
+        run = gradients.discard_updates(self.model.discriminator)
+        return lambda x: run(with_labels(x, labels), training=True)
+
+    # -------------------------------------------------- step 2: generator
+
+    def train_generator(
+        self, batch: Batch, generated: Generated | None = None
+    ) -> None:
+        """Moves one generated batch, and lets the generator fit the moves."""
+        choices = self.choices
+        generated = generated or self.generate(batch)
+        y = at_least_float32(generated.samples)
+        velocity = self.scaled(self.velocity(y, batch))
+        step_size = self.step_size()
+        step = step_size * velocity
+        # The first fit reuses the forward pass that made y, where the residual
+        # is the step itself. Only the persistent loss scales with the step.
+        force = step if choices.update == "persistent" else velocity
+        size = ops.cast(ops.shape(y)[0], y.dtype)
+        self.generator.step_along(
+            generated.pullback, -force / size, generated.samples.dtype
+        )
+        if choices.persistency > 1:
+            loss_of = self.fit_loss(y, step, step_size, batch)
+            gradients.repeat(
+                choices.persistency - 1,
+                lambda i: self.fit(generated.inputs, loss_of),
+            )
+        generated.commit()
+        if choices.ema is not None:
+            self.model.update_average()
+
+    @functools.cached_property
+    def generator(self) -> Trained:
+        """The generator in training."""
+        return Trained([self.model.generator], self.model.optimizer.generator)
+
+    def generate(self, batch: Batch) -> Generated:
+        """One generated batch, ready to be pulled back to the weights.
+
+        The updates of the generator's state (batch statistics, dropout seeds)
+        wait for `commit`: every fit of a round then sees the same state, and
+        the statistics advance once a round.
+        """
+        network = self.model.generator
+        latent = self.model.prior.draw(batch.size, self.seed)
+        inputs = with_labels(latent, batch.labels)
+        (samples, pullback), commit = gradients.postpone_updates(
+            lambda: gradients.value_and_pullback(
+                lambda: network(inputs, training=True),
+                network.trainable_variables,
+            )
+        )
+        return Generated(inputs, samples, pullback, commit)
+
+    def velocity(self, y: Tensor, batch: Batch) -> Tensor:
+        """Returns where samples move: `grad V(y)` of the frozen discriminator.
+
+        A flow without a discriminator computes it from the generated samples
+        and the real ones instead.
+
+        Args:
+            y: Generated samples, `(n, *sample_shape)`.
+            batch: The real `Batch`, with the labels that both share.
+        """
+        values, velocity = gradients.value_and_input_gradient(
+            self.frozen_potential(batch.labels), y
+        )
+        self.log(y, generator_loss=-ops.mean(values))
+        return velocity
+
+    def frozen_potential(
+        self, labels: Tensor | None
+    ) -> Callable[[Tensor], Tensor]:
+        """Returns `V` as a function of samples."""
+        frozen = self.frozen_discriminator(labels)
+        return lambda x: self.potential.value(frozen(x))
+
+    def scaled(self, velocity: Tensor) -> Tensor:
+        """Logs the mean speed; divides by it if `compile` says so."""
+        axes = sample_axes(velocity)
+        speed = ops.mean(ops.sqrt(ops.sum(velocity**2, axis=axes)))
+        self.log(velocity, velocity_norm=speed)
+        if not self.choices.normalize_velocity:
+            return velocity
+        (speed,) = replicas.mean([speed])
+        return velocity / ops.maximum(speed, keras.config.epsilon())
+
+    def step_size(self) -> Any:
+        """The step size of this round, a number or a scalar tensor."""
+        size = self.choices.step_size
+        return size(self.counter) if callable(size) else size
+
+    # ---------------------------------------------------- step 3: one fit
+
+    def fit(self, inputs: Tensor, loss_of: Callable[[Tensor], Tensor]) -> None:
+        """One optimizer step of the generator, from the same latent points and
+        the same frozen state."""
+        network = self.model.generator
+        run = gradients.discard_updates(
+            lambda: at_least_float32(network(inputs, training=True))
+        )
+
+        def loss_fn():
+            samples = run()
+            loss = loss_of(samples)
+            self.log(samples, regression_loss=loss)
+            return loss
+
+        self.generator.step(loss_fn)
+
+    def fit_loss(
+        self, y: Tensor, step: Tensor, step_size: Any, batch: Batch
+    ) -> Callable[[Tensor], Tensor]:
+        """Returns the loss of the generator's samples that the fits minimize.
+
+        - `persistent`: `1/2 |target - x|^2`, the target `y + step` held fixed;
+        - `naive`: `-V(x)`, the plain loss again;
+        - `proximal`: `-V(x) + |x - y|^2 / (2 step_size)`, the JKO step.
+        """
+        target = ops.stop_gradient(y + step)
+
+        def half_square(difference):
+            squared = ops.sum(difference**2, axis=sample_axes(y))
+            return ops.mean(squared) / 2
+
+        if self.choices.update == "persistent":
+            return lambda x: half_square(target - x)
+        potential = self.frozen_potential(batch.labels)
+        if self.choices.update == "naive":
+            return lambda x: -ops.mean(potential(x))
+        return lambda x: half_square(x - y) / step_size - ops.mean(potential(x))
+
+    # --------------------------------------------------------------- logs
+
+    def log(self, batch: Tensor, **values: Tensor) -> None:
+        """Adds means over the samples of `batch` to the logs, by name."""
+        weight = ops.cast(ops.shape(batch)[0], "float32")
+        for name, value in values.items():
+            self.metrics[name].update_state(value, sample_weight=weight)
+
+    def logs(self, without: tuple[str, ...] = ()) -> dict[str, Tensor]:
+        """Returns the running means by name, but for some."""
+        replicas.agree_on_means(self.metrics.values())
+        return {
+            name: metric.result()
+            for name, metric in self.metrics.items()
+            if name not in without
+        }
+
+
+def with_labels(x: Tensor, labels: Tensor | None) -> Any:
+    """The inputs of a network: `x`, or `[x, labels]` if there are any."""
+    return x if labels is None else [x, labels]
+
+
+def regularization(variables: list[keras.Variable]) -> Tensor:
+    """The regularization losses of variables, a float32 scalar."""
+    total = ops.zeros((), "float32")
+    for v in variables:
+        if v.regularizer is not None:
+            total = total + ops.cast(v.regularizer(v.value), "float32")
+    return total
+
+
+def sample_axes(x: Tensor) -> tuple[int, ...]:
+    """The axes of one sample in a batch."""
+    return tuple(range(1, len(x.shape)))

@@ -1,0 +1,116 @@
+"""What `compile` is told about the training of a flow."""
+
+import dataclasses
+import math
+from typing import Any
+
+import keras
+
+from keras_monoflow.arguments import check_integer, check_number
+from keras_monoflow.naming import lookup
+from keras_monoflow.typing import Config, Schedule
+
+UPDATES = ("persistent", "naive", "proximal")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingChoices:
+    """The arguments of `compile` that say what a round does.
+
+    `MonoFlowGAN.compile` explains each of them.
+
+    Args:
+        role: What the model calls its discriminator, as in `critic_steps`.
+
+    Raises:
+        TypeError, ValueError: If a value is of another type or out of range.
+    """
+
+    role: str
+    discriminator_steps: int = 1
+    split_batch: bool = False
+    discriminator_warmup: int = 0
+    persistency: int = 1
+    step_size: float | Schedule = 1.0
+    update: str = "persistent"
+    normalize_velocity: bool = False
+    reuse_generated: bool = False
+    ema: float | None = None
+    temperature: float = 0.0
+
+    def __post_init__(self) -> None:
+        checked = {
+            "discriminator_steps": check_integer(
+                f"{self.role}_steps", self.discriminator_steps, minimum=1
+            ),
+            "split_batch": bool(self.split_batch),
+            "discriminator_warmup": check_integer(
+                f"{self.role}_warmup", self.discriminator_warmup, minimum=0
+            ),
+            "persistency": check_integer(
+                "persistency", self.persistency, minimum=1
+            ),
+            "step_size": check_step_size(self.step_size),
+            "update": _check_update(self.update),
+            "normalize_velocity": bool(self.normalize_velocity),
+            "reuse_generated": bool(self.reuse_generated),
+            "ema": _check_ema(self.ema),
+            "temperature": check_temperature(self.temperature),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    def arguments(self, *names: str) -> Config:
+        """Returns the arguments of `compile` as a model's files hold them."""
+        values = {name: getattr(self, name) for name in names}
+        values["step_size"] = keras.saving.serialize_keras_object(
+            self.step_size
+        )
+        for name in ("steps", "warmup"):
+            values[f"{self.role}_{name}"] = getattr(
+                self, f"discriminator_{name}"
+            )
+        return values
+
+
+def check_step_size(value: Any) -> float | Schedule:
+    """Checks for a positive number or a schedule."""
+    if callable(value):
+        return value
+    if not _is_number(value) or not value > 0:
+        raise ValueError(
+            "`step_size` must be a positive number, in the units of the data, "
+            "or a `keras.optimizers.schedules` object. Received: "
+            f"step_size={value!r}."
+        )
+    return float(value)
+
+
+def check_temperature(value: Any) -> float:
+    """Checks for a number that is not negative."""
+    return check_number(
+        "temperature", value, minimum=0, hint="It is the size of the noise."
+    )
+
+
+def _check_update(update: Any) -> str:
+    if not isinstance(update, str):
+        raise TypeError(
+            f"`update` must be one of {', '.join(UPDATES)}. Received: "
+            f"update={update!r}."
+        )
+    return lookup(update, dict(zip(UPDATES, UPDATES)), "update")
+
+
+def _check_ema(value: Any) -> float | None:
+    if value is None or (_is_number(value) and 0 < value < 1):
+        return value
+    raise ValueError(
+        "`ema` must lie between 0 and 1, for example 0.999, or be None for no "
+        f"averaged generator. Received: ema={value!r}."
+    )
+
+
+def _is_number(value: Any) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)

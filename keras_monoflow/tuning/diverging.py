@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_monoflow.callbacks.held_out import RESTING_LOGS
+from keras_monoflow.callbacks.held_out import OCCASIONAL_LOGS
 
 
 class StopWhenDiverged(keras.callbacks.Callback):
@@ -23,7 +23,7 @@ class StopWhenDiverged(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         for name, value in logs.items():
-            if name.startswith(RESTING_LOGS):
+            if name.startswith(OCCASIONAL_LOGS):
                 continue
             if not np.abs(float(value)) <= self.limit:
                 self.reason = f"diverged in epoch {epoch + 1}: {name} = {value}"

@@ -7,7 +7,7 @@ import pytest
 from keras import layers, ops
 
 import keras_monoflow as kmf
-from keras_monoflow.plots.flow_panel import draw_panel
+from keras_monoflow.plots import plot_flow
 
 SLOPE = np.array([0.6, -0.8])
 
@@ -53,7 +53,7 @@ def test_logs_against_numpy(data):
     )
     history = fit(gan, data, monitor)
     logs = {name: values[-1] for name, values in history.items()}
-    real, _ = monitor.chosen
+    real, _ = monitor.held_out
     assert real.shape == (40, 2)
     z = gan.sample_latent(40, seed=3)
     x = 2 * z
@@ -101,7 +101,7 @@ def test_labels_against_numpy(data, rng):
     gan.compile(*optimizers, mapping="vanilla")
     monitor = kmf.callbacks.FlowMonitor(samples=40)
     history = fit(gan, data, monitor, y=rng.integers(3, size=len(data)))
-    real, y = monitor.chosen
+    real, y = monitor.held_out
     z = gan.sample_latent(40, seed=0)
     x = a[y] * z
     u, ratio = (np.sum(points * b[y], axis=1) for points in (x, real))
@@ -197,7 +197,7 @@ def test_wasserstein_flows_have_no_ratio(data, tmp_path):
     np.testing.assert_allclose(history["flow_speed"], [3.0], rtol=1e-5)
     assert "flow_slope_mean" not in history
     assert (tmp_path / "flow_0001.png").stat().st_size > 5000
-    speeds, _ = draw_panel(monitor.look(), monitor.history).axes
+    speeds, _ = plot_flow(monitor.look(), monitor.history).axes
     tallest = max(speeds.patches, key=lambda bar: bar.get_height())
     assert tallest.get_x() == pytest.approx(3.0, abs=0.05)
     # A diverged run is for `TerminateOnNaN` to end.

@@ -5,7 +5,7 @@ import csv
 import keras
 import numpy as np
 import pytest
-from conftest import ROLES, make_flow
+from helpers import ROLES, make_flow
 from keras import ops
 
 import keras_monoflow as kmf
@@ -171,8 +171,8 @@ def test_which_real_samples(data, rng):
     np.testing.assert_array_equal(chosen[:, 0], labels)
     # Validation data come before those of the training.
     callback.use_data(x, y, (x[-3:], y[-3:]))
-    np.testing.assert_array_equal(callback.chosen[0], x[-3:])
-    np.testing.assert_array_equal(callback.chosen[1], y[-3:])
+    np.testing.assert_array_equal(callback.held_out[0], x[-3:])
+    np.testing.assert_array_equal(callback.held_out[1], y[-3:])
     with pytest.raises(ValueError, match="`real`"):
         callback.choose(iter([data]))
     own = DistributionMetrics(Gap(), real=rng.normal(size=(10, 2)) + 50.0)
@@ -205,7 +205,7 @@ def test_validation_split_is_held_out(data):
     model = make_flow("monoflow")
     fit(model, data, [callback], epochs=1, validation_split=0.25)
     first = int(0.75 * len(data))
-    np.testing.assert_array_equal(callback.chosen[0], data[first:])
+    np.testing.assert_array_equal(callback.held_out[0], data[first:])
 
 
 def test_fewer_particles_than_samples(data):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import keras_monoflow as kmf
-from keras_monoflow.callbacks.tensorboard import configuration, connect
+from keras_monoflow.callbacks.tensorboard import configuration
+from keras_monoflow.models.fitting import introduce
 
 MODELS = ["monoflow", "particles"]
 
@@ -165,10 +166,11 @@ def test_grey_picture(board, tmp_path):
 def test_who_shows_pictures(board, tmp_path):
     monitor = kmf.callbacks.FlowMonitor()
     plain = keras.callbacks.TensorBoard(tmp_path)
-    connect([monitor, plain, board])
+    data = np.ones((4, 2))
+    introduce([monitor, plain, board], board.model, data, None, None)
     assert monitor.boards == [board]
     # In the next `fit` it may be missing.
-    connect([monitor, plain])
+    introduce([monitor, plain], board.model, data, None, None)
     assert monitor.boards == []
 
 

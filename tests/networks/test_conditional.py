@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from helpers import numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_passes import make_passes
@@ -43,10 +44,6 @@ NETWORKS = [*GENERATORS.values(), *DISCRIMINATORS.values()]
 NAMES = [f"{n}_generator" for n in GENERATORS]
 NAMES += [f"{n}_discriminator" for n in DISCRIMINATORS]
 every_network = pytest.mark.parametrize("build", NETWORKS, ids=NAMES)
-
-
-def numpy(tensor):
-    return keras.ops.convert_to_numpy(tensor)
 
 
 def one_point(model, n):

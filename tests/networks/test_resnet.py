@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from helpers import numpy
 from training_passes import make_passes
 
 from keras_monoflow import gradients
@@ -15,10 +16,6 @@ from keras_monoflow.networks import (
 pytestmark = pytest.mark.usefixtures("compile_fast")
 
 SMALL = {"image_shape": (4, 8, 2), "filters": 4, "stages": 1, "seed": 0}
-
-
-def numpy(tensor):
-    return keras.ops.convert_to_numpy(tensor)
 
 
 def batch(model, n=3):

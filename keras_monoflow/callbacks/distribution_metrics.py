@@ -1,7 +1,7 @@
 """Distances between data and generated samples at the end of epochs."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -9,6 +9,9 @@ import numpy as np
 from keras_monoflow.callbacks.held_out import HeldOut
 from keras_monoflow.metrics import DistributionMetric
 from keras_monoflow.typing import Array, ArrayLike, Config
+
+#: One metric or several.
+Metrics: TypeAlias = DistributionMetric | Sequence[DistributionMetric]
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
@@ -63,7 +66,7 @@ class DistributionMetrics(HeldOut):
 
     def __init__(
         self,
-        metrics: DistributionMetric | Sequence[DistributionMetric],
+        metrics: Metrics,
         every: int = 1,
         samples: int = 1000,
         seed: int = 0,
@@ -124,9 +127,7 @@ class DistributionMetrics(HeldOut):
         return cls(**{**config, "metrics": metrics})
 
 
-def _check_metrics(
-    metrics: DistributionMetric | Sequence[DistributionMetric],
-) -> list[DistributionMetric]:
+def _check_metrics(metrics: Metrics) -> list[DistributionMetric]:
     metrics = list(metrics) if isinstance(metrics, Sequence) else [metrics]
     for metric in metrics:
         if not isinstance(metric, DistributionMetric):

@@ -1,8 +1,13 @@
 """A search over mappings of MonoFlow."""
 
+from collections.abc import Callable
+from typing import Any
+
+import keras
 import keras_tuner
 
 from keras_monoflow import mappings
+from keras_monoflow.callbacks.distribution_metrics import Metrics
 from keras_monoflow.models import MonoFlowGAN
 from keras_monoflow.tuning.flow_hyper_model import FlowHyperModel
 
@@ -78,10 +83,16 @@ class MappingHyperModel(FlowHyperModel):
 
     model_class = MonoFlowGAN
 
-    def __init__(self, generator_fn, discriminator_fn, metrics=None, **kwargs):
+    def __init__(
+        self,
+        generator_fn: Callable[..., keras.Model],
+        discriminator_fn: Callable[..., keras.Model],
+        metrics: Metrics | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(generator_fn, discriminator_fn, metrics, **kwargs)
 
-    def default_space(self):
+    def default_space(self) -> dict[str, Any]:
         return {
             "mapping": [
                 "identity",
@@ -103,7 +114,7 @@ class MappingHyperModel(FlowHyperModel):
             **super().default_space(),
         }
 
-    def compile_arguments(self, hp):
+    def compile_arguments(self, hp: Any) -> dict[str, Any]:
         mapping = self.mapping(hp)
         return {
             "mapping": mapping,
@@ -111,7 +122,7 @@ class MappingHyperModel(FlowHyperModel):
             **super().compile_arguments(hp),
         }
 
-    def mapping(self, hp):
+    def mapping(self, hp: Any) -> Any:
         """Declares the mapping with its parameters and returns it."""
         named = self._mappings()
         if named is None:

@@ -46,7 +46,7 @@ class FlowHyperModel(keras_tuner.HyperModel):
         samples: Integer, the samples that are compared.
         every: Integer, the metrics are computed every that many epochs.
         seeds: Integers, the seeds of weights, noise and order of the data. An
-            integer is one seed. They are recorded with every trial.
+            integer is one seed. Each trial trains a model for each.
         space: Dictionary that replaces entries of `default_space()`, or adds
             arguments of `compile`. An entry is a constant, a list of choices,
             or a function of `hp`, such as
@@ -55,7 +55,9 @@ class FlowHyperModel(keras_tuner.HyperModel):
             lambda hp: keras.optimizers.RMSprop(1e-4)`.
         prior: The prior of the model.
         divergence_limit: Positive number. A trial whose losses exceed it, or
-            are NaN, ends and counts as failed.
+            are NaN, ends and counts as failed. Pass a large
+            `max_consecutive_failed_trials` to the tuner: by default KerasTuner
+            gives up a search after three failures in a row.
     """
 
     #: The class of the models.
@@ -199,7 +201,8 @@ class FlowHyperModel(keras_tuner.HyperModel):
         for seed in self.seeds:
             if results:
                 model = self.build_with_seed(hp, seed)
-            fresh = self._callbacks_for(hp, callbacks, seed)
+            folder = f"seed_{seed}" if len(self.seeds) > 1 else ""
+            fresh = fresh_callbacks(callbacks, hp.values, folder)
             history = self._train(model, seed, args, fresh, kwargs)
             results[seed] = best_epoch(
                 history, names, objective, self.measures.every
@@ -225,10 +228,6 @@ class FlowHyperModel(keras_tuner.HyperModel):
                 "a penalty may help."
             )
         return history
-
-    def _callbacks_for(self, hp, callbacks, seed):
-        subfolder = f"seed_{seed}" if len(self.seeds) > 1 else ""
-        return fresh_callbacks(callbacks, hp.values, subfolder)
 
 
 def _check_seeds(seeds):

@@ -1,11 +1,7 @@
 """A search over the settings of W1-FE."""
 
-from collections.abc import Callable
 from typing import Any
 
-import keras
-
-from keras_monoflow.callbacks.distribution_metrics import Metrics
 from keras_monoflow.models import W1FE
 from keras_monoflow.tuning.flow_hyper_model import FlowHyperModel
 
@@ -34,15 +30,6 @@ class W1FEHyperModel(FlowHyperModel):
     """
 
     model_class = W1FE
-
-    def __init__(
-        self,
-        generator_fn: Callable[..., keras.Model],
-        critic_fn: Callable[..., keras.Model],
-        metrics: Metrics | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(generator_fn, critic_fn, metrics, **kwargs)
 
     def default_space(self) -> dict[str, Any]:
         return {

@@ -15,6 +15,7 @@ from keras_monoflow import (
     optimizers,
     penalties,
     plots,
+    potentials,
 )
 from keras_monoflow.models import (
     W1FE,
@@ -43,6 +44,7 @@ __all__ = [
     "optimizers",
     "penalties",
     "plots",
+    "potentials",
 ]
 
 

@@ -1,13 +1,10 @@
 import keras
 import numpy as np
 import pytest
+from helpers import numpy
 from keras import layers, ops
 
 from keras_monoflow import gradients
-
-
-def numpy(x):
-    return ops.convert_to_numpy(x)
 
 
 def test_value_and_grad_of_a_quadratic():

@@ -3,6 +3,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from helpers import numpy
 from keras import ops
 from numpy.testing import assert_allclose
 
@@ -26,10 +27,6 @@ COSTS = {
 }
 INTERPOLATED = [GradientPenalty, LipschitzPenalty]
 every_penalty = pytest.mark.parametrize("penalty", COSTS)
-
-
-def numpy(x):
-    return ops.convert_to_numpy(x)
 
 
 def half_squared_norm(x):

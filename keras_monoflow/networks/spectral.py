@@ -1,11 +1,13 @@
-"""Spectral normalisation of layers, on request and from a seed."""
+"""Spectral normalization of layers, on request and from a seed."""
 
 import keras
 from keras import layers
 
+from keras_monoflow.networks.arguments import Seeds
 
-def normalize_spectrum(layer, enabled):
-    """Return the layer, wrapped in spectral normalisation if `enabled`.
+
+def normalize_spectrum(layer: keras.Layer, enabled: bool) -> keras.Layer:
+    """Returns the layer, wrapped in spectral normalization if `enabled`.
 
     The wrapper divides the kernel in place at every training pass. In float32
     whatever the policy: in half precision that would round the kernel, and
@@ -16,12 +18,14 @@ def normalize_spectrum(layer, enabled):
     return layers.SpectralNormalization(layer, name=layer.name, dtype="float32")
 
 
-def seed_power_iterations(model, seeds):
-    """Draw the start vectors of all power iterations from `seeds`.
+def seed_power_iterations(model: keras.Model, seeds: Seeds) -> None:
+    """Draws the start vectors of all power iterations from `seeds`.
 
     The wrapper of Keras draws them without a seed.
     """
-    for layer in model._flatten_layers():
-        if isinstance(layer, layers.SpectralNormalization):
-            normal = keras.initializers.RandomNormal(seed=next(seeds))
-            layer.vector_u.assign(normal(layer.vector_u.shape))
+    for layer in model.layers:
+        # Backwards, as in version 0.1: a seed must go on giving its weights.
+        for variable in reversed(layer.non_trainable_variables):
+            if variable.name == "vector_u":
+                normal = keras.initializers.RandomNormal(seed=next(seeds))
+                variable.assign(normal(variable.shape))

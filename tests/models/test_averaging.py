@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import make_flow, make_networks
+from helpers import make_flow, make_networks
 from keras import ops
 
 import keras_monoflow as kmf

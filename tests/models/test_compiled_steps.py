@@ -6,7 +6,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from conftest import ROLES, make_flow, make_gan, make_networks, make_uncompiled
+from helpers import ROLES, make_flow, make_gan, make_networks, make_uncompiled
 from keras import layers, ops
 
 import keras_monoflow as kmf

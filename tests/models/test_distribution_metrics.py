@@ -5,7 +5,7 @@ import csv
 import keras
 import numpy as np
 import pytest
-from conftest import ROLES, make_flow
+from helpers import ROLES, make_flow
 from keras import ops
 
 import keras_monoflow as kmf

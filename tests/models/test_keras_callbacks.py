@@ -6,7 +6,7 @@ import pathlib
 import keras
 import numpy as np
 import pytest
-from conftest import ROLES, make_flow
+from helpers import ROLES, make_flow
 from keras import ops
 
 pytestmark = [

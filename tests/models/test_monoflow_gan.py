@@ -6,7 +6,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from conftest import make_gan, make_networks
+from helpers import make_gan, make_networks
 from keras import layers, ops
 
 import keras_monoflow as kmf

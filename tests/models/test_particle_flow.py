@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import make_networks
+from helpers import make_networks
 from keras import layers, ops
 
 import keras_monoflow as kmf

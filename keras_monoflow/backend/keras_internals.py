@@ -1,0 +1,217 @@
+"""Every private name of Keras that the package uses, each with a fallback.
+
+What a fallback loses stands in the docstring of its function.
+`tests/backend/test_keras_internals.py` checks the names against the installed
+Keras, `tests/backend/test_fallbacks.py` trains without them.
+"""
+
+import contextlib
+import functools
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_monoflow.backend.warn_once import warn_once
+from keras_monoflow.typing import Tensor
+
+# ----------------------------------------------------------------- layers
+
+
+def layers_of(layer: keras.Layer) -> list:
+    """Returns a layer and all layers in it.
+
+    Fallback: those that are in public attributes.
+    """
+    if hasattr(layer, "_flatten_layers"):
+        return layer._flatten_layers()
+    layers, waiting = [], [layer]
+    while waiting:
+        found = waiting.pop()
+        if found in layers:
+            continue
+        layers.append(found)
+        waiting += getattr(found, "layers", [])
+        waiting += [v for v in vars(found).values() if _is_layer(v)]
+    return layers
+
+
+def _is_layer(value: Any) -> bool:
+    return isinstance(value, keras.Layer)
+
+
+def seed_generators(layer: keras.Layer) -> list:
+    """Returns the `SeedGenerator`s of one layer.
+
+    Fallback: those that are its attributes.
+    """
+    if hasattr(layer, "_seed_generators"):
+        return list(layer._seed_generators)
+    kind = keras.random.SeedGenerator
+    return [v for v in vars(layer).values() if isinstance(v, kind)]
+
+
+def use_seed_state(seed: keras.random.SeedGenerator) -> None:
+    """Makes dropout on PyTorch draw from the state of a seed without number.
+
+    Fallback: it draws from the global generator of PyTorch.
+    """
+    if not hasattr(seed, "_initial_seed"):
+        warn_once(
+            "Dropout without a `seed` may draw from a generator that no file "
+            "keeps: give the layer a `seed`",
+            "SeedGenerator._initial_seed",
+        )
+    elif seed._initial_seed is None:
+        seed._initial_seed = int(seed.state.value[0])
+
+
+# -------------------------------------------------------------- variables
+
+
+def stored_value(variable: keras.Variable) -> Tensor:
+    """Returns the value outside of all scopes, or `None` if it was taken."""
+    if hasattr(variable, "_value"):
+        return variable._value
+    with keras.StatelessScope(initialize_variables=False):
+        return variable.value
+
+
+def restore_value(variable: keras.Variable, value: Tensor) -> None:
+    """Gives back a value that Keras's trainer on JAX took from a variable."""
+    if not hasattr(variable, "_value"):
+        variable.assign(value)
+    elif variable._value is None:
+        variable._value = value
+
+
+def _current_scope() -> keras.StatelessScope | None:
+    """Returns the stateless scope that is active, or `None`."""
+    with keras.StatelessScope(initialize_variables=False) as probe:
+        return probe.original_scope
+
+
+try:
+    from keras.src.backend.common.stateless_scope import (
+        get_stateless_scope as current_scope,
+    )
+except ImportError:
+    current_scope = _current_scope
+
+
+# ------------------------------------------------------------- optimizers
+
+
+def clip_gradients(optimizer: keras.Optimizer, gradients: list) -> list:
+    """Returns gradients as the optimizer clips them.
+
+    Fallback: the same with public functions.
+    """
+    if hasattr(optimizer, "_clip_gradients"):
+        return optimizer._clip_gradients(gradients)
+    if optimizer.clipnorm:
+        return [_shorten(g, _norm([g]), optimizer.clipnorm) for g in gradients]
+    if optimizer.global_clipnorm:
+        norm = _norm(gradients)
+        limit = optimizer.global_clipnorm
+        return [_shorten(g, norm, limit) for g in gradients]
+    limit = optimizer.clipvalue
+    return (
+        [ops.clip(g, -limit, limit) for g in gradients] if limit else gradients
+    )
+
+
+def _norm(tensors: list) -> Tensor:
+    return ops.sqrt(sum(ops.sum(ops.square(t)) for t in tensors))
+
+
+def _shorten(tensor: Tensor, norm: Tensor, limit: float) -> Tensor:
+    return tensor * limit / ops.maximum(norm, limit)
+
+
+def use_common_update(optimizer: keras.Optimizer) -> None:
+    """Lets an optimizer on PyTorch update weights as on all backends.
+
+    Keras's own SGD for PyTorch reads the value of its learning rate, which no
+    recorded step can do. Fallback: it stays as it is, and steps with it run
+    operation by operation.
+    """
+    step = getattr(keras.Optimizer, "_backend_update_step", None)
+    if step is not None and "_backend_update_step" not in vars(optimizer):
+        optimizer._backend_update_step = functools.partial(step, optimizer)
+
+
+def adam_slots(optimizer: keras.Optimizer) -> Callable | None:
+    """Returns a function that finds both moments of a variable.
+
+    Fallback: `None`.
+    """
+    names = ("_momentums", "_velocities", "_get_variable_index")
+    if not all(hasattr(optimizer, name) for name in names):
+        return None
+
+    def slots(variable: Any) -> tuple[Any, Any]:
+        i = optimizer._get_variable_index(variable)
+        return optimizer._momentums[i].value, optimizer._velocities[i].value
+
+    return slots
+
+
+# ---------------------------------------------------------------- trainer
+
+
+def state_shardings(model: keras.Model) -> tuple | None:
+    """Returns where JAX keeps the state of a model. Fallback: `None`."""
+    spec = getattr(model, "_get_state_sharding_spec", None)
+    return None if spec is None else spec()
+
+
+def initial_epoch(model: keras.Model) -> int:
+    """Returns the epoch at which a restored backup goes on.
+
+    Fallback: 0.
+    """
+    return getattr(model, "_initial_epoch", None) or 0
+
+
+def set_initial_epoch(model: keras.Model, epoch: int) -> None:
+    """Lets `fit` go on at an epoch. Fallback: it starts where it would."""
+    if hasattr(model, "_initial_epoch"):
+        model._initial_epoch = epoch or None
+
+
+def backup_file(backup: keras.callbacks.BackupAndRestore) -> str:
+    """Returns the path of the weights that a `BackupAndRestore` writes.
+
+    Fallback: as Keras 3.15 names it.
+    """
+    default = os.path.join(backup.backup_dir, "latest.weights.h5")
+    return getattr(backup, "_weights_path", default)
+
+
+# ---------------------------------------------------------------- PyTorch
+
+
+@contextlib.contextmanager
+def generators_from(make: Callable) -> Iterator[None]:
+    """Inside, `keras.random` on PyTorch draws from generators `make(seed)`.
+
+    Raises:
+        NotImplementedError: If Keras makes generators elsewhere. The step must
+            then run operation by operation.
+    """
+    try:
+        from keras.src.backend.torch import random
+
+        original = random.torch_seed_generator
+    except (ImportError, AttributeError) as error:
+        raise NotImplementedError(
+            f"This version of Keras draws noise otherwise: {error}"
+        ) from error
+    random.torch_seed_generator = make
+    try:
+        yield
+    finally:
+        random.torch_seed_generator = original

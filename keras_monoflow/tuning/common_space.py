@@ -5,16 +5,8 @@ from typing import Any
 import keras
 import keras_tuner
 
-from keras_monoflow import penalties
+from keras_monoflow.registry import PENALTIES
 from keras_monoflow.tuning.search_space import SearchSpace
-
-PENALTIES = {
-    "gradient_penalty": penalties.GradientPenalty,
-    "lipschitz": penalties.LipschitzPenalty,
-    "r1": penalties.R1,
-    "r2": penalties.R2,
-    "dragan": penalties.DRAGAN,
-}
 
 
 def default_entries(role: str) -> dict[str, Any]:
@@ -93,9 +85,9 @@ def _penalty(space, hp):
     )
     if name == "none":
         return None
-    if name not in PENALTIES:
+    if name not in PENALTIES.makers:
         raise keras_tuner.errors.FatalValueError(
             f"Unknown penalty {name!r}. Known names: none, "
-            f"{', '.join(sorted(PENALTIES))}."
+            f"{', '.join(sorted(PENALTIES.makers))}."
         )
-    return PENALTIES[name](weight)
+    return PENALTIES.makers[name](weight)

@@ -142,6 +142,7 @@ def far_start(shift):
     return gan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shift", "alarms"), [(0.0, True), (5.0, False)])
 def test_alarm_on_the_far_start(shift, alarms, capsys):
     """The vanishing gradient of MonoFlow, section 5.2, and its cure."""

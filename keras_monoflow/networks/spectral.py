@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from keras_monoflow.backend.keras_internals import layers_of
+
 
 def normalize_spectrum(layer, enabled):
     """Return the layer, wrapped in spectral normalisation if `enabled`.
@@ -21,7 +23,7 @@ def seed_power_iterations(model, seeds):
 
     The wrapper of Keras draws them without a seed.
     """
-    for layer in model._flatten_layers():
+    for layer in layers_of(model):
         if isinstance(layer, layers.SpectralNormalization):
             normal = keras.initializers.RandomNormal(seed=next(seeds))
             layer.vector_u.assign(normal(layer.vector_u.shape))

@@ -21,9 +21,11 @@ class NestedScope(keras.StatelessScope):
     It also remembers, in `assigned`, which variables were given a new value.
     """
 
+    state_mapping: dict
+
     def __init__(self, state_mapping: Sequence | None = None) -> None:
         super().__init__(state_mapping=state_mapping)
-        self.assigned = {}
+        self.assigned: dict[int, keras.Variable] = {}
 
     def __enter__(self) -> "NestedScope":
         outer = current_scope()
@@ -48,7 +50,7 @@ class Pure:
     def __init__(self, fn: Callable, variables: Sequence = ()) -> None:
         self.fn = fn
         self.variables = list(variables)
-        self.assigned = []
+        self.assigned: list[keras.Variable] = []
 
     def __call__(self, values: Sequence, *args: Any) -> tuple[Any, list]:
         with NestedScope(list(zip(self.variables, values))) as scope:

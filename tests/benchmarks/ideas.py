@@ -45,7 +45,7 @@ class Idea:
 def _no_context(name):
     def off():
         return mock.patch.object(
-            framework.engine, name, lambda *args: contextlib.nullcontext()
+            framework.engine, name, return_value=contextlib.nullcontext()
         )
 
     return off

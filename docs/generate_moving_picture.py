@@ -87,7 +87,8 @@ def shortened(velocity):
 
 def draw(panels):
     """Returns one frame, an RGB image."""
-    figure = Figure(figsize=(8, 4.2), dpi=100, layout="constrained")
+    figure = Figure(figsize=(8, 4.4), dpi=100)
+    figure.subplots_adjust(0.01, 0.06, 0.99, 0.93, wspace=0.02)
     canvas = FigureCanvasAgg(figure)
     data = kmf.datasets.gaussian_ring(800, seed=0)
     for axis, (title, (rounds, samples, field)) in zip(

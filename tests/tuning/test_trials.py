@@ -13,6 +13,9 @@ kt = pytest.importorskip("keras_tuner")
 import problem  # noqa: E402
 
 import keras_monoflow as kmf  # noqa: E402
+from keras_monoflow.tuning.trial_callbacks import (  # noqa: E402
+    fresh_callbacks,
+)
 
 pytestmark = pytest.mark.usefixtures("compile_fast")
 
@@ -90,8 +93,7 @@ def callbacks_of_a_trial(callbacks, trial_id="0007"):
     hp.Fixed("mapping", "identity")
     tuners = keras.callbacks.Callback()
     tuners.trial = types.SimpleNamespace(trial_id=trial_id)
-    ready = problem.hypermodel()._callbacks_for(hp, [tuners, *callbacks], 0)
-    return ready[1:]
+    return fresh_callbacks([tuners, *callbacks], hp.values)[1:]
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 from keras import layers
 
 import keras_monoflow as kmf
@@ -9,6 +10,12 @@ import keras_monoflow as kmf
 
 def numpy(x):
     return keras.ops.convert_to_numpy(x)
+
+
+def slow_except(fast, values):
+    """The values for `parametrize`, of which all but the `fast` are slow."""
+    slow = pytest.mark.slow
+    return [v if v in fast else pytest.param(v, marks=slow) for v in values]
 
 
 def make_networks(batch_norm=False, dropout=0.0):

@@ -7,6 +7,7 @@ import re
 import keras
 import numpy as np
 import pytest
+from helpers import slow_except
 
 import keras_monoflow as kmf
 
@@ -35,7 +36,11 @@ def test_pages_are_found():
 
 
 @pytest.mark.usefixtures("compile_fast")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    slow_except([ROOT / "README.md", DOCS / "quickstart.md"], PAGES),
+    ids=lambda page: page.name,
+)
 def test_code_runs(page, tmp_path, monkeypatch):
     if "kmf.metrics.WassersteinDistance" in code_of(page):
         pytest.importorskip("ot")

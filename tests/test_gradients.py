@@ -187,6 +187,7 @@ def test_loop_equals_unrolled(policy, steps):
         assert float(scale) != 2.0**17
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
 def test_loop_equals_unrolled_bit_for_bit_without_fusion(policy):
     if keras.backend.backend() != "jax":

@@ -1,14 +1,19 @@
 """Distances between data and generated samples at the end of epochs."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 
 from keras_monoflow.callbacks.held_out import HeldOut
-from keras_monoflow.metrics import DistributionMetric
+from keras_monoflow.metrics import DistributionMetric, get
 from keras_monoflow.typing import Array, ArrayLike, Config
+
+#: One metric or several, or their names.
+Metrics: TypeAlias = (
+    str | DistributionMetric | Sequence[str | DistributionMetric]
+)
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
@@ -32,7 +37,8 @@ class DistributionMetrics(HeldOut):
     that they look through.
 
     Args:
-        metrics: A `keras_monoflow.metrics.DistributionMetric`, or a list.
+        metrics: A `keras_monoflow.metrics.DistributionMetric`, a name such as
+            `"wasserstein_distance"`, or a list of these.
         every: Integer, they are computed every that many epochs; in between,
             the logs hold NaN.
         samples: Integer, the largest number of samples to compare. Values for
@@ -63,7 +69,7 @@ class DistributionMetrics(HeldOut):
 
     def __init__(
         self,
-        metrics: DistributionMetric | Sequence[DistributionMetric],
+        metrics: Metrics,
         every: int = 1,
         samples: int = 1000,
         seed: int = 0,
@@ -124,16 +130,8 @@ class DistributionMetrics(HeldOut):
         return cls(**{**config, "metrics": metrics})
 
 
-def _check_metrics(
-    metrics: DistributionMetric | Sequence[DistributionMetric],
-) -> list[DistributionMetric]:
-    metrics = list(metrics) if isinstance(metrics, Sequence) else [metrics]
-    for metric in metrics:
-        if not isinstance(metric, DistributionMetric):
-            raise TypeError(
-                "`metrics` must be `keras_monoflow.metrics.DistributionMetric`s"
-                f", such as WassersteinDistance(). Received: {metric!r}."
-            )
+def _check_metrics(metrics: Metrics) -> list[DistributionMetric]:
+    metrics = get(metrics)
     names = [metric.name for metric in metrics]
     if len(set(names)) < len(names) or not names:
         raise ValueError(

@@ -6,7 +6,7 @@ import keras
 
 from keras_monoflow.backend import replicas
 from keras_monoflow.models.array_sampler import ArraySampler
-from keras_monoflow.naming import lookup
+from keras_monoflow.registry import lookup
 from keras_monoflow.typing import Seed, Tensor
 
 

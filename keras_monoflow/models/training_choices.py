@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from keras_monoflow.arguments import check_integer, check_number
-from keras_monoflow.naming import lookup
+from keras_monoflow.registry import lookup
 from keras_monoflow.typing import Config, Schedule
 
 UPDATES = ("persistent", "naive", "proximal")

@@ -8,7 +8,9 @@ import numpy as np
 from keras_monoflow.plots.style import (
     DATA_COLOR,
     SAMPLE_COLOR,
+    count_axis,
     import_matplotlib,
+    log_axis,
 )
 from keras_monoflow.typing import Array
 
@@ -96,11 +98,15 @@ def _plot_speeds(axes, speed):
 
 
 def _plot_history(axes, history):
+    axes.set(xlabel="epoch", yscale="log")
+    count_axis(axes.xaxis)
     epochs = [epoch for epoch, _ in history]
+    shown = []
     for name, label in _HISTORY.items():
-        values = [logs.get(name, np.nan) for _, logs in history]
+        values = np.array([logs.get(name, np.nan) for _, logs in history])
         if np.isfinite(values).any():
             axes.plot(epochs, values, ".-", label=label)
-    axes.set(xlabel="epoch", yscale="log")
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend(fontsize=8)
+            shown += [*values[np.isfinite(values) & (values > 0)]]
+    if shown:
+        axes.legend(fontsize=8)
+        log_axis(axes.yaxis, min(shown), max(shown))

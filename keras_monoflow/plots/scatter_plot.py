@@ -115,6 +115,8 @@ def _empty_axes(limits, title, with_bar):
     axes.set_axisbelow(True)
     axes.grid(color="#e6e6e6", linewidth=0.8)
     axes.tick_params(color="#bbbbbb", labelcolor="#555555")
+    # Long labels would not fit into the margins.
+    axes.ticklabel_format(scilimits=(-2, 4))
     for spine in axes.spines.values():
         spine.set_color("#bbbbbb")
     if title is not None:

@@ -27,3 +27,23 @@ def import_matplotlib() -> Any:
             '`pip install "keras-monoflow[plot]"`.'
         ) from error
     return matplotlib
+
+
+def count_axis(axis: Any) -> None:
+    """Labels the axis of epochs, or other things to count, by integers."""
+    axis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+
+
+def log_axis(axis: Any, low: float, high: float) -> None:
+    """Labels a logarithmic axis by plain numbers.
+
+    Args:
+        axis: An axis of matplotlib.
+        low: The smallest value that is shown.
+        high: The largest one.
+    """
+    ticker = import_matplotlib().ticker
+    steps = (1, 2, 5) if high < 1000 * low else (1,)
+    axis.set_major_locator(ticker.LogLocator(subs=steps))
+    axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{v:g}"))
+    axis.set_minor_formatter(ticker.NullFormatter())

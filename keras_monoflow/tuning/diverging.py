@@ -1,5 +1,7 @@
 """Ends the training of a trial that diverges."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -16,13 +18,15 @@ class StopWhenDiverged(keras.callbacks.Callback):
         reason: What happened, or `None`.
     """
 
-    def __init__(self, limit):
+    def __init__(self, limit: float) -> None:
         super().__init__()
         self.limit = limit
-        self.reason = None
+        self.reason: str | None = None
 
-    def on_epoch_end(self, epoch, logs=None):
-        for name, value in logs.items():
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        for name, value in (logs or {}).items():
             if name.startswith(OCCASIONAL_LOGS):
                 continue
             if not np.abs(float(value)) <= self.limit:

@@ -142,6 +142,7 @@ def far_start(shift):
     return gan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shift", "alarms"), [(0.0, True), (5.0, False)])
 def test_alarm_on_the_far_start(shift, alarms, capsys):
     """The vanishing gradient of MonoFlow, section 5.2, and its cure."""
@@ -273,6 +274,25 @@ def test_other_flows(flow, data):
     history = {name: values[1] for name, values in history.items()}
     assert np.isfinite(history["flow_speed"]).all()
     assert np.isfinite(history["flow_discriminator_gradient"]).all()
+
+
+def test_panels_of_short_histories():
+    speed = np.array([1.0, 2.0, np.nan])
+    logs = {"flow_speed": 0.03, "flow_generator_gradient": 0.4}
+    _, one_epoch = plot_flow({"speed": speed}, [(7, logs)]).axes
+    low, high = one_epoch.get_xlim()
+    ticks = [t for t in one_epoch.get_xticks() if low <= t <= high]
+    assert ticks == [7]
+    low, high = one_epoch.get_ylim()
+    labels = [
+        tick.label1.get_text()
+        for tick in one_epoch.yaxis.get_major_ticks()
+        if low <= tick.get_loc() <= high
+    ]
+    assert labels == ["0.05", "0.1", "0.2"]
+    # A diverged run may have nothing to show.
+    _, empty = plot_flow({"speed": speed}, [(1, {"flow_speed": np.nan})]).axes
+    assert empty.get_legend() is None
 
 
 def test_training_is_left_alone(data):

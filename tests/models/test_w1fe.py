@@ -1,4 +1,4 @@
-"""The public behaviour of W1FE. Its generator step: test_persistent_step.py."""
+"""The public behavior of W1FE. Its generator step: test_persistent_step.py."""
 
 import keras
 import numpy as np

@@ -43,7 +43,15 @@ DISCRIMINATORS = {
 NETWORKS = [*GENERATORS.values(), *DISCRIMINATORS.values()]
 NAMES = [f"{n}_generator" for n in GENERATORS]
 NAMES += [f"{n}_discriminator" for n in DISCRIMINATORS]
-every_network = pytest.mark.parametrize("build", NETWORKS, ids=NAMES)
+FAST = ["mlp_generator", "resnet_discriminator"]
+every_network = pytest.mark.parametrize(
+    "build",
+    [
+        pytest.param(n, marks=[] if name in FAST else [pytest.mark.slow])
+        for n, name in zip(NETWORKS, NAMES)
+    ],
+    ids=NAMES,
+)
 
 
 def one_point(model, n):

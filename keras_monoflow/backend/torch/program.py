@@ -18,7 +18,7 @@ import warnings
 import keras
 import torch
 
-from keras_monoflow.backend.scopes import Trace, all_variables, on_values
+from keras_monoflow.backend.scopes import NestedScope, all_variables, on_values
 from keras_monoflow.backend.torch import recorder as torch_recorder
 from keras_monoflow.backend.torch.graph import Loop, NotTraceable
 from keras_monoflow.backend.torch.seeds import Seeds
@@ -85,7 +85,7 @@ class TracedStep:
             return Program(step, variables, data, self._compiled, loops=False)
 
 
-class _CopyingTrace(Trace):
+class _CopyingTrace(NestedScope):
     """A variable that is given the value of another one gets a copy.
 
     Optimizers change weights in place.

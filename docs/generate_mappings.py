@@ -2,9 +2,10 @@
 
 usage: python docs/generate_mappings.py
 
-Everything between `<!-- begin: NAME -->` and `<!-- end: NAME -->` is replaced;
-the text around it is written by hand. The numbers do not depend on the Keras
-backend. The plot needs matplotlib.
+Names and aliases come from the registry. Everything between
+`<!-- begin: NAME -->` and `<!-- end: NAME -->` is replaced; the text around it
+is written by hand. The numbers do not depend on the Keras backend. The plot
+needs matplotlib.
 """
 
 import inspect
@@ -15,7 +16,7 @@ import numpy as np
 from keras import ops
 
 from keras_monoflow import losses, mappings
-from keras_monoflow.losses import lookup
+from keras_monoflow.registry import MAPPINGS, OBJECTIVES, PENALTIES
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 PAGE = FOLDER / "mappings.md"
@@ -51,15 +52,22 @@ def first_line(thing):
     return " ".join(paragraph.split()).removesuffix(".")
 
 
-def aliases(name, table):
+def source(thing):
+    """Where a formula is from, which ends its docstring, with a link."""
+    text = " ".join(inspect.getdoc(thing).split("Source: ")[1].split())
+    link = r"[arXiv \1](https://arxiv.org/abs/\1)"
+    return re.sub(r"arXiv (\d+\.\d+)", link, text.removesuffix("."))
+
+
+def aliases(name, registry):
     """The other names of `name`, as code."""
-    return ", ".join(f"`{a}`" for a, n in sorted(table.items()) if n == name)
+    return ", ".join(f"`{a}`" for a in sorted(registry.names_for(name)))
 
 
 def tails(mapping):
     """Where the slope of a mapping vanishes and where it explodes."""
     left, right = evaluate(mapping.derivative, [-10.0, 10.0])
-    ends = [("u ≪ 0", left), ("u ≫ 0", right)]
+    ends = [(r"$u \ll 0$", left), (r"$u \gg 0$", right)]
     vanishes = " and ".join(f"for {end}" for end, s in ends if s < SMALL)
     explodes = " and ".join(f"for {end}" for end, s in ends if s > LARGE)
     return vanishes or "no", explodes or "no"
@@ -98,19 +106,19 @@ def table(header, rows):
     """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     # A bar would end the cell.
-    cells = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+    cells = [[re.sub(r"\|+", "‖", cell) for cell in line] for line in lines]
     return "\n".join("| " + " | ".join(line) + " |" for line in cells)
 
 
 def mapping_table():
     rows = []
-    for name in mappings.NAMED:
+    for name in MAPPINGS.makers:
         mapping = mappings.get(name)
         vanishes, explodes = tails(mapping)
         rows.append(
             [
                 f"`{name}`",
-                aliases(name, mappings.ALIASES),
+                aliases(name, MAPPINGS),
                 f"`{mapping!r}`",
                 first_line(type(mapping)),
                 "no" if mapping.dual is None else "yes",
@@ -119,33 +127,33 @@ def mapping_table():
             ]
         )
     header = ["name", "aliases", "class", "formula and flow", "dual"]
-    return table([*header, "h' vanishes", "h' explodes"], rows)
+    return table([*header, "$h'$ vanishes", "$h'$ explodes"], rows)
 
 
 def value_table(symbol, method):
     rows = []
-    for name in mappings.NAMED:
+    for name in MAPPINGS.makers:
         fn = getattr(mappings.get(name), method)
         rows.append([f"`{name}`", *map(number, evaluate(fn, LOG_RATIOS))])
-    header = [f"{symbol}({number(u)})" for u in LOG_RATIOS]
+    header = [f"${symbol}({number(u)})$" for u in LOG_RATIOS]
     return table(["name", *header], rows)
 
 
 def objective_table():
     rows = []
-    for name in lookup.NAMED:
+    for name in OBJECTIVES.makers:
         loss = losses.get(name)
         values = map(number, evaluate(loss.log_ratio, OUTPUTS))
         if isinstance(loss, losses.DonskerVaradhanLoss):
             # The constant depends on the batch.
             values = ["-"] * len(OUTPUTS)
-        other_names = aliases(name, lookup.ALIASES)
+        other_names = aliases(name, OBJECTIVES)
         rows.append(_objective_row(name, other_names, loss, values))
     # The matched objective of any mapping that has a dual.
     loss = losses.get("matched", "vanilla")
     values = map(number, evaluate(loss.log_ratio, OUTPUTS))
     rows.append(_objective_row("matched", "", loss, values))
-    header = ["name", "aliases", "class", "minimises", "log_ratio(d)"]
+    header = ["name", "aliases", "class", "minimizes", "`log_ratio(d)`"]
     return table([*header, *(f"at {number(d)}" for d in OUTPUTS)], rows)
 
 
@@ -160,6 +168,17 @@ def _objective_row(name, other_names, loss, values):
     ]
 
 
+def penalty_table():
+    rows = []
+    for name, cls in PENALTIES.makers.items():
+        code = f"`{cls.__name__}`"
+        other_names = aliases(name, PENALTIES)
+        rows.append(
+            [f"`{name}`", other_names, code, first_line(cls), source(cls)]
+        )
+    return table(["name", "aliases", "class", "adds", "source"], rows)
+
+
 def gan_table():
     """Table 1 of the paper: the rows of the docstring, and what they give."""
     doc = inspect.getdoc(losses.named_gan)
@@ -172,7 +191,8 @@ def gan_table():
         rows.append(
             [f"`{name}`", formula, f"`{mapping!r}`", f"`{describe(loss)}`"]
         )
-    return table(["name", "h", "mapping", "discriminator_loss"], rows)
+    header = ["name", "$h$", "`mapping`", "`discriminator_loss`"]
+    return table(header, rows)
 
 
 TABLES = {
@@ -180,6 +200,7 @@ TABLES = {
     "h": lambda: value_table("h", "__call__"),
     "slopes": lambda: value_table("h'", "derivative"),
     "objectives": objective_table,
+    "penalties": penalty_table,
     "gans": gan_table,
 }
 
@@ -196,8 +217,8 @@ def render(text):
 
 # Plot ------------------------------------------------------------------------
 
-# Okabe and Ito's colours, which people with colour blindness can tell apart.
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00"]
+# Okabe and Ito's colors, which people with color blindness can tell apart.
+COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00"]
 
 
 def plot(path):
@@ -207,11 +228,11 @@ def plot(path):
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    explodes = {n: tails(mappings.get(n))[1] != "no" for n in mappings.NAMED}
+    explodes = {n: tails(mappings.get(n))[1] != "no" for n in MAPPINGS.makers}
     figure, axes = pyplot.subplots(1, 2, figsize=(10, 4.2), dpi=150)
     drawn = []
     for axis, wanted in zip(axes, (False, True)):
-        names = [n for n in mappings.NAMED if explodes[n] == wanted]
+        names = [n for n in explodes if explodes[n] == wanted]
         u = np.linspace(-5.0, 5.0, 401)
         curves = [evaluate(mappings.get(n).derivative, u) for n in names]
         drawn.append((axis, u, curves, names))
@@ -220,8 +241,8 @@ def plot(path):
         else:
             axis.set(ylim=(-0.03, 1.1), title="Bounded slopes")
         axis.set(xlim=(-5, 5), xlabel="u = log(p_data / p_gen)")
-        for y, colour in zip(curves, COLOURS):
-            axis.plot(u, y, color=colour, linewidth=2)
+        for y, color in zip(curves, COLORS):
+            axis.plot(u, y, color=color, linewidth=2)
         axis.axvline(0.0, color="0.85", linewidth=1, zorder=0)
         axis.spines[["top", "right"]].set_visible(False)
         for x, words, side in (
@@ -255,7 +276,7 @@ def _label(axis, u, curves, names):
                 for offset in (45.0, -45.0)
             )
         x, y = axis.transData.inverted().transform(place)
-        style = {"color": COLOURS[i], "fontweight": "bold"}
+        style = {"color": COLORS[i], "fontweight": "bold"}
         axis.text(x, y, name, ha="center", va="center", bbox=box, **style)
 
 

@@ -16,14 +16,14 @@ PAGE = pathlib.Path(__file__).resolve().parent / "metrics.md"
 
 COUNT = 1000
 STD = 0.1
-CENTRES = kmf.datasets.ring_centers()
+CENTERS = kmf.datasets.ring_centers()
 
 
 def samples(seed, modes=range(8), std=STD):
     """Samples of some modes of the ring of eight Gaussians."""
     rng = np.random.default_rng(seed)
     noise = std * rng.normal(size=(COUNT, 2))
-    return CENTRES[rng.choice(modes, size=COUNT)] + noise
+    return CENTERS[rng.choice(modes, size=COUNT)] + noise
 
 
 GENERATORS = {
@@ -34,10 +34,10 @@ GENERATORS = {
 }
 
 
-def nearest_centre(x):
+def nearest_center(x):
     """A classifier of the modes."""
-    distances = np.linalg.norm(x[:, None] - CENTRES, axis=2)
-    return np.eye(len(CENTRES))[distances.argmin(axis=1)]
+    distances = np.linalg.norm(x[:, None] - CENTERS, axis=2)
+    return np.eye(len(CENTERS))[distances.argmin(axis=1)]
 
 
 METRICS = {
@@ -49,8 +49,8 @@ METRICS = {
         which="precision"
     ),
     "`PrecisionRecall()`: recall": kmf.metrics.PrecisionRecall(which="recall"),
-    "`ModeCoverage(centres, 0.1)`": kmf.metrics.ModeCoverage(CENTRES, STD),
-    "`ClassCoverage(classifier)`": kmf.metrics.ClassCoverage(nearest_centre),
+    "`ModeCoverage(centers, 0.1)`": kmf.metrics.ModeCoverage(CENTERS, STD),
+    "`ClassCoverage(classifier)`": kmf.metrics.ClassCoverage(nearest_center),
 }
 
 

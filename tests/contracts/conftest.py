@@ -1,0 +1,19 @@
+"""What the contract tests share."""
+
+import contextlib
+
+import keras
+import pytest
+
+
+@pytest.fixture
+def float64():
+    """Lets JAX compute in float64, as the other backends do."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        context = jax.enable_x64(True)
+    else:
+        context = contextlib.nullcontext()
+    with context:
+        yield

@@ -17,7 +17,7 @@ import contextlib
 import keras
 from keras import ops
 
-from keras_monoflow.backend import processes, replicas
+from keras_monoflow.backend import keras_internals, processes, replicas
 from keras_monoflow.backend.scopes import Pure, Trace, all_variables
 
 _BACKEND = keras.backend.backend()
@@ -317,8 +317,8 @@ def apply_gradients(optimizer, gradients, variables):
             optimizer.apply(gradients, variables)
         return
     if _BACKEND == "torch":
-        torch_program.make_traceable(optimizer)
-        optimizer.apply(gradients, variables)
+        with keras_internals.common_update(optimizer):
+            optimizer.apply(gradients, variables)
         return
     # `apply` of a LossScaleOptimizer branches on traced values and would leak
     # them from the branches; `stateless_apply` returns them.
@@ -413,7 +413,7 @@ def make_train_function(model, function):
     if model.run_eagerly:
         return function
     if _BACKEND == "torch" and processes.count() == 1:
-        return torch_program.TracedStep(model, compiled=model.jit_compile)
+        return torch_program.RecordedStep(model, compiled=model.jit_compile)
     if (
         _BACKEND == "jax"
         and model.jit_compile

@@ -8,6 +8,7 @@ import contextlib
 import operator
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from keras_monoflow.backend.torch import graph as torch_graph
 from keras_monoflow.backend.torch import torch_internals as internals
@@ -119,7 +120,7 @@ class _Recorder(internals.TorchDispatchMode):
         return outputs
 
 
-class _NoReading(internals.TorchFunctionMode):
+class _NoReading(TorchFunctionMode):
     """Refuses what takes values out of a tensor without an operation."""
 
     _READINGS = (

@@ -23,7 +23,6 @@ def _find(module: str, name: str, stand_in: type) -> Any:
 TorchDispatchMode = _find(
     "torch.utils._python_dispatch", "TorchDispatchMode", object
 )
-TorchFunctionMode = _find("torch.overrides", "TorchFunctionMode", object)
 WeakTensorKeyDictionary = _find(
     "torch.utils.weak", "WeakTensorKeyDictionary", dict
 )

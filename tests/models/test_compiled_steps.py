@@ -87,14 +87,14 @@ def test_steps_in_one_program_with_a_rest(data, batch_size, together):
     """Batches of 16, or of 20 and a last one of 4."""
     assert len(data) == 64
     one, logs = train("w1fe", data, batch_size)
-    other, their_logs = train(
+    other, fused_logs = train(
         "w1fe", data, batch_size, steps_per_execution=together
     )
     assert_same(one, other)
-    assert logs.keys() == their_logs.keys()
+    assert logs.keys() == fused_logs.keys()
     for name in logs:
         np.testing.assert_allclose(
-            logs[name], their_logs[name], rtol=1e-4, atol=1e-5
+            logs[name], fused_logs[name], rtol=1e-4, atol=1e-5
         )
 
 
@@ -164,7 +164,7 @@ def test_convolutions_are_in_no_loop_on_a_cpu(warmup, rng):
 
 @pytest.mark.skipif(BACKEND != "jax", reason="others have no such loops")
 @pytest.mark.parametrize("steps", [5, 6])
-def test_only_few_steps_are_written_out_on_a_cpu(steps, rng):
+def test_only_few_steps_are_unrolled_on_a_cpu(steps, rng):
     model = kmf.W1FE(
         kmf.networks.mlp_generator(2, 2), kmf.networks.mlp_discriminator(2)
     )
@@ -274,7 +274,7 @@ def assert_fit_is_eager(make, data, **arguments):
 
 @only_torch
 @always_recorded
-def test_what_a_loop_leaves_behind_has_it_written_out(data):
+def test_what_a_loop_leaves_behind_unrolls_it(data):
     def make(**arguments):
         return gan_with(FillsACache(), **arguments)
 
@@ -323,7 +323,7 @@ def test_a_layer_may_keep_its_weights(data):
 
 
 @only_torch
-def test_inner_steps_that_differ_are_written_out(data):
+def test_inner_steps_that_differ_are_unrolled(data):
     assert_fit_is_eager(
         make_gan, data[:40], discriminator_steps=4, split_batch=True
     )
@@ -331,7 +331,7 @@ def test_inner_steps_that_differ_are_written_out(data):
 
 @only_torch
 @pytest.mark.skipif(not shutil.which("g++"), reason="needs a compiler of C++")
-@pytest.mark.parametrize("steps", [1, 6])  # written out, and in a loop
+@pytest.mark.parametrize("steps", [1, 6])  # unrolled, and in a loop
 def test_torch_compile_gives_the_same(steps, data):
     one, other = (
         make_gan(jit_compile=jit, discriminator_steps=steps)

@@ -195,10 +195,10 @@ class Program:
 
         def loop(body, values):
             once = functools.partial(body, _NoIndex())
-            at = self._seeds.generators()
+            generator_at = self._seeds.generators()
             # An error of the body itself comes again below.
             with contextlib.suppress(Exception):
-                return torch_recorder.loop(n, once, values, at)
+                return torch_recorder.loop(n, once, values, generator_at)
             for i in range(n):
                 values = body(i, values)
             return values

@@ -73,7 +73,7 @@ class Seeds:
         start = len(self._draws)
 
         @functools.cache
-        def at(key, i):
+        def generator_at(key, i):
             draws = {_key(draw.generator): draw for draw in self._draws[start:]}
             if key not in draws:
                 raise NotRecordable("It draws from a generator made elsewhere")
@@ -84,7 +84,7 @@ class Seeds:
                 offset += i * (self._ends[seed] - _total(seed.state.value))
             return self._add(seed, offset)
 
-        return lambda generator, i: at(_key(generator), i)
+        return lambda generator, i: generator_at(_key(generator), i)
 
 
 def _key(generator):

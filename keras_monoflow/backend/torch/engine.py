@@ -113,9 +113,8 @@ def apply_gradients(
 ) -> None:
     if count_replicas() > 1:
         gradients = replicas.gradients(optimizer, gradients)
-    if isinstance(optimizer, keras.optimizers.SGD):
-        keras_internals.use_common_update(optimizer)
-    optimizer.apply(gradients, variables)
+    with keras_internals.common_update(optimizer):
+        optimizer.apply(gradients, variables)
 
 
 def train_step(model: keras.Model, step: Callable, arguments: tuple) -> Any:
@@ -132,7 +131,7 @@ def test_step(model: keras.Model, step: Callable, arguments: tuple) -> Any:
 def make_train_function(model: keras.Model, function: Callable) -> Callable:
     if model.run_eagerly or processes.count() > 1:
         return function
-    return program.TracedStep(model, compiled=model.jit_compile)
+    return program.RecordedStep(model, compiled=model.jit_compile)
 
 
 def use_seed_states(network: keras.Model) -> None:

@@ -16,7 +16,7 @@ PAGE = pathlib.Path(__file__).resolve().parent / "metrics.md"
 
 COUNT = 1000
 STD = 0.1
-CENTRES = kmf.datasets.ring_centres()
+CENTRES = kmf.datasets.ring_centers()
 
 
 def samples(seed, modes=range(8), std=STD):

@@ -2,9 +2,9 @@
 
 Learns eight Gaussians on a ring with W1-FE, and prints the exact Wasserstein
 distance, the modes found, and with `--compare` how far the weights are from
-those of one device. The devices are virtual CPU devices, unless the machine
-has enough GPUs. JAX takes `--devices` or `--processes`, TensorFlow `--devices`,
-PyTorch `--processes`:
+those of one device; a picture shows data and samples. The devices are virtual
+CPU devices, unless the machine has enough GPUs. JAX takes `--devices` or
+`--processes`, TensorFlow `--devices`, PyTorch `--processes`. About a minute:
 
     KERAS_BACKEND=jax python examples/distributed.py --devices 4 --compare
     KERAS_BACKEND=tensorflow python examples/distributed.py --devices 2
@@ -15,8 +15,21 @@ import argparse
 import contextlib
 import multiprocessing
 import os
+import pathlib
 import socket
 import time
+
+import keras
+
+import keras_monoflow as kmf
+
+BACKEND = keras.backend.backend()
+if BACKEND == "jax":
+    import jax
+elif BACKEND == "tensorflow":
+    import tensorflow as tf
+else:
+    import torch
 
 
 def parse_arguments():
@@ -32,12 +45,8 @@ def parse_arguments():
     add("--batch-size", type=int, default=256, help="rows of a whole batch")
     add("--epsilon", type=float, default=1e-4, help="epsilon of Adam")
     add("--seed", type=int, default=0, help="seed of data, weights and noise")
-    add(
-        "--backend",
-        choices=("tensorflow", "jax", "torch"),
-        default=os.environ.get("KERAS_BACKEND", "tensorflow"),
-        help="Keras backend",
-    )
+    path = pathlib.Path("runs/distributed")
+    add("--output", type=pathlib.Path, default=path, help="for the picture")
     arguments = parser.parse_args()
     check(parser, arguments)
     return arguments
@@ -47,9 +56,9 @@ def check(parser, arguments):
     """Says at once what the backend cannot do."""
     if arguments.devices > 1 and arguments.processes > 1:
         parser.error("choose --devices or --processes")
-    if arguments.backend == "torch" and arguments.devices > 1:
+    if BACKEND == "torch" and arguments.devices > 1:
         parser.error("PyTorch trains with one device a process: --processes")
-    if arguments.backend == "tensorflow" and arguments.processes > 1:
+    if BACKEND == "tensorflow" and arguments.processes > 1:
         parser.error("Keras trains one TensorFlow process only: --devices")
     parts = max(arguments.devices, arguments.processes)
     if arguments.batch_size % parts:
@@ -58,9 +67,6 @@ def check(parser, arguments):
 
 def train(arguments, part=(0, 1)):
     """Returns the trained model and the seconds that it took."""
-    import keras
-
-    import keras_monoflow as kmf
 
     def adam(rate):
         # With Keras's epsilon of 1e-7, Adam makes full steps along gradients
@@ -89,58 +95,44 @@ def train(arguments, part=(0, 1)):
         part=part,
     )
     start = time.perf_counter()
-    model.fit(batches, epochs=arguments.epochs, verbose=0)
+    # One process shows the progress of all.
+    model.fit(batches, epochs=arguments.epochs, verbose=int(part[0] == 0))
     return model, time.perf_counter() - start
 
 
-def prepare_devices(backend, count):
+def prepare_devices(count):
     """Makes virtual CPU devices; to be called before the backend starts."""
-    if backend == "jax":
+    if BACKEND == "jax":
         # Threads of XLA: with one a device, a busy one stops all the others.
         os.environ.setdefault("NPROC", str(4 * count))
-        os.environ["XLA_FLAGS"] = (
-            os.environ.get("XLA_FLAGS", "")
-            + f" --xla_force_host_platform_device_count={count}"
-        )
-    if backend == "tensorflow":
-        import tensorflow as tf
-
+        jax.config.update("jax_num_cpu_devices", count)
+    else:
         cpu = tf.config.list_physical_devices("CPU")[0]
         virtual = [tf.config.LogicalDeviceConfiguration()] * count
         tf.config.set_logical_device_configuration(cpu, virtual)
 
 
-def scope_of_devices(backend, count):
+def scope_of_devices(count):
     """Returns the scope in which a model uses `count` devices."""
     if count == 1:
         return contextlib.nullcontext()
-    if backend == "jax":
-        import keras
-
+    if BACKEND == "jax":
         devices = keras.distribution.list_devices()
         if len(devices) < count:
             devices = keras.distribution.list_devices("cpu")
         return keras.distribution.DataParallel(devices=devices[:count]).scope()
-    import tensorflow as tf
-
     kind = "GPU" if len(tf.config.list_physical_devices("GPU")) >= count else ""
     devices = [f"{kind or 'CPU'}:{i}" for i in range(count)]
     return tf.distribute.MirroredStrategy(devices).scope()
 
 
-def join(backend, index, count, port):
+def join(index, count, port):
     """Makes this process one of `count` that train together."""
-    if backend == "jax":
-        import jax
-
+    if BACKEND == "jax":
         jax.distributed.initialize(f"127.0.0.1:{port}", count, index)
-        import keras
-
         parallel = keras.distribution.DataParallel(auto_shard_dataset=False)
         keras.distribution.set_distribution(parallel)
         return
-    import torch
-
     gpus = torch.cuda.device_count() >= count
     if gpus:
         torch.cuda.set_device(index)
@@ -155,7 +147,7 @@ def join(backend, index, count, port):
 def worker(arguments, index, port, results):
     """What each of several processes does."""
     if arguments.processes > 1:
-        join(arguments.backend, index, arguments.processes, port)
+        join(index, arguments.processes, port)
     model, seconds = train(arguments, (index, arguments.processes))
     if index == 0:
         results.put((model.get_weights(), model.sample(2000, seed=0), seconds))
@@ -187,21 +179,19 @@ def train_in_processes(arguments):
 
 def train_on_devices(arguments, count):
     """Returns weights, samples and seconds."""
-    with scope_of_devices(arguments.backend, count):
+    with scope_of_devices(count):
         model, seconds = train(arguments)
         return model.get_weights(), model.sample(2000, seed=0), seconds
 
 
 def report(arguments, samples, seconds, difference):
     """Prints the table of results."""
-    import keras_monoflow as kmf
-
     test = kmf.datasets.gaussian_ring(2000, seed=arguments.seed + 1)
-    coverage = kmf.metrics.ModeCoverage(kmf.datasets.ring_centres(), std=0.1)
+    coverage = kmf.metrics.ModeCoverage(kmf.datasets.ring_centers(), std=0.1)
     distance = kmf.metrics.WassersteinDistance()(test, samples)
     modes = coverage.details(None, samples)["modes"]
     rows = [
-        ("backend", arguments.backend),
+        ("backend", BACKEND),
         ("devices", arguments.devices),
         ("processes", arguments.processes),
         ("seed", arguments.seed),
@@ -211,19 +201,22 @@ def report(arguments, samples, seconds, difference):
     ]
     if difference is not None:
         rows.append(("weights against 1 device", f"{difference:.1e}"))
+    print()
     for name, value in rows:
         print(f"{name:<26}{value:>14}")
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    path = arguments.output / "ring.png"
+    kmf.callbacks.plot_scatter(test, samples).savefig(path)
+    print(f"\nData and samples: {path}")
 
 
 def main():
     arguments = parse_arguments()
-    os.environ["KERAS_BACKEND"] = arguments.backend
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if arguments.processes > 1:
         weights, samples, seconds = train_in_processes(arguments)
     else:
         if arguments.devices > 1:
-            prepare_devices(arguments.backend, arguments.devices)
+            prepare_devices(arguments.devices)
         weights, samples, seconds = train_on_devices(
             arguments, arguments.devices
         )

@@ -2,19 +2,25 @@
 
 Trains a small model on eight Gaussians, exports its averaged generator as
 a TensorFlow SavedModel (or ONNX), and reads the file in a second process that
-does not import this package. Both must generate the same points. On the PyTorch
-backend, Keras 3.15 fails to write the SavedModel. For ONNX, Keras needs
-onnxruntime and, by backend, tf2onnx, jax2onnx or onnxscript.
+does not import this package. Both must generate the same points, which a
+picture shows. About a minute.
+
+On the PyTorch backend, Keras 3.15 fails to write the SavedModel. For ONNX,
+Keras needs onnxruntime and, by backend, tf2onnx, jax2onnx or onnxscript.
 
     python examples/export_generator.py
     python examples/export_generator.py --format onnx
 """
 
 import argparse
-import os
 import pathlib
 import subprocess
 import sys
+
+import keras
+import numpy as np
+
+import keras_monoflow as kmf
 
 READ_SAVED_MODEL = """
 import sys
@@ -50,7 +56,7 @@ def parse_arguments():
     )
     add = parser.add_argument
     formats = ("tf_saved_model", "onnx")
-    add("--format", choices=formats, default=formats[0])
+    add("--format", choices=formats, default=formats[0], help="of the file")
     add("--epochs", type=int, default=5, help="epochs of 100 batches")
     path = pathlib.Path("runs/export_generator")
     add("--output", type=pathlib.Path, default=path, help="folder")
@@ -58,10 +64,6 @@ def parse_arguments():
 
 
 def train(epochs):
-    import keras
-
-    import keras_monoflow as kmf
-
     keras.utils.set_random_seed(0)
     gan = kmf.MonoFlowGAN(
         kmf.networks.mlp_generator(2, 2, seed=0),
@@ -84,10 +86,6 @@ def train(epochs):
 
 def main():
     arguments = parse_arguments()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-    import numpy as np
-
     output = arguments.output
     output.mkdir(parents=True, exist_ok=True)
     gan = train(arguments.epochs)
@@ -107,6 +105,9 @@ def main():
     difference = np.abs(points - gan.sample(1000, seed=1)).max()
     print(f"\nExported to {path}, and read without keras_monoflow:")
     print(f"{len(points)} points, largest difference {difference:.1e}")
+    data = kmf.datasets.gaussian_ring(1000, seed=1)
+    kmf.callbacks.plot_scatter(data, points).savefig(output / "points.png")
+    print(f"Data and points: {output / 'points.png'}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Particles that follow the flows of several mappings to eight Gaussians.
 
-No generator: 500 particles start at the centre of the ring and move along
+No generator: 500 particles start at the center of the ring and move along
 grad h(u) themselves, all runs with equal discriminators, data and step size.
-It prints what each flow finds, and draws all of them in one animation.
+It prints what each flow finds, and draws all of them in one animation. About
+two minutes.
 
     python examples/particle_flow.py
     python examples/particle_flow.py --start-std 1 --only mle "mle, no limit"
@@ -10,21 +11,27 @@ It prints what each flow finds, and draws all of them in one animation.
 
 import argparse
 import csv
-import os
+import math
 import pathlib
 
-#: name: (class of the mapping, its arguments)
+import keras
+import numpy as np
+from matplotlib.animation import FuncAnimation, PillowWriter
+from matplotlib.figure import Figure
+
+import keras_monoflow as kmf
+
 RUNS = {
-    "identity": ("Identity", {}),
-    "non_saturating": ("NonSaturating", {}),
-    "arcsinh": ("Arcsinh", {}),
-    "vanilla, C=5": ("Vanilla", {"shift": 5.0}),
-    "vanilla, C=0": ("Vanilla", {}),
-    "mle, limit 2": ("Alpha", {"alpha": 1.0, "limit": 2.0}),
-    "mle": ("Alpha", {"alpha": 1.0}),
+    "identity": kmf.mappings.Identity(),
+    "non_saturating": kmf.mappings.NonSaturating(),
+    "arcsinh": kmf.mappings.Arcsinh(),
+    "vanilla, C=5": kmf.mappings.Vanilla(shift=5.0),
+    "vanilla, C=0": kmf.mappings.Vanilla(),
+    "mle, limit 2": kmf.mappings.Alpha(alpha=1.0, limit=2.0),
+    "mle": kmf.mappings.Alpha(alpha=1.0),
     # exp(50) is as good as no limit.
-    "mle, no limit": ("Alpha", {"alpha": 1.0, "limit": 50.0}),
-    "wasserstein": (None, {}),
+    "mle, no limit": kmf.mappings.Alpha(alpha=1.0, limit=50.0),
+    "wasserstein": None,
 }
 BATCH, FRAMES = 256, 40
 
@@ -35,34 +42,31 @@ def parse_arguments():
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--only", nargs="*", choices=RUNS, default=list(RUNS), metavar="RUN")
+    add(
+        "--only",
+        nargs="*",
+        choices=RUNS,
+        default=list(RUNS),
+        metavar="RUN",
+        help="which of them to run",
+    )
     add("--rounds", type=int, default=800, help="steps of the particles")
     add("--step-size", type=float, default=0.05, help="of every flow")
     add("--start-std", type=float, default=0.1, help="of the first positions")
     add("--particles", type=int, default=500, help="how many")
     add("--seeds", type=int, default=1, help="runs of each kind")
     add(
-        "--backend",
-        choices=("tensorflow", "jax", "torch"),
-        default=os.environ.get("KERAS_BACKEND", "tensorflow"),
-    )
-    add(
         "--output",
         type=pathlib.Path,
         default=pathlib.Path("runs/particle_flow"),
+        help="folder for the animation and values",
     )
     return parser.parse_args()
 
 
 def move(run, seed, arguments):
     """Returns the flow after all rounds."""
-    import keras
-    import numpy as np
-
-    import keras_monoflow as kmf
-
-    name, options = RUNS[run]
-    mapping = getattr(kmf.mappings, name)(**options) if name else None
+    mapping = RUNS[run]
     rng = np.random.default_rng(seed)
     start = arguments.start_std * rng.normal(size=(arguments.particles, 2))
     flow = kmf.ParticleFlow(
@@ -83,15 +87,11 @@ def move(run, seed, arguments):
 
 def judge(particles, seed):
     """Returns modes found, share at a mode, exact W1, farthest particle."""
-    import numpy as np
-
-    import keras_monoflow as kmf
-
     finite = particles[np.isfinite(particles).all(axis=1)]
     farthest = np.inf
     if len(finite) == len(particles):
         farthest = np.linalg.norm(particles, axis=1).max()
-    coverage = kmf.metrics.ModeCoverage(kmf.datasets.ring_centres(), std=0.1)
+    coverage = kmf.metrics.ModeCoverage(kmf.datasets.ring_centers(), std=0.1)
     found = coverage.details(None, finite) if len(finite) else {}
     share = found.get("high_quality", 0.0) * len(finite) / len(particles)
     w1 = np.inf
@@ -103,12 +103,10 @@ def judge(particles, seed):
 
 def report(results, arguments):
     """Prints the mean over seeds for each run."""
-    import numpy as np
-
     print(
         f"\n{arguments.rounds} rounds, step size {arguments.step_size}, start "
         f"std {arguments.start_std}, {arguments.particles} particles, "
-        f"{arguments.seeds} seeds, {arguments.backend}\n"
+        f"{arguments.seeds} seeds, {keras.backend.backend()}\n"
     )
     head = ("modes", "at a mode", "W1", "farthest")
     print(f"{'run':<16}" + "".join(f"{name:>12}" for name in head))
@@ -123,13 +121,6 @@ def report(results, arguments):
 
 def animate(flows, path):
     """Draws the recorded positions of all flows side by side, as a GIF."""
-    import math
-
-    from matplotlib.animation import FuncAnimation, PillowWriter
-    from matplotlib.figure import Figure
-
-    import keras_monoflow as kmf
-
     columns = min(len(flows), 3)
     rows = math.ceil(len(flows) / columns)
     figure = Figure(
@@ -165,11 +156,6 @@ def animate(flows, path):
 
 def main():
     arguments = parse_arguments()
-    os.environ["KERAS_BACKEND"] = arguments.backend
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-    import keras
-
     output = arguments.output
     output.mkdir(parents=True, exist_ok=True)
     total = arguments.seeds * len(arguments.only)

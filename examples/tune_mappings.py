@@ -11,7 +11,7 @@ Tries all mappings in a grid with several seeds, on
 
 It prints the table of trials, which mapping won, and whether by more than the
 spread over seeds, and draws both. A search that was killed goes on with its
-finished trials when started again with the same `--output`.
+finished trials when started again with the same `--output`. About half an hour.
 
     python examples/tune_mappings.py
     python examples/tune_mappings.py --workers 2
@@ -23,6 +23,14 @@ import argparse
 import os
 import pathlib
 import sys
+
+import keras
+import keras_tuner
+import numpy as np
+from mnist import train_classifier
+from sklearn.datasets import load_digits
+
+import keras_monoflow as kmf
 
 MAPPINGS = [
     "identity",
@@ -52,7 +60,7 @@ def parse_arguments():
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--data", choices=PROBLEMS, default="ring")
+    add("--data", choices=PROBLEMS, default="ring", help="the problem")
     add(
         "--oracle",
         choices=("grid", "random", "bayesian", "hyperband"),
@@ -66,14 +74,14 @@ def parse_arguments():
     add("--workers", type=int, default=0, help="processes that share the work")
     add("--limit", type=int, default=None, help="use only that many samples")
     add(
-        "--backend",
-        choices=("tensorflow", "jax", "torch"),
-        default=os.environ.get("KERAS_BACKEND", "tensorflow"),
-    )
-    add(
         "--data-dir", default=None, help="TensorFlow Datasets folder, for mnist"
     )
-    add("--output", type=pathlib.Path, default=pathlib.Path("runs/tune"))
+    add(
+        "--output",
+        type=pathlib.Path,
+        default=pathlib.Path("runs/tune"),
+        help="folder for trials, table and picture",
+    )
     return parser.parse_args()
 
 
@@ -83,8 +91,6 @@ def parse_arguments():
 
 
 def ring(arguments):
-    import keras_monoflow as kmf
-
     return (
         kmf.datasets.gaussian_ring(12_800, seed=0),
         kmf.datasets.gaussian_ring(1_000, seed=1),
@@ -97,7 +103,7 @@ def ring(arguments):
             ),
             "metrics": [
                 kmf.metrics.WassersteinDistance(),
-                kmf.metrics.ModeCoverage(kmf.datasets.ring_centres(), std=0.1),
+                kmf.metrics.ModeCoverage(kmf.datasets.ring_centers(), std=0.1),
             ],
             "every": 5,
             "space": {
@@ -116,11 +122,6 @@ def ring(arguments):
 
 
 def far_start(arguments):
-    import keras
-    import numpy as np
-
-    import keras_monoflow as kmf
-
     def generator(seed):
         generator = kmf.networks.mlp_generator(2, 2, seed=seed)
         weights = generator.get_weights()
@@ -146,11 +147,6 @@ def far_start(arguments):
 
 
 def digits(arguments):
-    import numpy as np
-    from sklearn.datasets import load_digits
-
-    import keras_monoflow as kmf
-
     images = load_digits().images[..., None].astype("float32") / 8.0 - 1.0
     images = np.random.default_rng(0).permutation(images)
     shape = {"image_shape": (8, 8, 1), "filters": 32, "stages": 2}
@@ -185,11 +181,6 @@ def digits(arguments):
 
 
 def mnist(arguments):
-    import keras
-    from mnist import train_classifier
-
-    import keras_monoflow as kmf
-
     def load(split):
         return kmf.datasets.load_images(
             "mnist", split=split, data_dir=arguments.data_dir, with_labels=True
@@ -226,10 +217,6 @@ FIXED = {"discriminator_loss": "logistic", "persistency": 1, "ema": 0.0}
 
 
 def make_tuner(arguments, model, epochs):
-    import keras_tuner
-
-    import keras_monoflow as kmf
-
     if arguments.oracle == "grid":
         model["space"] = {"discriminator_steps": 1, **FIXED, **model["space"]}
     else:
@@ -258,13 +245,11 @@ def make_tuner(arguments, model, epochs):
 
 
 def report(arguments, tuner):
-    import keras_monoflow as kmf
-
     table = kmf.tuning.results_table(tuner)
     by = ("mapping", "shift")
     if arguments.data == "digits" and arguments.oracle == "grid":
         by = (*by, "discriminator_steps")
-    print(f"\n{arguments.data}, {arguments.oracle}, {arguments.backend}")
+    print(f"\n{arguments.data}, {arguments.oracle}, {keras.backend.backend()}")
     print(f"\n{table}\n")
     print(kmf.tuning.verdict(table, by=by))
     name = f"{arguments.data}_{arguments.oracle}"
@@ -276,13 +261,6 @@ def report(arguments, tuner):
 
 def main():
     arguments = parse_arguments()
-    os.environ["KERAS_BACKEND"] = arguments.backend
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-    import keras
-
-    import keras_monoflow as kmf
-
     in_parallel = "KERASTUNER_TUNER_ID" in os.environ
     if arguments.workers and not in_parallel:
         # Runs this script as a chief and its workers, and then goes on to read

@@ -5,7 +5,7 @@ Trains W1FE with K = 1, 3, 5 and 10 fits a round, and as controls: naive updates
 learning rate times K. Every run sees the same data order and weights per seed.
 The exact Wasserstein-1 distance between 1000 samples of a fixed latent batch
 and 1000 balanced data points is taken every 100 rounds; "final" is its mean
-over the last five.
+over the last five. About a quarter of an hour for all runs.
 
     python examples/w1fe_ring.py                 # all runs, 5 seeds
     python examples/w1fe_ring.py --seeds 1 --only "K=1" "K=5"
@@ -13,9 +13,14 @@ over the last five.
 
 import argparse
 import csv
-import os
 import pathlib
 import time
+
+import keras
+import numpy as np
+from matplotlib.figure import Figure
+
+import keras_monoflow as kmf
 
 #: name: (persistency, update, factor on the generator's learning rate)
 RUNS = {
@@ -42,7 +47,14 @@ def parse_arguments():
     add("--rounds", type=int, default=800, help="rounds after the warm-up")
     add("--step-size", type=float, default=0.1, help="in data units")
     add("--critic-steps", type=int, default=1, help="critic updates a round")
-    add("--only", nargs="*", choices=RUNS, default=list(RUNS), metavar="RUN")
+    add(
+        "--only",
+        nargs="*",
+        choices=RUNS,
+        default=list(RUNS),
+        metavar="RUN",
+        help="which of them to run",
+    )
     add(
         "--penalty",
         choices=("LipschitzPenalty", "GradientPenalty"),
@@ -50,19 +62,15 @@ def parse_arguments():
         help="one-sided or two-sided",
     )
     add(
-        "--backend",
-        choices=("tensorflow", "jax", "torch"),
-        default=os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "--output",
+        type=pathlib.Path,
+        default=pathlib.Path("runs/w1fe_ring"),
+        help="folder for curves and values",
     )
-    add("--output", type=pathlib.Path, default=pathlib.Path("runs/w1fe_ring"))
     return parser.parse_args()
 
 
 def make_model(run, seed, arguments):
-    import keras
-
-    import keras_monoflow as kmf
-
     persistency, update, factor = RUNS[run]
     model = kmf.W1FE(
         kmf.networks.mlp_generator(2, 2, seed=seed),
@@ -84,10 +92,6 @@ def make_model(run, seed, arguments):
 
 def train(run, seed, arguments):
     """Returns rows (run, seed, rounds, seconds of training, W1)."""
-    import keras
-
-    import keras_monoflow as kmf
-
     keras.utils.set_random_seed(seed)
     model = make_model(run, seed, arguments)
     distance = kmf.metrics.WassersteinDistance()
@@ -113,12 +117,11 @@ def final(rows, last):
 
 
 def report(results, arguments):
-    import numpy as np
-
     print(
         f"\nW1 after {arguments.rounds} rounds, {arguments.penalty}, "
         f"critic steps {arguments.critic_steps}, step size "
-        f"{arguments.step_size}, {arguments.seeds} seeds, {arguments.backend}\n"
+        f"{arguments.step_size}, {arguments.seeds} seeds, "
+        f"{keras.backend.backend()}\n"
     )
     print(f"{'run':<16}{'W1':>8}{'+-':>8}{'ms a round':>14}")
     for run in arguments.only:
@@ -136,9 +139,6 @@ def report(results, arguments):
 
 def plot(results, arguments, path):
     """W1 against rounds and against seconds, mean and range over seeds."""
-    import numpy as np
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(11, 4.5), dpi=120, layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     for run in arguments.only:
@@ -165,11 +165,6 @@ def plot(results, arguments, path):
 
 def main():
     arguments = parse_arguments()
-    os.environ["KERAS_BACKEND"] = arguments.backend
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-    import keras
-
     output = arguments.output
     output.mkdir(parents=True, exist_ok=True)
     total = arguments.seeds * len(arguments.only)

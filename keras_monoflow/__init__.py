@@ -14,6 +14,8 @@ from keras_monoflow import (
     networks,
     optimizers,
     penalties,
+    plots,
+    potentials,
 )
 from keras_monoflow.models import (
     W1FE,
@@ -41,6 +43,8 @@ __all__ = [
     "networks",
     "optimizers",
     "penalties",
+    "plots",
+    "potentials",
 ]
 
 

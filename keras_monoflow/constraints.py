@@ -1,9 +1,10 @@
 """Weight constraints for critics."""
 
-import math
-
 import keras
 from keras import ops
+
+from keras_monoflow.arguments import check_number
+from keras_monoflow.typing import Config, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
@@ -35,16 +36,11 @@ class ClipWeights(keras.constraints.Constraint):
     ```
     """
 
-    def __init__(self, limit=0.01):
-        if not (limit > 0 and math.isfinite(limit)):
-            raise ValueError(
-                "`limit` of ClipWeights must be a positive finite number. "
-                f"Received: limit={limit!r}."
-            )
-        self.limit = float(limit)
+    def __init__(self, limit: float = 0.01) -> None:
+        self.limit = check_number("limit of ClipWeights", limit, above=0)
 
-    def __call__(self, w):
+    def __call__(self, w: Tensor) -> Tensor:
         return ops.clip(w, -self.limit, self.limit)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"limit": self.limit}

@@ -1,10 +1,14 @@
 """Elementwise functions that stay accurate where the plain formula does not."""
 
+from collections.abc import Callable
+
 import keras
 from keras import ops
 
+from keras_monoflow.typing import Tensor
 
-def at_least_float32(x):
+
+def at_least_float32(x: Tensor) -> Tensor:
     """Converts `x` to a tensor of at least single precision.
 
     Half precision, integers and Python numbers become float32; float64 stays.
@@ -14,12 +18,14 @@ def at_least_float32(x):
     return x if dtype in ("float32", "float64") else ops.cast(x, "float32")
 
 
-def mean(x):
+def mean(x: Tensor) -> Tensor:
     """The mean of all values, which `ops.mean` rounds to float32 on torch."""
     return ops.sum(x) / ops.cast(ops.size(x), x.dtype)
 
 
-def within(x, lower=None, upper=None):
+def within(
+    x: Tensor, lower: float | None = None, upper: float | None = None
+) -> Tensor:
     """`x` moved into `[lower, upper]`.
 
     Keeps float64, which `ops.maximum` with a number loses on torch, and has
@@ -32,7 +38,7 @@ def within(x, lower=None, upper=None):
     return x
 
 
-def expm1(x):
+def expm1(x: Tensor) -> Tensor:
     """`exp(x) - 1` with an accurate gradient.
 
     JAX and torch take the gradient to be `expm1(x) + 1`, which loses
@@ -44,12 +50,12 @@ def expm1(x):
     return ops.where(is_small, ops.expm1(small), ops.exp(large) - 1.0)
 
 
-def expm1_ratio(a, x):
+def expm1_ratio(a: float, x: Tensor) -> Tensor:
     """`(exp(a x) - 1) / a` for a Python float `a`, its limit `x` at `a = 0`."""
     return x if abs(a) < 1e-15 else expm1(a * x) / a
 
 
-def log1p_remainder(x, order):
+def log1p_remainder(x: Tensor, order: int) -> Tensor:
     """`log(1 + x)` minus its Taylor polynomial of degree `order` at 0.
 
     The plain difference cancels for small `x`, and its gradient even more;
@@ -70,7 +76,13 @@ def log1p_remainder(x, order):
     return ops.where(is_small, tail, ops.log1p(large) - polynomial)
 
 
-def continue_linearly(fn, slope, x, lower=None, upper=None):
+def continue_linearly(
+    fn: Callable[[Tensor], Tensor],
+    slope: Callable[[float], float],
+    x: Tensor,
+    lower: float | None = None,
+    upper: float | None = None,
+) -> Tensor:
     """`fn` inside `[lower, upper]`, its tangent outside.
 
     The result has a continuous derivative, and `fn` is only evaluated where

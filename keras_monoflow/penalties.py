@@ -1,15 +1,17 @@
 """Penalties on the discriminator's gradient with respect to its input."""
 
-import math
+from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
 
+from keras_monoflow.arguments import check_number
 from keras_monoflow.backend import replicas
 from keras_monoflow.gradients import input_gradient
 from keras_monoflow.numerics import at_least_float32, mean
-
-register = keras.saving.register_keras_serializable("keras_monoflow")
+from keras_monoflow.registry import PENALTIES
+from keras_monoflow.typing import Config, RandomFunction, Seed, Tensor
 
 
 class Penalty:
@@ -26,24 +28,29 @@ class Penalty:
         weight: Positive float.
     """
 
-    def __init__(self, weight):
-        if not (weight > 0 and math.isfinite(weight)):
-            raise ValueError(
-                f"`weight` of {type(self).__name__} must be a positive finite "
-                f"number. Received: weight={weight!r}. For no penalty, pass "
-                "`penalty=None`."
-            )
-        self.weight = float(weight)
+    def __init__(self, weight: float) -> None:
+        self.weight = check_number(
+            f"weight of {type(self).__name__}",
+            weight,
+            above=0,
+            hint="For no penalty, pass `penalty=None`.",
+        )
 
-    def points(self, real, generated, seed):
-        """Returns the batch at which the gradient is penalised."""
+    def points(self, real: Tensor, generated: Tensor, seed: Seed) -> Tensor:
+        """Returns the batch at which the gradient is penalized."""
         raise NotImplementedError
 
-    def cost(self, squared_norm):
+    def cost(self, squared_norm: Tensor) -> Tensor:
         """Returns the cost `(batch,)` of squared gradient norms `(batch,)`."""
         raise NotImplementedError
 
-    def __call__(self, discriminator, real, generated, seed=None):
+    def __call__(
+        self,
+        discriminator: Callable[[Tensor], Tensor],
+        real: Tensor,
+        generated: Tensor,
+        seed: Seed = None,
+    ) -> Tensor:
         x = self.points(
             at_least_float32(real), at_least_float32(generated), seed
         )
@@ -54,22 +61,22 @@ class Penalty:
         squared_norm = ops.sum(gradient**2, axis=axes)
         return self.weight * mean(self.cost(squared_norm))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"weight": self.weight}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Any:
         return cls(**config)
 
 
-def _norm(squared_norm):
+def _norm(squared_norm: Tensor) -> Tensor:
     """Square root with the gradient 0, not NaN, where the norm is 0."""
     positive = squared_norm > 0
     root = ops.sqrt(ops.where(positive, squared_norm, 1.0))
     return ops.where(positive, root, 0.0)
 
 
-def _one_each(x, draw, seed):
+def _one_each(x: Tensor, draw: RandomFunction, seed: Seed) -> Tensor:
     """Draws one number for each sample, shaped to broadcast against `x`."""
     shape = (ops.shape(x)[0],) + (1,) * (len(x.shape) - 1)
     return replicas.draw(draw, shape, x.dtype, seed)
@@ -78,16 +85,16 @@ def _one_each(x, draw, seed):
 class _Interpolated(Penalty):
     """At `t x + (1 - t) y`, `t` uniform, between data and generated samples."""
 
-    def times(self, x, seed):
+    def times(self, x: Tensor, seed: Seed) -> Tensor:
         """Draws `t`, one for each sample."""
         return _one_each(x, keras.random.uniform, seed)
 
-    def points(self, real, generated, seed):
+    def points(self, real: Tensor, generated: Tensor, seed: Seed) -> Tensor:
         t = self.times(real, seed)
         return t * real + (1.0 - t) * generated
 
 
-@register
+@PENALTIES.register("gradient_penalty", aliases=("wgan_gp",))
 class GradientPenalty(_Interpolated):
     """`w E (|grad D| - 1)^2` between data and samples (WGAN-GP).
 
@@ -99,14 +106,14 @@ class GradientPenalty(_Interpolated):
     Source: Gulrajani et al. 2017, arXiv 1704.00028, eq. 3.
     """
 
-    def __init__(self, weight=10.0):
+    def __init__(self, weight: float = 10.0) -> None:
         super().__init__(weight)
 
-    def cost(self, squared_norm):
+    def cost(self, squared_norm: Tensor) -> Tensor:
         return (_norm(squared_norm) - 1.0) ** 2
 
 
-@register
+@PENALTIES.register("lipschitz", aliases=("lipschitz_penalty", "wgan_lp"))
 class LipschitzPenalty(_Interpolated):
     """`w E max(0, |grad D| - 1)^2` between data and samples (WGAN-LP).
 
@@ -118,14 +125,14 @@ class LipschitzPenalty(_Interpolated):
     Source: Petzka et al. 2018, arXiv 1709.08894, eq. 8.
     """
 
-    def __init__(self, weight=10.0):
+    def __init__(self, weight: float = 10.0) -> None:
         super().__init__(weight)
 
-    def cost(self, squared_norm):
+    def cost(self, squared_norm: Tensor) -> Tensor:
         return ops.relu(_norm(squared_norm) - 1.0) ** 2
 
 
-@register
+@PENALTIES.register("r1")
 class R1(Penalty):
     """`w/2 E |grad D|^2` on data.
 
@@ -135,17 +142,17 @@ class R1(Penalty):
     Source: Mescheder et al. 2018, arXiv 1801.04406, eq. 9.
     """
 
-    def __init__(self, weight=10.0):
+    def __init__(self, weight: float = 10.0) -> None:
         super().__init__(weight)
 
-    def points(self, real, generated, seed):
+    def points(self, real: Tensor, generated: Tensor, seed: Seed) -> Tensor:
         return real
 
-    def cost(self, squared_norm):
+    def cost(self, squared_norm: Tensor) -> Tensor:
         return squared_norm / 2
 
 
-@register
+@PENALTIES.register("r2")
 class R2(R1):
     """`w/2 E |grad D|^2` on generated samples.
 
@@ -155,11 +162,11 @@ class R2(R1):
     Source: Mescheder et al. 2018, arXiv 1801.04406, eq. 10.
     """
 
-    def points(self, real, generated, seed):
+    def points(self, real: Tensor, generated: Tensor, seed: Seed) -> Tensor:
         return generated
 
 
-@register
+@PENALTIES.register("dragan")
 class DRAGAN(GradientPenalty):
     """`w E (|grad D| - 1)^2` around the data.
 
@@ -174,16 +181,11 @@ class DRAGAN(GradientPenalty):
     Source: Kodali et al. 2017, arXiv 1705.07215, and the authors' code.
     """
 
-    def __init__(self, weight=10.0, scale=0.5):
+    def __init__(self, weight: float = 10.0, scale: float = 0.5) -> None:
         super().__init__(weight)
-        if not (scale > 0 and math.isfinite(scale)):
-            raise ValueError(
-                "`scale` of DRAGAN must be a positive finite number. "
-                f"Received: scale={scale!r}."
-            )
-        self.scale = float(scale)
+        self.scale = check_number("scale of DRAGAN", scale, above=0)
 
-    def points(self, real, generated, seed):
+    def points(self, real: Tensor, generated: Tensor, seed: Seed) -> Tensor:
         # A number as seed would draw the same again for `times`.
         noise_seed = seed + 1 if isinstance(seed, int) else seed
         noise = replicas.draw(
@@ -192,24 +194,36 @@ class DRAGAN(GradientPenalty):
         perturbed = real + self.scale * replicas.std(real) * noise
         return super().points(perturbed, real, seed)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "scale": self.scale}
 
 
-def get(penalty):
-    """Returns a list of penalties from one, a list, or `None`.
+def get(penalty: Any) -> list[Penalty]:
+    """Returns a list of penalties.
+
+    Args:
+        penalty: A name such as `"r1"`, a `Penalty`, its configuration, a list
+            of these, or `None` for none.
 
     Raises:
-        TypeError: If an entry is not a `Penalty`.
+        ValueError: If a name is unknown.
+        TypeError: If an entry is none of these.
     """
     if penalty is None:
         return []
     entries = penalty if isinstance(penalty, (list, tuple)) else [penalty]
-    for entry in entries:
-        if not isinstance(entry, Penalty):
-            raise TypeError(
-                "`penalty` must be a `keras_monoflow.penalties.Penalty`, a "
-                "list of them, or None, for example penalties.R1(10.0). "
-                f"Received: penalty={penalty!r}."
-            )
-    return list(entries)
+    return [_get_one(entry, penalty) for entry in entries]
+
+
+def _get_one(entry: Any, penalty: Any) -> Penalty:
+    if isinstance(entry, str):
+        return PENALTIES.make(entry)
+    if isinstance(entry, dict):
+        entry = keras.saving.deserialize_keras_object(entry)
+    if isinstance(entry, Penalty):
+        return entry
+    raise TypeError(
+        "`penalty` must be a name such as 'r1', a "
+        "`keras_monoflow.penalties.Penalty`, a list of them, or None. "
+        f"Received: penalty={penalty!r}."
+    )

@@ -23,3 +23,9 @@ RandomFunction: TypeAlias = Callable[..., Tensor]
 
 #: What `get_config` returns and Keras writes to files.
 Config: TypeAlias = dict[str, Any]
+
+#: An optimizer, its name or its configuration.
+OptimizerLike: TypeAlias = Any
+
+#: Numbers that change with the round.
+Schedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule

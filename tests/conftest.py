@@ -48,7 +48,7 @@ def rng():
 
 @pytest.fixture(scope="module")
 def compile_fast():
-    """For tests on JAX that spend their time on optimising programs."""
+    """For tests on JAX that spend their time on optimizing programs."""
     if keras.backend.backend() != "jax":
         yield
         return

@@ -4,7 +4,12 @@ import importlib.util
 import pathlib
 import re
 
+import keras
+import numpy as np
 import pytest
+from helpers import slow_except
+
+import keras_monoflow as kmf
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -31,7 +36,11 @@ def test_pages_are_found():
 
 
 @pytest.mark.usefixtures("compile_fast")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    slow_except([ROOT / "README.md", DOCS / "quickstart.md"], PAGES),
+    ids=lambda page: page.name,
+)
 def test_code_runs(page, tmp_path, monkeypatch):
     if "kmf.metrics.WassersteinDistance" in code_of(page):
         pytest.importorskip("ot")
@@ -80,3 +89,108 @@ def test_numbers(generator):
     values = [0.0, -0.0, 1.0, -10.0, 22026.4, 4.54e-5, 0.0995037, 1e-12]
     written = ["0", "0", "1", "-10", "2.2e4", "4.54e-5", "0.0995", "1e-12"]
     assert [generator.number(v) for v in values] == written
+
+
+# The table of known GANs ----------------------------------------------------
+
+ROW = re.compile(r"^\| (.+?) \| `(\w+)` \| `(.+?)` \| (.+?) \|$", re.MULTILINE)
+README = (ROOT / "README.md").read_text("utf-8")
+KNOWN = {name: (model, code) for name, model, code, _ in ROW.findall(README)}
+MONOFLOW = {n: c for n, (model, c) in KNOWN.items() if model == "MonoFlowGAN"}
+FLOWS = {name: flow for name, *_, flow in ROW.findall(README)}
+
+#: Arguments of `named_gan` for the same GANs.
+OF_THE_PAPER = {
+    "vanilla (saturating)": ("vanilla",),
+    "non-saturating": ("non_saturated",),
+    "f-GAN, KL": ("f_gan", 1.0),
+    "f-GAN, Pearson": ("f_gan", 2.0),
+    "f-GAN, Hellinger": ("f_gan", 0.5),
+    "b-GAN": ("b_gan",),
+    "LSGAN": ("lsgan",),
+    "GEBM, energy -d": ("gebm",),
+}
+
+#: The f of `E_q f(p / q)`.
+DIVERGENCES = {
+    "2 JSD(p, q)": lambda r: r * np.log(2 * r / (1 + r)) + np.log(2 / (1 + r)),
+    "2 KL((p + q)/2 ‖ p)": lambda r: (1 + r) * np.log((1 + r) / (2 * r)),
+    "KL(p ‖ q)": lambda r: r * np.log(r),
+    "Pearson χ²(p ‖ q)": lambda r: (r - 1) ** 2,
+    "squared Hellinger distance": lambda r: (np.sqrt(r) - 1) ** 2,
+}
+
+
+def arguments_of(code):
+    return eval(f"dict({code})", {"kmf": kmf})
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_known_gan_trains(name):
+    model, code = KNOWN[name]
+    gan = getattr(kmf, model)(
+        kmf.networks.mlp_generator(2, 2, units=(8,)),
+        kmf.networks.mlp_discriminator(2, units=(8,)),
+    )
+    adam = keras.optimizers.Adam
+    gan.compile(adam(1e-3), adam(1e-3), run_eagerly=True, **arguments_of(code))
+    gan.fit(kmf.datasets.gaussian_ring(16, seed=0), batch_size=16, verbose=0)
+    assert np.isfinite(gan.sample(4, seed=0)).all()
+
+
+def test_known_gans_are_those_of_the_paper():
+    assert set(MONOFLOW) == set(OF_THE_PAPER)
+    for name, code in MONOFLOW.items():
+        mapping, loss = kmf.losses.named_gan(*OF_THE_PAPER[name])
+        written = arguments_of(code)
+        written_mapping = kmf.mappings.get(written["mapping"])
+        written_loss = kmf.losses.get(
+            written.get("discriminator_loss", "logistic"), written_mapping
+        )
+        assert written_mapping.get_config() == mapping.get_config(), name
+        assert type(written_mapping) is type(mapping), name
+        assert type(written_loss) is type(loss), name
+        assert written_loss.get_config() == loss.get_config(), name
+
+
+@pytest.mark.parametrize("name", MONOFLOW)
+def test_known_gan_follows_the_flow_that_it_names(name):
+    """The slope h' is proportional to r^2 f''(r)."""
+    if name == "LSGAN":
+        pytest.skip("The table names no divergence.")
+    f = DIVERGENCES[FLOWS[name]]
+    u = np.linspace(-2.0, 2.0, 9)
+    r, step = np.exp(u), 1e-3 * np.exp(u)
+    second = (f(r + step) - 2 * f(r) + f(r - step)) / step**2
+    mapping = kmf.mappings.get(arguments_of(MONOFLOW[name])["mapping"])
+    slope = mapping.derivative(keras.ops.convert_to_tensor(u, "float32"))
+    factor = keras.ops.convert_to_numpy(slope) / (r**2 * second)
+    np.testing.assert_allclose(factor, factor[0], rtol=1e-4)
+
+
+def test_home_page_has_the_table_and_the_code_of_the_readme():
+    home = (DOCS / "index.md").read_text("utf-8")
+    rows = {name: (model, code) for name, model, code, _ in ROW.findall(home)}
+    assert rows == KNOWN
+    first_fence = re.compile(r"```python\n.*?```", re.DOTALL)
+    assert first_fence.search(home)[0] == first_fence.search(README)[0]
+
+
+def test_moving_picture_is_small():
+    picture = DOCS / "images" / "flow.gif"
+    assert "docs/images/flow.gif" in README
+    assert picture.stat().st_size < 1_500_000
+
+
+def test_formulas_become_mathml():
+    pytest.importorskip("latex2mathml")
+    page = load("mathml").on_page_content(
+        r'<p><span class="arithmatex">\(a &lt; b\)</span></p>'
+        "\n"
+        r'<div class="arithmatex">\[' + "\n\\frac{1}{2}\n" + r"\]</div>"
+    )
+    assert page.count("<math") == 2
+    assert 'display="inline"' in page
+    assert 'display="block"' in page
+    assert "<mfrac>" in page
+    assert "arithmatex" not in page

@@ -9,6 +9,7 @@ import sys
 
 import keras
 import pytest
+from helpers import slow_except
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "benchmarks"))
 
@@ -74,7 +75,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", slow_except(["mlp"], CASES))
 def test_a_round_takes_the_products_that_it_needs(name):
     case = CASES[name]
     needed = sum(flops.needed_by(case).values())
@@ -84,7 +85,7 @@ def test_a_round_takes_the_products_that_it_needs(name):
     assert needed - spare <= flops.counted(case, "ours") <= needed
 
 
-@pytest.mark.parametrize("reuse", [False, True])
+@pytest.mark.parametrize("reuse", slow_except([True], [False, True]))
 def test_no_penalty(reuse):
     case = CASES["dcgan"]
     case = dataclasses.replace(

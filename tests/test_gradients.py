@@ -1,13 +1,10 @@
 import keras
 import numpy as np
 import pytest
+from helpers import numpy
 from keras import layers, ops
 
 from keras_monoflow import gradients
-
-
-def numpy(x):
-    return ops.convert_to_numpy(x)
 
 
 def test_value_and_grad_of_a_quadratic():
@@ -190,6 +187,7 @@ def test_loop_equals_unrolled(policy, steps):
         assert float(scale) != 2.0**17
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
 def test_loop_equals_unrolled_bit_for_bit_without_fusion(policy):
     if keras.backend.backend() != "jax":

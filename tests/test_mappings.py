@@ -6,6 +6,7 @@ import hypothesis.strategies as st
 import keras
 import numpy as np
 import pytest
+from helpers import numpy
 from hypothesis import given, settings
 from keras import ops
 from numpy.testing import assert_allclose, assert_array_equal
@@ -16,10 +17,6 @@ from keras_monoflow.gradients import input_gradient
 needs_float64 = pytest.mark.skipif(
     keras.backend.backend() == "jax", reason="x64 is off on JAX by default"
 )
-
-
-def numpy(x):
-    return ops.convert_to_numpy(x)
 
 
 def tensor(x, dtype="float32"):

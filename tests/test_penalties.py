@@ -3,6 +3,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from helpers import numpy
 from keras import ops
 from numpy.testing import assert_allclose
 
@@ -26,10 +27,6 @@ COSTS = {
 }
 INTERPOLATED = [GradientPenalty, LipschitzPenalty]
 every_penalty = pytest.mark.parametrize("penalty", COSTS)
-
-
-def numpy(x):
-    return ops.convert_to_numpy(x)
 
 
 def half_squared_norm(x):
@@ -215,9 +212,17 @@ def test_get():
     assert penalties.get(r1) == [r1]
     assert penalties.get([r1, lp]) == [r1, lp]
     assert penalties.get((r1,)) == [r1]
+    by_name, lp_again = penalties.get(["r1", lp])
+    assert isinstance(by_name, R1)
+    assert lp_again is lp
 
 
-@pytest.mark.parametrize("wrong", ["r1", 10.0, [R1(), "r2"], R1])
+def test_get_unknown_name():
+    with pytest.raises(ValueError, match="Did you mean 'lipschitz'"):
+        penalties.get("lipshitz")
+
+
+@pytest.mark.parametrize("wrong", [10.0, [R1(), 3], R1])
 def test_get_wrong_type(wrong):
     with pytest.raises(TypeError, match="`penalty` must be"):
         penalties.get(wrong)

@@ -1,4 +1,23 @@
-"""Callbacks that show and judge the samples while a model trains."""
+"""Callbacks that show and judge the samples while a model trains.
+
+They are ordinary Keras callbacks. What they need beyond Keras, they offer
+under the following names, for which `fit` of the package's models looks on
+every callback; a user's own callback may offer them too.
+
+- `adds_to_logs = True`: it writes into the logs of an epoch. `fit` moves it
+  to the front, so that all others see what it adds.
+- `use_data(x, y, validation_data)`: `fit` calls it with its data before the
+  training.
+- `measures_samples = True`: `fit` keeps it as `model.distribution_metrics`,
+  and `model.evaluate` adds what its `evaluate(model, x, y)` returns,
+  a dictionary of values by name. Files of the model hold its
+  `saved_weights()`, a dictionary of variables by their name in files.
+- `shows_pictures = True`: it has `show_picture` and `show_histograms`, as
+  `TensorBoard`.
+- `boards`: `fit` sets it to the list of all callbacks that show pictures.
+- `writes_files = True`: where several processes train together, only the
+  first one runs it.
+"""
 
 from keras_monoflow.callbacks.distribution_metrics import DistributionMetrics
 from keras_monoflow.callbacks.flow_animation import FlowAnimation
@@ -6,8 +25,7 @@ from keras_monoflow.callbacks.flow_monitor import FlowMonitor
 from keras_monoflow.callbacks.sample_grid import SampleGrid
 from keras_monoflow.callbacks.sample_scatter import SampleScatter
 from keras_monoflow.callbacks.tensorboard import TensorBoard
-from keras_monoflow.plots.image_grid import image_grid
-from keras_monoflow.plots.scatter_plot import plot_scatter
+from keras_monoflow.plots import image_grid, plot_scatter
 
 __all__ = [
     "DistributionMetrics",

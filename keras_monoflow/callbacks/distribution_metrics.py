@@ -1,10 +1,19 @@
 """Distances between data and generated samples at the end of epochs."""
 
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
 import keras
 import numpy as np
 
 from keras_monoflow.callbacks.held_out import HeldOut
-from keras_monoflow.metrics import DistributionMetric
+from keras_monoflow.metrics import DistributionMetric, get
+from keras_monoflow.typing import Array, ArrayLike, Config
+
+#: One metric or several, or their names.
+Metrics: TypeAlias = (
+    str | DistributionMetric | Sequence[str | DistributionMetric]
+)
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
@@ -28,7 +37,8 @@ class DistributionMetrics(HeldOut):
     that they look through.
 
     Args:
-        metrics: A `keras_monoflow.metrics.DistributionMetric`, or a list.
+        metrics: A `keras_monoflow.metrics.DistributionMetric`, a name such as
+            `"wasserstein_distance"`, or a list of these.
         every: Integer, they are computed every that many epochs; in between,
             the logs hold NaN.
         samples: Integer, the largest number of samples to compare. Values for
@@ -40,8 +50,8 @@ class DistributionMetrics(HeldOut):
 
     Raises:
         TypeError: If a metric is of another class.
-        ValueError: If two metrics have the same name, or a number is out of
-            range.
+        ValueError: If two metrics have the same name, a number is out of
+            range, or the data of `fit` can be read only once.
 
     Example:
 
@@ -57,27 +67,46 @@ class DistributionMetrics(HeldOut):
 
     measures_samples = True
 
-    def evaluate(self, model, x, y):
-        return self.measure(model, self.choose(x, y))
-
-    def __init__(self, metrics, every=1, samples=1000, seed=0, real=None):
+    def __init__(
+        self,
+        metrics: Metrics,
+        every: int = 1,
+        samples: int = 1000,
+        seed: int = 0,
+        real: ArrayLike | None = None,
+    ) -> None:
         super().__init__(every, samples, seed, real)
         self.metrics = _check_metrics(metrics)
         self._names = [f"val_{metric.name}" for metric in self.metrics]
 
-    def values(self, epoch):
-        values = self.measure(self.model, self.chosen)
+    def values(self, epoch: int) -> dict[str, float]:
+        values = self.measure(self.model, self.held_out)
         return {f"val_{name}": value for name, value in values.items()}
 
-    def measure(self, model, chosen):
+    def evaluate(self, model: Any, x: Any, y: Any = None) -> dict[str, float]:
+        """Returns the values of the metrics by name, on the data of
+        `model.evaluate(x, y)`."""
+        return self.measure(model, self.choose(x, y))
+
+    def saved_weights(self) -> dict[str, Any]:
+        """Returns the weights of the networks that the metrics look through,
+        by their names in the files of a model."""
+        return {
+            f"metric_{i}_{j}": weight
+            for i, metric in enumerate(self.metrics)
+            for j, weight in enumerate(getattr(metric, "saved_weights", []))
+        }
+
+    def measure(
+        self, model: Any, held_out: tuple[Array, Array | None] | None
+    ) -> dict[str, float]:
         """Returns the values of the metrics by name.
 
         Args:
             model: A model of the package.
-            chosen: What `choose` returned.
+            held_out: What `choose` returned.
         """
-        real, _ = chosen = self.at_most(model, chosen)
-        generated = self.generate(model, chosen)
+        real, generated, _ = self.compared(model, held_out)
         if not np.isfinite(generated).all():
             # A diverged run is for `TerminateOnNaN` to end.
             return {metric.name: float("nan") for metric in self.metrics}
@@ -86,7 +115,7 @@ class DistributionMetrics(HeldOut):
             for metric in self.metrics
         }
 
-    def get_config(self):
+    def get_config(self) -> Config:
         serialize = keras.saving.serialize_keras_object
         return {
             "metrics": [serialize(metric) for metric in self.metrics],
@@ -96,23 +125,17 @@ class DistributionMetrics(HeldOut):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> "DistributionMetrics":
         metrics = keras.saving.deserialize_keras_object(config["metrics"])
         return cls(**{**config, "metrics": metrics})
 
 
-def _check_metrics(metrics):
-    metrics = metrics if isinstance(metrics, (list, tuple)) else [metrics]
-    for metric in metrics:
-        if not isinstance(metric, DistributionMetric):
-            raise TypeError(
-                "`metrics` must be `keras_monoflow.metrics.DistributionMetric`s"
-                f", such as WassersteinDistance(). Received: {metric!r}."
-            )
+def _check_metrics(metrics: Metrics) -> list[DistributionMetric]:
+    metrics = get(metrics)
     names = [metric.name for metric in metrics]
     if len(set(names)) < len(names) or not names:
         raise ValueError(
-            "`metrics` must have names that differ, and be at least one. "
+            "`metrics` must be at least one, with different names. "
             f"Received: {names}. Pass `name=` to tell them apart."
         )
-    return list(metrics)
+    return metrics

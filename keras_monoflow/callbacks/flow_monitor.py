@@ -1,18 +1,24 @@
 """Numbers and pictures that say whether a flow still moves."""
 
+import functools
 import io
 import os
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
+from keras_monoflow.arguments import check_number
 from keras_monoflow.callbacks.flow_statistics import (
     flow_statistics,
     has_log_ratio,
+    slope,
     steady_mappings,
 )
 from keras_monoflow.callbacks.held_out import HeldOut
-from keras_monoflow.plots.flow_panel import draw_panel
-from keras_monoflow.plots.matplotlib_import import import_matplotlib
+from keras_monoflow.plots.flow_panel import plot_flow
+from keras_monoflow.plots.style import import_matplotlib
+from keras_monoflow.typing import Array, ArrayLike
 
 
 class FlowMonitor(HeldOut):
@@ -51,7 +57,7 @@ class FlowMonitor(HeldOut):
             are NaN.
         samples: Integer, the largest number of real samples, and of generated
             ones.
-        threshold: Positive float, slopes below it count as vanished.
+        threshold: Float in (0, 1), slopes below it count as vanished.
         share: Float in (0, 1], the share of vanished slopes that is an alarm.
         seed: Integer, the seed of the generated samples.
         real: Array of real samples to use in place of those of `fit`.
@@ -59,6 +65,7 @@ class FlowMonitor(HeldOut):
             it is known.
 
     Raises:
+        TypeError: If an argument is not a number.
         ValueError: If an argument is out of its range.
 
     Example:
@@ -72,39 +79,36 @@ class FlowMonitor(HeldOut):
     """
 
     #: The `TensorBoard`s that show the pictures too; `fit` sets them.
-    boards = ()
+    boards: Sequence[Any] = ()
 
     def __init__(
         self,
-        path=None,
-        every=1,
-        samples=512,
-        threshold=0.01,
-        share=0.5,
-        seed=0,
-        real=None,
-        true_log_ratio=None,
-    ):
+        path: str | os.PathLike | None = None,
+        every: int = 1,
+        samples: int = 512,
+        threshold: float = 0.01,
+        share: float = 0.5,
+        seed: int = 0,
+        real: ArrayLike | None = None,
+        true_log_ratio: Callable[[Array], ArrayLike] | None = None,
+    ) -> None:
         super().__init__(every, samples, seed, real)
         self.path = None if path is None else os.fspath(path)
-        if not 0 < threshold < 1 or not 0 < share <= 1:
-            raise ValueError(
-                "`threshold` must lie in (0, 1) and `share` in (0, 1]. "
-                f"Received: threshold={threshold!r}, share={share!r}"
-            )
-        self.threshold, self.share = float(threshold), float(share)
+        self.threshold = check_number("threshold", threshold, above=0, below=1)
+        self.share = check_number("share", share, above=0, maximum=1)
         self.true_log_ratio = true_log_ratio
-        self.history = []
+        #: Pairs of an epoch, counted from 1, and its logs.
+        self.history: list[tuple[int, dict[str, float]]] = []
         self._alarmed = False
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self.path is not None or self.boards:
             import_matplotlib()
         if self.path is not None:
             os.makedirs(self.path, exist_ok=True)
         self._names = self.log_names()
 
-    def log_names(self):
+    def log_names(self) -> list[str]:
         """Returns the names of all logs, for epochs before the first look."""
         names = ["speed", "discriminator_gradient"]
         if hasattr(self.model, "sample_latent"):
@@ -117,23 +121,21 @@ class FlowMonitor(HeldOut):
                 names.append("calibration")
         return [f"flow_{name}" for name in names]
 
-    def values(self, epoch):
+    def values(self, epoch: int) -> dict[str, float]:
         """Returns the logs of an epoch by name."""
         statistics = self.look()
-        logs = self.summarise(statistics)
+        logs = self.summarize(statistics)
         self._warn(epoch, logs)
         self.history.append((epoch + 1, logs))
         if self.path is not None or self.boards:
             self._show(epoch, statistics)
         return logs
 
-    def _show(self, epoch, statistics):
-        figure = draw_panel(
-            statistics,
-            self.history,
-            mapping=getattr(self.model, "mapping", None),
-            threshold=self.threshold,
-        )
+    def _show(self, epoch: int, statistics: dict[str, Any]) -> None:
+        curve = None
+        if "slope" in statistics:
+            curve = functools.partial(slope, self.model.mapping)
+        figure = plot_flow(statistics, self.history, curve, self.threshold)
         if self.path is not None:
             filename = f"flow_{epoch + 1:04d}.png"
             figure.savefig(os.path.join(self.path, filename))
@@ -149,10 +151,9 @@ class FlowMonitor(HeldOut):
             board.show_picture("FlowMonitor", picture, epoch)
             board.show_histograms(arrays, epoch)
 
-    def look(self):
+    def look(self) -> dict[str, Any]:
         """Returns the arrays that the logs and pictures are made from."""
-        real, labels = chosen = self.at_most(self.model, self.chosen)
-        generated = self.generate(self.model, chosen)
+        real, generated, labels = self.compared(self.model, self.held_out)
         latent = None
         if hasattr(self.model, "sample_latent"):
             latent = self.model.sample_latent(len(real), seed=self.seed)
@@ -160,40 +161,38 @@ class FlowMonitor(HeldOut):
             self.model, real, labels, generated, latent
         )
         if self.true_log_ratio is not None and "slope" in statistics:
+            truth = [
+                np.reshape(self.true_log_ratio(x), -1)
+                for x in (real, generated)
+            ]
             statistics["error"] = np.concatenate(
                 [
-                    statistics[name] - np.reshape(self.true_log_ratio(x), -1)
-                    for name, x in (
-                        ("log_ratio_real", real),
-                        ("log_ratio_fake", generated),
-                    )
+                    statistics["log_ratio_real"] - truth[0],
+                    statistics["log_ratio_fake"] - truth[1],
                 ]
             )
         return statistics
 
-    def summarise(self, statistics):
+    def summarize(self, statistics: dict[str, Any]) -> dict[str, float]:
         """Returns the logs that arrays of statistics stand for."""
-        logs = {"flow_speed": statistics["speed"].mean()}
+        logs = {"speed": statistics["speed"].mean()}
         for name in ("generator_gradient", "discriminator_gradient"):
             if name in statistics:
-                logs[f"flow_{name}"] = statistics[name]
-        if "slope" not in statistics:
-            return {name: float(value) for name, value in logs.items()}
-        slope = statistics["slope"]
-        logs["flow_slope_mean"] = slope.mean()
-        for percent in (10, 50, 90):
-            logs[f"flow_slope_q{percent}"] = np.quantile(slope, percent / 100)
-        logs["flow_vanishing"] = np.mean(slope < self.threshold)
-        logs["flow_accuracy"] = statistics["accuracy"]
-        for name in ("log_ratio_real", "log_ratio_fake"):
-            logs[f"flow_{name}"] = np.median(statistics[name])
+                logs[name] = statistics[name]
+        if "slope" in statistics:
+            slopes = statistics["slope"]
+            logs["slope_mean"] = slopes.mean()
+            for percent in (10, 50, 90):
+                logs[f"slope_q{percent}"] = np.quantile(slopes, percent / 100)
+            logs["vanishing"] = np.mean(slopes < self.threshold)
+            logs["accuracy"] = statistics["accuracy"]
+            for name in ("log_ratio_real", "log_ratio_fake"):
+                logs[name] = np.median(statistics[name])
         if "error" in statistics:
-            logs["flow_calibration"] = np.sqrt(
-                np.mean(statistics["error"] ** 2)
-            )
-        return {name: float(value) for name, value in logs.items()}
+            logs["calibration"] = np.sqrt(np.mean(statistics["error"] ** 2))
+        return {f"flow_{name}": float(value) for name, value in logs.items()}
 
-    def _warn(self, epoch, logs):
+    def _warn(self, epoch: int, logs: dict[str, float]) -> None:
         vanished = logs.get("flow_vanishing", 0.0)
         if vanished <= self.share:
             self._alarmed = False

@@ -1,55 +1,64 @@
 """What a held-out batch tells about a flow."""
 
-import keras
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 from keras import ops
 
 from keras_monoflow import gradients, mappings
+from keras_monoflow.typing import Array, ArrayLike, Tensor
 
 
-def flow_statistics(model, real, labels, generated, latent=None):
-    """Returns a dictionary of NumPy arrays and numbers.
+def flow_statistics(
+    model: Any,
+    real: Array,
+    labels: Array | None,
+    generated: Array,
+    latent: Array | None = None,
+) -> dict[str, Any]:
+    """Returns arrays and numbers by name.
+
+    These are `"speed"`, the norms `|grad V|` of the generated samples;
+    `"discriminator_gradient"` and, given `latent`, `"generator_gradient"`, the
+    norms of the gradients of the losses; and of a flow that follows a density
+    ratio, `"log_ratio_real"`, `"log_ratio_fake"`, `"slope"` and `"accuracy"`.
 
     Args:
         model: A model of the package.
-        real: Array of real samples.
+        real: Array of `n` real samples.
         labels: Their labels, which the generated samples share, or `None`.
-        generated: Array of as many generated samples.
+        generated: Array of `n` generated samples.
         latent: The latent points that these come from, or `None`.
     """
-    more = {} if labels is None else {"labels": labels}
-    speed = np.linalg.norm(
-        model.velocity(generated, **more).reshape(len(generated), -1), axis=1
-    )
-    norms = _gradient_norms(model, real, labels, generated, latent)
-    values = {"speed": speed, **norms}
-    if not has_log_ratio(model):
-        return values
-    values["log_ratio_real"] = model.log_ratio(real, **more)
-    values["log_ratio_fake"] = model.log_ratio(generated, **more)
-    values["slope"] = slope(model.mapping, values["log_ratio_fake"])
-    right = np.concatenate(
-        [values["log_ratio_real"] > 0, values["log_ratio_fake"] < 0]
-    )
-    values["accuracy"] = right.mean()
+    velocity = model.velocity(generated, labels).reshape(len(generated), -1)
+    values = {
+        "speed": np.linalg.norm(velocity, axis=1),
+        **_gradient_norms(model, real, labels, generated, latent),
+    }
+    if has_log_ratio(model):
+        real_ratio = model.log_ratio(real, labels)
+        fake_ratio = model.log_ratio(generated, labels)
+        values["log_ratio_real"] = real_ratio
+        values["log_ratio_fake"] = fake_ratio
+        values["slope"] = slope(model.flow_potential.mapping, fake_ratio)
+        values["accuracy"] = np.mean([*(real_ratio > 0), *(fake_ratio < 0)])
     return values
 
 
-def has_log_ratio(model):
-    """Whether a flow follows a density ratio, as Wasserstein flows do not."""
-    return getattr(model, "mapping", None) is not None and hasattr(
-        model.discriminator_loss, "log_ratio"
-    )
+def has_log_ratio(model: Any) -> bool:
+    """Returns whether a flow follows an estimate of the density ratio."""
+    return model.flow_potential.estimates_ratio
 
 
-def slope(mapping, u):
+def slope(mapping: mappings.Mapping, u: ArrayLike) -> Array:
     """Returns `h'(u)` of an array."""
     u = ops.convert_to_tensor(np.asarray(u, "float32"))
     return ops.convert_to_numpy(ops.stop_gradient(mapping.derivative(u)))
 
 
-def steady_mappings(u, threshold):
-    """Names of mappings whose slope neither vanishes nor explodes at `u`.
+def steady_mappings(u: float, threshold: float) -> list[str]:
+    """Returns names of mappings whose slope is neither tiny nor huge at `u`.
 
     Args:
         u: Log density ratio of a typical sample.
@@ -66,35 +75,39 @@ def steady_mappings(u, threshold):
     ]
 
 
-def _gradient_norms(model, real, labels, generated, latent):
+def _gradient_norms(
+    model: Any,
+    real: Array,
+    labels: Array | None,
+    generated: Array,
+    latent: Array | None,
+) -> dict[str, float]:
     """Norms of the gradients of both losses at the weights, in inference."""
+    labels = None if labels is None else ops.convert_to_tensor(labels)
+
+    def run(network: Any, x: Tensor) -> Tensor:
+        inputs = x if labels is None else [x, labels]
+        return network(inputs, training=False)
+
+    def generator_loss() -> Tensor:
+        output = run(model.discriminator, run(model.generator, latent))
+        return -ops.mean(model.flow_potential.value(output))
+
     norms = {}
-    real = ops.convert_to_tensor(np.asarray(real, "float32"))
-    if labels is not None:
-        labels = ops.convert_to_tensor(labels)
-
-    def inputs(x):
-        return x if labels is None else [x, labels]
-
+    x = ops.convert_to_tensor(generated)
     if latent is not None:
         latent = ops.convert_to_tensor(latent)
-
-        def generator_loss():
-            x = model.generator(inputs(latent), training=False)
-            output = model.discriminator(inputs(x), training=False)
-            return -ops.mean(model.flow_potential.value(output))
-
         norms["generator_gradient"] = _norm(
             generator_loss, model.generator.trainable_variables
         )
-        generated = model.generator(inputs(latent), training=False)
-    else:
-        generated = ops.convert_to_tensor(generated)
-    generated = ops.stop_gradient(ops.cast(generated, "float32"))
+        # `generated` may come from averaged weights.
+        x = run(model.generator, latent)
+    x = ops.stop_gradient(ops.cast(x, "float32"))
+    data = ops.convert_to_tensor(np.asarray(real, "float32"))
 
-    def discriminator_loss():
-        run = gradients.discard_updates(model.discriminator_objective)
-        return run(real, generated, labels)
+    def discriminator_loss() -> Tensor:
+        objective = gradients.discard_updates(model.discriminator_objective)
+        return objective(data, x, labels)
 
     norms["discriminator_gradient"] = _norm(
         discriminator_loss, model.discriminator_variables()
@@ -102,7 +115,7 @@ def _gradient_norms(model, real, labels, generated, latent):
     return norms
 
 
-def _norm(loss_fn, variables):
+def _norm(loss_fn: Callable[[], Tensor], variables: Sequence[Any]) -> float:
     _, grads = gradients.value_and_grad(loss_fn, variables)
-    squares = [np.sum(keras.ops.convert_to_numpy(g) ** 2) for g in grads]
+    squares = [np.sum(ops.convert_to_numpy(g) ** 2) for g in grads]
     return float(np.sqrt(np.sum(squares)))

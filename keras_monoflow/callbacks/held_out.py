@@ -1,13 +1,18 @@
-"""What callbacks that look at held-out samples have in common."""
+"""The base of callbacks that look at held-out samples."""
+
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
+from keras_monoflow.data import can_be_read_again
 from keras_monoflow.metrics.base import to_numpy
+from keras_monoflow.typing import Array, ArrayLike
 
 #: How the logs begin that are NaN in epochs in which they are not computed.
-RESTING_LOGS = ("val_", "flow_")
+OCCASIONAL_LOGS = ("val_", "flow_")
 
 
 class HeldOut(keras.callbacks.Callback):
@@ -25,65 +30,95 @@ class HeldOut(keras.callbacks.Callback):
             of the real ones.
         real: Array of real samples to use in place of those of `fit`; needed
             where these come from a generator that can be read only once.
+
+    Attributes:
+        held_out: The real samples, and their labels or `None`.
+
+    Raises:
+        TypeError: If `every`, `samples` or `seed` is not an integer.
+        ValueError: If one is out of its range.
     """
 
     adds_to_logs = True
 
-    def __init__(self, every, samples, seed, real):
+    def __init__(
+        self, every: int, samples: int, seed: int, real: ArrayLike | None
+    ) -> None:
         super().__init__()
         self.every = check_integer("every", every, minimum=1)
         self.samples = check_integer("samples", samples, minimum=1)
         self.seed = check_integer("seed", seed, minimum=0)
-        self._is_own = real is not None
-        #: The real samples, and their labels or `None`.
-        self.chosen = self.choose(real) if self._is_own else None
-        self._names = []
+        self.held_out: tuple[Array, Array | None] | None = None
+        self._takes_data_of_fit = real is None
+        if real is not None:
+            self.held_out = self.choose(real)
+        self._names: list[str] = []
 
-    def values(self, epoch):
-        """Returns what to add to the logs of an epoch, a dictionary."""
+    def values(self, epoch: int) -> dict[str, float]:
+        """Returns what to add to the logs of an epoch, counted from 0."""
         raise NotImplementedError
 
-    def use_data(self, x, y, validation_data):
+    def use_data(self, x: Any, y: Any, validation_data: Any) -> None:
         """Takes the real samples from the arguments of `fit`."""
-        if self._is_own:
+        if not self._takes_data_of_fit:
             return
         if validation_data is not None:
             x, y, _ = keras.utils.unpack_x_y_sample_weight(validation_data)
-        self.chosen = self.choose(x, y)
+        self.held_out = self.choose(x, y)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         if (epoch + 1) % self.every == 0:
             values = self.values(epoch)
             self._names = list(values)
         else:
             values = dict.fromkeys(self._names, float("nan"))
-        logs.update(values)
+        if logs is not None:
+            logs.update(values)
 
-    def at_most(self, model, chosen):
-        """Returns as many of the chosen samples as the model can generate."""
-        real, labels = chosen
+    def compared(
+        self, model: Any, held_out: tuple[Array, Array | None] | None
+    ) -> tuple[Array, Array, Array | None]:
+        """Returns real samples, as many generated ones, and the labels of both.
+
+        Args:
+            model: A model of the package. One with fewer samples than were
+                held out is compared with as many real ones.
+            held_out: What `choose` returned.
+
+        Raises:
+            ValueError: If there are no real samples.
+        """
+        if held_out is None:
+            raise ValueError(
+                f"{type(self).__name__} has no real samples: the models of the "
+                "package hand over those of `fit`. Elsewhere, pass an array as "
+                "`real`."
+            )
         n = getattr(model, "max_samples", None)
-        return real[:n], None if labels is None else labels[:n]
+        real, labels = held_out[0][:n], held_out[1]
+        if labels is None:
+            return real, model.sample(len(real), seed=self.seed), None
+        labels = labels[:n]
+        generated = model.sample(len(real), seed=self.seed, labels=labels)
+        return real, generated, labels
 
-    def generate(self, model, chosen):
-        """Returns as many generated samples as real ones, of their labels."""
-        real, labels = chosen
-        more = {} if labels is None else {"labels": labels}
-        return model.sample(len(real), seed=self.seed, **more)
-
-    def choose(self, x, y=None):
+    def choose(self, x: Any, y: Any = None) -> tuple[Array, Array | None]:
         """Returns at most `samples` real samples, and their labels or `None`.
 
         Of arrays some rows are picked by the seed; of other data the first
         ones are taken.
+
+        Raises:
+            ValueError: If the data can be read only once.
         """
         if hasattr(x, "shape"):
-            rows = slice(None)
+            rows: Any = slice(None)
             if len(x) > self.samples:
                 rng = np.random.default_rng(self.seed)
                 rows = np.sort(rng.permutation(len(x))[: self.samples])
-            x, y = to_numpy(x), None if y is None else to_numpy(y)
-            return x[rows], None if y is None else y[rows]
+            return to_numpy(x)[rows], None if y is None else to_numpy(y)[rows]
         if not can_be_read_again(x):
             raise ValueError(
                 f"{type(self).__name__} cannot take samples from data that can "
@@ -91,23 +126,19 @@ class HeldOut(keras.callbacks.Callback):
                 f"{x!r}."
             )
         if isinstance(x, keras.utils.PyDataset):
-            return self._first(x[i] for i in range(x.num_batches))
-        return self._first(x)
+            return self._first_rows(x[i] for i in range(x.num_batches))
+        return self._first_rows(x)
 
-    def _first(self, batches):
-        xs, ys = [], []
+    def _first_rows(self, batches: Iterable) -> tuple[Array, Array | None]:
+        samples, labels = [], []
         for batch in batches:
             x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
-            xs.append(to_numpy(x))
-            ys.append(y if y is None else to_numpy(y))
-            if sum(map(len, xs)) >= self.samples:
+            samples.append(to_numpy(x))
+            if y is not None:
+                labels.append(to_numpy(y))
+            if sum(map(len, samples)) >= self.samples:
                 break
-        labels = None if ys[0] is None else np.concatenate(ys)[: self.samples]
-        return np.concatenate(xs)[: self.samples], labels
-
-
-def can_be_read_again(x):
-    """Returns whether looking at samples leaves them to the next who looks."""
-    if hasattr(x, "shape") or isinstance(x, keras.utils.PyDataset):
-        return True
-    return hasattr(x, "__iter__") and not hasattr(x, "__next__")
+        return (
+            np.concatenate(samples)[: self.samples],
+            np.concatenate(labels)[: self.samples] if labels else None,
+        )

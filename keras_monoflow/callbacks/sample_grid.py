@@ -1,12 +1,16 @@
 """A grid of generated images at the end of epochs."""
 
+import os
+from typing import Any
+
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.callbacks.checks import check_range
 from keras_monoflow.callbacks.epoch_picture import EpochPicture
 from keras_monoflow.plots.image_grid import image_grid, is_image_batch
-from keras_monoflow.plots.matplotlib_import import import_matplotlib
+from keras_monoflow.plots.limits import check_range
+from keras_monoflow.plots.style import import_matplotlib
+from keras_monoflow.typing import Array, ArrayLike
 
 
 class SampleGrid(EpochPicture):
@@ -14,8 +18,8 @@ class SampleGrid(EpochPicture):
 
     The images are generated from the same latents every time, so that the
     files show one set of images getting better. They are laid out by
-    `keras_monoflow.callbacks.image_grid`: small ones are enlarged, and
-    channels that are not grey, RGB or RGBA are shown side by side.
+    `keras_monoflow.plots.image_grid`: small ones are enlarged, and
+    channels that are not gray, RGB or RGBA are shown side by side.
 
     The callback leaves the random numbers of the training alone, and goes on
     with the same latents after `keras.callbacks.BackupAndRestore` resumed a
@@ -54,26 +58,26 @@ class SampleGrid(EpochPicture):
 
     def __init__(
         self,
-        path,
-        rows=8,
-        columns=8,
-        every=1,
-        seed=0,
-        value_range=(-1, 1),
-        labels=None,
-    ):
+        path: str | os.PathLike,
+        rows: int = 8,
+        columns: int = 8,
+        every: int = 1,
+        seed: int = 0,
+        value_range: tuple[float, float] = (-1, 1),
+        labels: ArrayLike | None = None,
+    ) -> None:
         self.rows = check_integer("rows", rows, minimum=1)
         self.columns = check_integer("columns", columns, minimum=1)
         self.value_range = check_range("value_range", value_range)
         self.labels = None if labels is None else np.asarray(labels)
-        if labels is not None and len(self.labels) != self.rows:
+        if self.labels is not None and len(self.labels) != self.rows:
             raise ValueError(
                 "`labels` must have one label for each row. Received: "
                 f"labels={labels!r}, rows={self.rows}"
             )
         super().__init__(path, self.rows * self.columns, every, seed)
 
-    def sample_arguments(self):
+    def sample_arguments(self) -> dict[str, Any]:
         if not getattr(self.model, "conditional", False):
             return {}
         labels = self.labels
@@ -81,7 +85,7 @@ class SampleGrid(EpochPicture):
             labels = self.model.labels.first(self.rows)
         return {"labels": np.repeat(labels, self.columns, axis=0)}
 
-    def draw(self, samples, epoch, filename):
+    def draw(self, samples: Array, epoch: int, filename: str) -> None:
         if not is_image_batch(samples.shape):
             raise ValueError(
                 "`SampleGrid` draws images, of shape (height, width) or "

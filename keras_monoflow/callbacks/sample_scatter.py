@@ -1,15 +1,15 @@
 """A scatter plot of generated points at the end of epochs."""
 
+import os
+from typing import Any
+
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.callbacks.epoch_picture import EpochPicture
-from keras_monoflow.plots.scatter_plot import (
-    as_points,
-    check_limits,
-    plot_scatter,
-    square_around,
-)
+from keras_monoflow.plots.limits import check_limits, square_around
+from keras_monoflow.plots.scatter_plot import as_points, plot_scatter
+from keras_monoflow.typing import Array, ArrayLike
 
 
 class SampleScatter(EpochPicture):
@@ -18,7 +18,7 @@ class SampleScatter(EpochPicture):
     For samples in the plane. The generated points come from the same latents
     every time and the axes stay the same, so that the pictures can be compared
     or joined to a film. The arrows show `model.velocity`, the field along which
-    the samples move: all have the same length, and their colour is the
+    the samples move: all have the same length, and their color is the
     logarithm of the speed.
 
     The callback leaves the random numbers of the training alone, and goes on
@@ -63,14 +63,14 @@ class SampleScatter(EpochPicture):
 
     def __init__(
         self,
-        path,
-        data=None,
-        samples=1000,
-        every=1,
-        seed=0,
-        vector_field=True,
-        limits=None,
-    ):
+        path: str | os.PathLike,
+        data: ArrayLike | None = None,
+        samples: int = 1000,
+        every: int = 1,
+        seed: int = 0,
+        vector_field: bool = True,
+        limits: Any = None,
+    ) -> None:
         self.samples = check_integer("samples", samples, minimum=1)
         super().__init__(path, self.samples, every, seed)
         self.vector_field = bool(vector_field)
@@ -86,7 +86,7 @@ class SampleScatter(EpochPicture):
             )
             self.data = self.data[rows]
 
-    def draw(self, samples, epoch, filename):
+    def draw(self, samples: Array, epoch: int, filename: str) -> None:
         if samples.ndim != 2 or samples.shape[1] != 2:
             raise ValueError(
                 "`SampleScatter` draws points in the plane, samples of shape "

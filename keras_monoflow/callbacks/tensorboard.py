@@ -1,13 +1,17 @@
 """One TensorBoard folder for everything that a training shows."""
 
 import inspect
+import os
 import sys
+from collections.abc import Mapping
+from typing import IO, Any
 
 import keras
 import numpy as np
 
-from keras_monoflow.callbacks.held_out import RESTING_LOGS
-from keras_monoflow.plots.matplotlib_import import import_matplotlib
+from keras_monoflow.callbacks.held_out import OCCASIONAL_LOGS
+from keras_monoflow.plots.style import import_matplotlib
+from keras_monoflow.typing import Array, Config
 
 
 class TensorBoard(keras.callbacks.TensorBoard):
@@ -24,8 +28,9 @@ class TensorBoard(keras.callbacks.TensorBoard):
       `FlowMonitor` looks at, and all weights if `histogram_freq` is set;
     - *HParams*: the arguments of `compile`, and `hparams`.
 
-    The other callbacks find this one by themselves, in whatever order they are
-    passed to `fit`. As in Keras, the step of an epoch is its number from 0.
+    `fit` of the package's models introduces it to the other callbacks, in
+    whatever order they are passed. As in Keras, the step of an epoch is its
+    number from 0.
 
     It needs TensorFlow and TensorBoard on every backend:
     `pip install "keras-monoflow[tensorboard]"`.
@@ -57,8 +62,14 @@ class TensorBoard(keras.callbacks.TensorBoard):
     """
 
     shows_pictures = True
+    writes_files = True
 
-    def __init__(self, log_dir="logs", hparams=None, **kwargs):
+    def __init__(
+        self,
+        log_dir: str | os.PathLike = "logs",
+        hparams: Mapping[str, str | bool | float] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(log_dir, **kwargs)
         self.hparams = dict(hparams or {})
         for name, value in self.hparams.items():
@@ -68,7 +79,7 @@ class TensorBoard(keras.callbacks.TensorBoard):
                     f"hparams[{name!r}]={value!r}"
                 )
 
-    def set_model(self, model):
+    def set_model(self, model: Any) -> None:
         try:
             import tensorboard  # noqa: F401
             import tensorflow  # noqa: F401
@@ -80,7 +91,7 @@ class TensorBoard(keras.callbacks.TensorBoard):
             ) from error
         super().set_model(model)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         from tensorboard.plugins.hparams import api
 
         super().on_train_begin(logs)
@@ -89,10 +100,14 @@ class TensorBoard(keras.callbacks.TensorBoard):
             api.hparams({**configuration(self.model), **self.hparams})
         writer.close()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         super().on_epoch_end(epoch, _computed(logs or {}))
 
-    def show_picture(self, name, file, epoch):
+    def show_picture(
+        self, name: str, file: str | os.PathLike | IO[bytes], epoch: int
+    ) -> None:
         """Shows a PNG file.
 
         Args:
@@ -105,7 +120,7 @@ class TensorBoard(keras.callbacks.TensorBoard):
         with self._train_writer.as_default():
             self.summary.image(name, image[None], step=epoch)
 
-    def show_histograms(self, arrays, epoch):
+    def show_histograms(self, arrays: Mapping[str, Array], epoch: int) -> None:
         """Shows the distributions of arrays by name in an epoch from 0."""
         with self._train_writer.as_default():
             for name, values in arrays.items():
@@ -113,24 +128,16 @@ class TensorBoard(keras.callbacks.TensorBoard):
                 self.summary.histogram(name, values, step=epoch)
 
 
-def connect(callbacks):
-    """Tells the callbacks of a `fit` which of them are `TensorBoard`s."""
-    boards = [c for c in callbacks if isinstance(c, TensorBoard)]
-    for callback in callbacks:
-        if hasattr(callback, "boards"):
-            callback.boards = boards
-
-
-def _computed(logs):
-    """Leaves out the NaN of epochs in which a callback had its rest."""
+def _computed(logs: dict[str, Any]) -> dict[str, Any]:
+    """Leaves out the NaN of epochs in which a log was not computed."""
     return {
         name: value
         for name, value in logs.items()
-        if not (name.startswith(RESTING_LOGS) and np.isnan(float(value)))
+        if not (name.startswith(OCCASIONAL_LOGS) and np.isnan(float(value)))
     }
 
 
-def configuration(model):
+def configuration(model: Any) -> Config:
     """Returns what a model was compiled with, as a flat dictionary.
 
     An object is shown by its class, and by those of its arguments that are not
@@ -147,7 +154,7 @@ def configuration(model):
     return values
 
 
-def _flat(name, value):
+def _flat(name: str, value: Any) -> Config:
     if isinstance(value, (bool, int, str)):
         return {name: value}
     if isinstance(value, float):
@@ -172,9 +179,9 @@ def _flat(name, value):
     return {}
 
 
-def _defaults(serialized):
+def _defaults(serialized: Config) -> Config:
     """Returns the default arguments of a serialized object's class."""
-    module = sys.modules.get(serialized.get("module"))
+    module = sys.modules.get(str(serialized.get("module")))
     cls = getattr(module, serialized["class_name"], None)
     parameters = inspect.signature(cls).parameters if cls else {}
     return {key: p.default for key, p in parameters.items()}

@@ -1,11 +1,19 @@
 """Toy distributions, images, and batches in a reproducible order."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from keras_monoflow.datasets.grid import gaussian_grid, grid_centres
+from keras_monoflow.datasets.grid import (
+    gaussian_grid,
+    grid_centers,
+    grid_centres,
+)
 from keras_monoflow.datasets.images import load_images
 from keras_monoflow.datasets.moons import two_moons
-from keras_monoflow.datasets.ring import gaussian_ring, ring_centres
+from keras_monoflow.datasets.ring import (
+    gaussian_ring,
+    ring_centers,
+    ring_centres,
+)
 from keras_monoflow.datasets.shuffled_dataset import ShuffledDataset
 
 if TYPE_CHECKING:
@@ -16,14 +24,16 @@ __all__ = [
     "ShuffledDataset",
     "gaussian_grid",
     "gaussian_ring",
+    "grid_centers",
     "grid_centres",
     "load_images",
+    "ring_centers",
     "ring_centres",
     "two_moons",
 ]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     # `Usps` derives from a class of TensorFlow Datasets, which is optional and
     # slow to import.
     if name == "Usps":

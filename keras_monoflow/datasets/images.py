@@ -1,24 +1,29 @@
 """Images from TensorFlow Datasets as one NumPy array."""
 
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
 import keras
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.datasets.tfds_import import import_tfds
+from keras_monoflow.typing import Array
 
 BLOCK = 128  # images that are scaled at once
 
 
 def load_images(
-    name,
-    split="train",
-    data_dir=None,
-    size=None,
-    download=True,
-    with_labels=False,
-    manual_dir=None,
-):
-    """Load a data set of images through TensorFlow Datasets.
+    name: str,
+    split: str = "train",
+    data_dir: str | os.PathLike | None = None,
+    size: int | Sequence[int] | None = None,
+    download: bool = True,
+    with_labels: bool = False,
+    manual_dir: str | os.PathLike | None = None,
+) -> Any:
+    """Loads a data set of images through TensorFlow Datasets.
 
     The bytes `b` from 0 to 255 become `b / 127.5 - 1`, the range of a
     generator that ends in `tanh`. The order of the images is that of the
@@ -30,7 +35,7 @@ def load_images(
     `tf.config.set_visible_devices([], "GPU")`.
 
     Args:
-        name: String, any data set of the TensorFlow Datasets catalogue with a
+        name: String, any data set of the TensorFlow Datasets catalog with a
             feature `image` of bytes, such as `"mnist"` or `"cifar10"`, or
             `"usps"`, which this package adds (see `kmf.datasets.Usps`).
         split: String in the notation of TensorFlow Datasets, such as
@@ -74,26 +79,27 @@ def load_images(
     print(images.shape)  # (60000, 32, 32, 1)
     ```
     """
-    size = None if size is None else _pair(size)
+    pair = None if size is None else _pair(size)
     tfds = import_tfds("load_images")
     builder = _builder(tfds, name, data_dir)
-    _check_features(name, builder.info.features, size, with_labels)
+    _check_features(name, builder.info.features, pair, with_labels)
     config = tfds.download.DownloadConfig(manual_dir=manual_dir)
     _prepare(builder, name, download, config)
-    return _read(tfds, builder, name, split, size, with_labels)
+    return _read(tfds, builder, name, split, pair, with_labels)
 
 
-def _pair(size):
-    pair = (size, size) if np.ndim(size) == 0 else tuple(size)
-    if len(pair) != 2:
+def _pair(size: Any) -> tuple[int, int]:
+    sides = (size, size) if np.ndim(size) == 0 else tuple(size)
+    if len(sides) != 2:
         raise ValueError(
             "`size` must be an integer or a pair `(height, width)`. "
             f"Received: size={size!r}"
         )
-    return tuple(check_integer("size", side, minimum=1) for side in pair)
+    height, width = (check_integer("size", side, minimum=1) for side in sides)
+    return height, width
 
 
-def _builder(tfds, name, data_dir):
+def _builder(tfds: Any, name: str, data_dir: str | os.PathLike | None) -> Any:
     if name.startswith("usps"):
         # The import makes TFDS know the name.
         import keras_monoflow.datasets.usps  # noqa: F401
@@ -108,7 +114,12 @@ def _builder(tfds, name, data_dir):
         ) from error
 
 
-def _check_features(name, features, size, with_labels):
+def _check_features(
+    name: str,
+    features: Any,
+    size: tuple[int, int] | None,
+    with_labels: bool,
+) -> None:
     needed = {"image", "label"} if with_labels else {"image"}
     if not needed <= set(features):
         raise ValueError(
@@ -130,17 +141,16 @@ def _check_features(name, features, size, with_labels):
         )
 
 
-def _prepare(builder, name, download, config):
+def _prepare(builder: Any, name: str, download: bool, config: Any) -> None:
     if builder.data_path.exists():
         return
-    reason = "`download=False` was given"
+    reason, cause = "`download=False` was given", None
     if download:
         try:
-            return builder.download_and_prepare(download_config=config)
+            builder.download_and_prepare(download_config=config)
+            return
         except Exception as error:
             reason, cause = f"preparing it failed ({error})", error
-    else:
-        cause = None
     raise RuntimeError(
         f"The data set {name!r} is not in {str(builder.data_path)!r}, and "
         f"{reason}. Prepare it once on a machine with network access by "
@@ -152,7 +162,14 @@ def _prepare(builder, name, download, config):
     ) from cause
 
 
-def _read(tfds, builder, name, split, size, with_labels):
+def _read(
+    tfds: Any,
+    builder: Any,
+    name: str,
+    split: str,
+    size: tuple[int, int] | None,
+    with_labels: bool,
+) -> Any:
     try:
         count = builder.info.splits[split].num_examples
     except (KeyError, ValueError) as error:
@@ -172,8 +189,10 @@ def _read(tfds, builder, name, split, size, with_labels):
     return _collect(tfds.as_numpy(rows), count, with_labels)
 
 
-def _picker(keys, size):
-    """Return a function that keeps `keys` of a row and resizes its image."""
+def _picker(
+    keys: Sequence[str], size: tuple[int, int] | None
+) -> Callable[[dict], dict]:
+    """Returns a function that keeps `keys` of a row and resizes its image."""
     if size is None:
         return lambda row: {key: row[key] for key in keys}
     # Keras runs this layer in TensorFlow inside `map`, whatever the backend:
@@ -186,8 +205,11 @@ def _picker(keys, size):
     }
 
 
-def _collect(blocks, count, with_labels):
-    images, labels, start = None, [], 0
+def _collect(
+    blocks: Iterable[dict[str, Array]], count: int, with_labels: bool
+) -> Any:
+    images: Any = None
+    labels, start = [], 0
     for block in blocks:
         pixels = block["image"].astype("float32")
         if images is None:
@@ -195,6 +217,6 @@ def _collect(blocks, count, with_labels):
         stop = start + len(pixels)
         # Resizing overshoots the range of the bytes by a rounding error.
         images[start:stop] = np.clip(pixels / 127.5 - 1.0, -1.0, 1.0)
-        labels.append(block.get("label"))
+        labels += [block["label"]] if with_labels else []
         start = stop
     return (images, np.concatenate(labels)) if with_labels else images

@@ -2,12 +2,16 @@
 
 import numpy as np
 
-from keras_monoflow.arguments import check_integer
-from keras_monoflow.datasets.checks import check_length
+from keras_monoflow.arguments import check_integer, check_number
+from keras_monoflow.typing import Array
 
 
-def two_moons(n, noise=0.05, seed=None):
-    """Draw points along two interleaved half circles.
+def two_moons(
+    n: int,
+    noise: float = 0.05,
+    seed: int | np.random.Generator | None = None,
+) -> Array:
+    """Draws points along two interleaved half circles.
 
     The curves are those of scikit-learn's `make_moons`, for `t` in `[0, π]`:
     the outer moon `(cos t, sin t)` and the inner one
@@ -25,7 +29,7 @@ def two_moons(n, noise=0.05, seed=None):
         Float32 array of shape `(n, 2)`.
 
     Raises:
-        TypeError: If `n` is no integer or `noise` no number.
+        TypeError: If `n` is not an integer or `noise` is not a number.
         ValueError: If `n < 1` or `noise` is negative or not finite.
 
     Example:
@@ -38,7 +42,7 @@ def two_moons(n, noise=0.05, seed=None):
     ```
     """
     n = check_integer("n", n, minimum=1)
-    noise = check_length("noise", noise)
+    noise = check_number("noise", noise, minimum=0.0)
     rng = np.random.default_rng(seed)
     outer = np.linspace(0.0, np.pi, n - n // 2)
     inner = np.linspace(0.0, np.pi, n // 2)

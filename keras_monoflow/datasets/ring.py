@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from keras_monoflow.arguments import check_integer
-from keras_monoflow.datasets.checks import check_length
+from keras_monoflow.arguments import check_integer, check_number
 from keras_monoflow.datasets.mixture import sample_mixture
+from keras_monoflow.typing import Array
 
 
-def ring_centres(modes=8, radius=2.0):
-    """Return the centres of `gaussian_ring`.
+def ring_centers(modes: int = 8, radius: float = 2.0) -> Array:
+    """Returns the centers of `gaussian_ring`.
 
     Centre `k` is `radius * (cos(2 π k / modes), sin(2 π k / modes))`.
 
@@ -21,7 +21,8 @@ def ring_centres(modes=8, radius=2.0):
         Float32 array of shape `(modes, 2)`, in data units.
 
     Raises:
-        TypeError: If `modes` is no integer or `radius` no number.
+        TypeError: If `modes` is not an integer or `radius` is not a
+            number.
         ValueError: If `modes < 1` or `radius` is negative or not finite.
 
     Example:
@@ -29,23 +30,34 @@ def ring_centres(modes=8, radius=2.0):
     ```python
     import keras_monoflow as kmf
 
-    centres = kmf.datasets.ring_centres(modes=4, radius=1.0)
-    print(centres.shape)  # (4, 2)
+    centers = kmf.datasets.ring_centers(modes=4, radius=1.0)
+    print(centers.shape)  # (4, 2)
     ```
     """
     modes = check_integer("modes", modes, minimum=1)
-    radius = check_length("radius", radius)
+    radius = check_number("radius", radius, minimum=0.0)
     angles = 2.0 * np.pi * np.arange(modes) / modes
-    centres = radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    return centres.astype("float32")
+    centers = radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return centers.astype("float32")
 
 
-def gaussian_ring(n, modes=8, radius=2.0, std=0.1, seed=None):
-    """Draw points from Gaussians whose centres lie on a circle.
+#: The name in version 0.1.
+ring_centres = ring_centers
 
-    The defaults are the eight Gaussians on which generators are known to lose
-    modes. The sample is balanced: the numbers of points of two modes
-    differ by at most one, and the rows are shuffled.
+
+def gaussian_ring(
+    n: int,
+    modes: int = 8,
+    radius: float = 2.0,
+    std: float = 0.1,
+    seed: int | np.random.Generator | None = None,
+) -> Array:
+    """Draws points from Gaussians whose centers lie on a circle.
+
+    The density is the mean over `k` of `N(x; c_k, std² I)` with the centers
+    `c_k` of `ring_centers`. The defaults are the eight Gaussians on which
+    generators are known to lose modes. The sample is balanced: the numbers of
+    points of two modes differ by at most one, and the rows are shuffled.
 
     Args:
         n: Integer, the number of points.
@@ -61,9 +73,12 @@ def gaussian_ring(n, modes=8, radius=2.0, std=0.1, seed=None):
         Float32 array of shape `(n, 2)`.
 
     Raises:
-        TypeError: If `n` or `modes` is no integer, or a length no number.
+        TypeError: If `n` or `modes` is not an integer, or a length is not a
+            number.
         ValueError: If `n` or `modes` is below 1, or `radius` or `std` is
             negative or not finite.
+
+    Source: Metz et al. 2017, arXiv 1611.02163, the mixture of Gaussians.
 
     Example:
 
@@ -75,5 +90,5 @@ def gaussian_ring(n, modes=8, radius=2.0, std=0.1, seed=None):
     ```
     """
     n = check_integer("n", n, minimum=1)
-    std = check_length("std", std)
-    return sample_mixture(ring_centres(modes, radius), n, std, seed)
+    std = check_number("std", std, minimum=0.0)
+    return sample_mixture(ring_centers(modes, radius), n, std, seed)

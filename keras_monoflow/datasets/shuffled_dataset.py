@@ -1,9 +1,12 @@
-"""Batches whose order can be found again after a restart."""
+"""Batches in an order that a restart repeats."""
+
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
+from keras_monoflow.typing import Array, ArrayLike
 
 
 class ShuffledDataset(keras.utils.PyDataset):
@@ -46,7 +49,7 @@ class ShuffledDataset(keras.utils.PyDataset):
         this part.
 
     Raises:
-        TypeError: If `batch_size`, `seed` or an epoch is no integer.
+        TypeError: If `batch_size`, `seed` or an epoch is not an integer.
         ValueError: If `x` is empty or a scalar, if `x` and `y` differ in
             length, if `batch_size < 1` or `seed < 0`, if `drop_remainder`
             leaves no batch, or if a batch cannot be cut into `n` equal parts.
@@ -71,13 +74,13 @@ class ShuffledDataset(keras.utils.PyDataset):
 
     def __init__(
         self,
-        x,
-        y=None,
-        batch_size=32,
-        seed=0,
-        drop_remainder=False,
-        part=(0, 1),
-    ):
+        x: ArrayLike,
+        y: ArrayLike | None = None,
+        batch_size: int = 32,
+        seed: int = 0,
+        drop_remainder: bool = False,
+        part: tuple[int, int] = (0, 1),
+    ) -> None:
         # No workers: rows in memory are read at once, and Keras serves
         # batches that its workers fetched before `set_epoch` was called.
         super().__init__()
@@ -92,12 +95,12 @@ class ShuffledDataset(keras.utils.PyDataset):
         self.set_epoch(0)
 
     @property
-    def epoch(self):
+    def epoch(self) -> int:
         """Integer, the epoch whose batches are served."""
         return self._order[0]
 
-    def set_epoch(self, epoch):
-        """Serve the batches of `epoch` from now on.
+    def set_epoch(self, epoch: int) -> None:
+        """Serves the batches of `epoch` from now on.
 
         Args:
             epoch: Integer, at least 0.
@@ -108,14 +111,14 @@ class ShuffledDataset(keras.utils.PyDataset):
         # permutation of another.
         self._order = epoch, rng.permutation(len(self.x))
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         self.set_epoch(self.epoch + 1)
 
-    def __len__(self):
+    def __len__(self) -> int:
         whole, rest = divmod(len(self.x), self.batch_size)
         return whole + (rest > 0 and not self.drop_remainder)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[Array, ...]:
         if not 0 <= index < len(self):
             raise IndexError(
                 f"`index` must be in [0, {len(self)}). Received: index={index}"
@@ -129,7 +132,7 @@ class ShuffledDataset(keras.utils.PyDataset):
             return (self.x[rows],)
         return self.x[rows], self.y[rows]
 
-    def _check_lengths(self):
+    def _check_lengths(self) -> None:
         n = len(self.x)
         if self.y is not None and len(self.y) != n:
             raise ValueError(
@@ -142,7 +145,7 @@ class ShuffledDataset(keras.utils.PyDataset):
                 f"Received: {n} rows, batch_size={self.batch_size}"
             )
 
-    def _check_part(self):
+    def _check_part(self) -> None:
         i, n = self.part
         check_integer("part[1]", n, minimum=1)
         check_integer("part[0]", i, minimum=0)
@@ -161,7 +164,7 @@ class ShuffledDataset(keras.utils.PyDataset):
                 )
 
 
-def _as_rows(name, value):
+def _as_rows(name: str, value: Any) -> Array:
     if keras.ops.is_tensor(value):
         value = keras.ops.convert_to_numpy(value)
     array = np.asarray(value)

@@ -1,8 +1,10 @@
 """The optional import of TensorFlow Datasets."""
 
+from typing import Any
 
-def import_tfds(what):
-    """Return the module `tensorflow_datasets`, which `what` needs."""
+
+def import_tfds(what: str) -> Any:
+    """Returns the module `tensorflow_datasets`, which `what` needs."""
     try:
         import tensorflow_datasets as tfds
     except ImportError as error:

@@ -4,14 +4,19 @@ This module imports TensorFlow Datasets, and with it registers "usps" there.
 The package imports it when it is first needed.
 """
 
+import os
+from collections.abc import Iterator
+from typing import Any
+
 from keras_monoflow.datasets import usps_files as files
 from keras_monoflow.datasets.tfds_import import import_tfds
+from keras_monoflow.typing import Array
 
-tfds = import_tfds("Usps")
+tfds: Any = import_tfds("Usps")
 
 DESCRIPTION = """
 Handwritten digits that the U.S. Postal Service scanned from envelopes: 7291
-images for training and 2007 for testing, 16x16 pixels in grey. Paper is black
+images for training and 2007 for testing, 16x16 pixels in gray. Paper is black
 (0), ink is white (255).
 
 The source is the copy of LIBSVM with values v in [-1, 1] and labels from 1 to
@@ -34,7 +39,7 @@ CITATION = """
 
 
 class Usps(tfds.core.GeneratorBasedBuilder):
-    """USPS handwritten digits, 16x16 pixels in grey, for TensorFlow Datasets.
+    """USPS handwritten digits, 16x16 pixels in gray, for TensorFlow Datasets.
 
     7291 images for training and 2007 for testing, as a dictionary with `image`,
     uint8 of shape `(16, 16, 1)`, and `label`, an integer from 0 to 9. Paper is
@@ -97,13 +102,15 @@ class Usps(tfds.core.GeneratorBasedBuilder):
         f"{files.FOLDER_URL} into this folder, or usps.npz."
     )
 
-    def __init__(self, *, manual_dir=None, **kwargs):
+    def __init__(
+        self, *, manual_dir: str | os.PathLike | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self._manual_dir = manual_dir
         # TFDS makes the copy of a builder, or an unpickled one, from this.
         self._original_state["manual_dir"] = manual_dir
 
-    def _info(self):
+    def _info(self) -> Any:
         image = tfds.features.Image(shape=(files.SIDE, files.SIDE, 1))
         label = tfds.features.ClassLabel(num_classes=files.CLASSES)
         return tfds.core.DatasetInfo(
@@ -117,14 +124,16 @@ class Usps(tfds.core.GeneratorBasedBuilder):
             citation=CITATION,
         )
 
-    def download_and_prepare(self, *, download_config=None, **kwargs):
+    def download_and_prepare(
+        self, *, download_config: Any = None, **kwargs: Any
+    ) -> None:
         # Files must be in a folder that was asked for, but need not be in the
         # default one. The download manager does not tell the two apart.
         if download_config is not None and download_config.manual_dir:
             self._manual_dir = download_config.manual_dir
         super().download_and_prepare(download_config=download_config, **kwargs)
 
-    def _split_generators(self, dl_manager):
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
         folder = self._manual_dir or _default_folder(dl_manager)
         if folder is None:
             urls = {
@@ -139,13 +148,15 @@ class Usps(tfds.core.GeneratorBasedBuilder):
             for split, arrays in splits.items()
         }
 
-    def _generate_examples(self, images, labels):
+    def _generate_examples(
+        self, images: Array, labels: Array
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
         for key, (image, label) in enumerate(zip(images, labels)):
             yield key, {"image": image, "label": int(label)}
 
 
-def _default_folder(dl_manager):
-    """Return the folder for files fetched by hand, or `None` without any."""
+def _default_folder(dl_manager: Any) -> Any:
+    """Returns the folder for files fetched by hand, or `None` without any."""
     try:
         folder = dl_manager.manual_dir
     except AssertionError:  # TFDS found no such folder, or an empty one.

@@ -6,9 +6,12 @@ The paths are `pathlib` objects. A split is a pair of arrays, `images` of shape
 
 import bz2
 import hashlib
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from keras_monoflow.typing import Array, ArrayLike
 
 SIDE = 16
 PIXELS = SIDE * SIDE
@@ -24,7 +27,7 @@ class Source(NamedTuple):
 
     file: str
     sha256: str
-    count: int
+    digits: int
 
 
 # The sums are those that torchvision publishes in
@@ -43,14 +46,17 @@ SOURCES = {
 }
 PACKED = [source.file for source in SOURCES.values()]
 
+Split = tuple[Array, Array]
+Splits = dict[str, Split]
 
-def has_files(folder):
-    """Return whether any of the known files is in `folder`."""
+
+def has_files(folder: Path) -> bool:
+    """Returns whether any of the known files is in `folder`."""
     return any((folder / name).exists() for name in [*PACKED, NPZ])
 
 
-def read_folder(folder):
-    """Return the splits by name, from files that a user put into `folder`."""
+def read_folder(folder: Path) -> Splits:
+    """Returns the splits by name, from files that a user put into `folder`."""
     if all((folder / name).exists() for name in PACKED):
         return {
             split: read_libsvm(folder / source.file)
@@ -58,8 +64,8 @@ def read_folder(folder):
         }
     if (folder / NPZ).exists():
         return read_npz(folder / NPZ)
-    found = [name for name in PACKED if (folder / name).exists()]
-    state = f"has only {found[0]}" if found else "has none of them"
+    present = [name for name in PACKED if (folder / name).exists()]
+    state = f"has only {present[0]}" if present else "has none of them"
     if not folder.exists():
         state = "does not exist"
     raise FileNotFoundError(
@@ -68,22 +74,22 @@ def read_folder(folder):
     )
 
 
-def read_downloads(paths):
-    """Return the splits by name, from one path for each, once verified."""
+def read_downloads(paths: dict[str, Path]) -> Splits:
+    """Returns the splits by name, from one path for each, once verified."""
     for split, source in SOURCES.items():
         _check_sum(paths[split], source)
     splits = {split: read_libsvm(paths[split]) for split in SOURCES}
     for split, source in SOURCES.items():
         count = len(splits[split][1])
-        if count != source.count:
+        if count != source.digits:
             raise ValueError(
-                f"{source.file} must have {source.count} digits. "
+                f"{source.file} must have {source.digits} digits. "
                 f"{paths[split]} has {count}."
             )
     return splits
 
 
-def _check_sum(path, source):
+def _check_sum(path: Path, source: Source) -> None:
     actual = hashlib.sha256(path.read_bytes()).hexdigest()
     if actual != source.sha256:
         raise ValueError(
@@ -93,12 +99,12 @@ def _check_sum(path, source):
         )
 
 
-def read_libsvm(path):
-    """Return the split in a file of LIBSVM, `bzip2` of one line per digit."""
+def read_libsvm(path: Path) -> Split:
+    """Returns the split in a file of LIBSVM, `bzip2` of one line per digit."""
     try:
         text = bz2.decompress(path.read_bytes()).decode("ascii")
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is no text in bzip2: {error}") from error
+        raise ValueError(f"{path} is not text in bzip2: {error}") from error
     images, labels = [], []
     for number, line in enumerate(text.splitlines(), start=1):
         try:
@@ -114,15 +120,15 @@ def read_libsvm(path):
     return _checked(images, labels, path)
 
 
-def _parse(line):
-    """Return label and pixel values of a line such as `7 1:-1 2:-0.631`."""
+def _parse(line: str) -> tuple[int, Array]:
+    """Returns label and pixel values of a line such as `7 1:-1 2:-0.631`."""
     words = line.split()
     label = int(words[0]) if words else None
-    if label not in range(1, CLASSES + 1):
+    if label is None or label not in range(1, CLASSES + 1):
         raise ValueError(f"the label is {label}")
     pairs = [word.partition(":") for word in words[1:]]
     # The format may leave out zeros. The files of USPS leave out none, so that
-    # a gap is a damaged line rather than a grey pixel.
+    # a gap is a damaged line rather than a gray pixel.
     if [pair[0] for pair in pairs] != [str(1 + i) for i in range(PIXELS)]:
         raise ValueError(f"the indices of its {len(pairs)} pixels are wrong")
     values = np.array([float(pair[2]) for pair in pairs])
@@ -131,13 +137,13 @@ def _parse(line):
     return label, values
 
 
-def to_bytes(values):
-    """Return `round((v + 1) * 127.5)` of values in [-1, 1], as uint8."""
+def to_bytes(values: ArrayLike) -> Array:
+    """Returns `round((v + 1) * 127.5)` of values in [-1, 1], as uint8."""
     return np.rint((np.asarray(values) + 1.0) * 127.5).astype("uint8")
 
 
-def read_npz(path):
-    """Return the splits in an archive of NumPy."""
+def read_npz(path: Path) -> Splits:
+    """Returns the splits in an archive of NumPy."""
     with path.open("rb") as file, np.load(file) as arrays:
         needed = [f"{axis}_{split}" for split in SOURCES for axis in "xy"]
         if not set(needed) <= set(arrays.files):
@@ -150,10 +156,10 @@ def read_npz(path):
         }
 
 
-def _checked(images, labels, path):
+def _checked(images: ArrayLike, labels: ArrayLike, path: Path) -> Split:
     images, labels = np.asarray(images), np.asarray(labels)
-    # Values that are no integers would have to be rounded, in a way that
-    # depends on what they mean.
+    # Other values would have to be rounded, in a way that depends on what they
+    # mean.
     if {images.dtype.kind, labels.dtype.kind} - set("ui") or not images.size:
         raise ValueError(
             f"{path} must have images and labels that are integers. It has "

@@ -1,19 +1,22 @@
-"""Discriminator objectives whose minimiser determines the density ratio."""
+"""Discriminator objectives whose minimizer determines the density ratio."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_monoflow import mappings
+from keras_monoflow.arguments import check_number
 from keras_monoflow.numerics import (
     at_least_float32,
     continue_linearly,
     expm1_ratio,
     mean,
 )
-
-register = keras.saving.register_keras_serializable("keras_monoflow")
+from keras_monoflow.registry import OBJECTIVES
+from keras_monoflow.typing import Config, Tensor
 
 
 class DensityRatioLoss(keras.losses.Loss):
@@ -27,17 +30,21 @@ class DensityRatioLoss(keras.losses.Loss):
     the float64 of its inputs, whatever the dtype policy.
     """
 
+    #: Whether the objective and its link need the outputs of a whole batch at
+    #: once, and are not means over its parts.
     uses_whole_batch = False
 
-    def __init__(self, name=None):
+    def __init__(self, name: str | None = None) -> None:
         super().__init__(name=name)
 
-    def __call__(self, real_output, fake_output):
+    def __call__(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
         return self.call(
             at_least_float32(real_output), at_least_float32(fake_output)
         )
 
-    def log_ratio(self, output, fake_output=None):
+    def log_ratio(
+        self, output: Tensor, fake_output: Tensor | None = None
+    ) -> Tensor:
         """Returns the estimate of `log(p_data / p_gen)`.
 
         Args:
@@ -52,7 +59,9 @@ class DensityRatioLoss(keras.losses.Loss):
             f"{type(self).__name__} must define `log_ratio(self, output)`."
         )
 
-    def potential(self, mapping, output, fake_output=None):
+    def potential(
+        self, mapping: Any, output: Tensor, fake_output: Tensor | None = None
+    ) -> Tensor:
         """Returns `h(log_ratio(output))`, which samples climb.
 
         Where a paper states this composite in closed form, a subclass uses
@@ -60,25 +69,20 @@ class DensityRatioLoss(keras.losses.Loss):
         """
         return mapping(self.log_ratio(output, fake_output))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"name": self.name}
 
 
-def _margin(value, owner):
-    if not 0.0 < value < 0.5:
-        raise ValueError(
-            f"`margin` of {owner} must lie between 0 and 0.5. "
-            f"Received: margin={value!r}."
-        )
-    return float(value)
+def _margin(value: Any, owner: str) -> float:
+    return check_number(f"margin of {owner}", value, above=0, below=0.5)
 
 
-@register
+@OBJECTIVES.register("logistic", aliases=("binary_crossentropy",))
 class LogisticLoss(DensityRatioLoss):
     """`E_p softplus(-d) + E_q softplus(d)`, binary cross-entropy on logits.
 
     `log_ratio(d) = d`. With one-sided label smoothing `e`, the data have the
-    label `1 - e`, the minimiser shifts, and so does the link:
+    label `1 - e`, the minimizer shifts, and so does the link:
     `log_ratio(d) = d - log(1 - e - e exp(d))`. It is defined for
     `d < log((1 - e) / e)` and goes on as its tangent beyond.
 
@@ -88,24 +92,31 @@ class LogisticLoss(DensityRatioLoss):
             the tangent takes over.
     """
 
-    def __init__(self, label_smoothing=0.0, margin=0.02, name="logistic"):
+    def __init__(
+        self,
+        label_smoothing: float = 0.0,
+        margin: float = 0.02,
+        name: str | None = "logistic",
+    ) -> None:
         super().__init__(name=name)
-        if not 0.0 <= label_smoothing < 0.5:
-            raise ValueError(
-                "`label_smoothing` of LogisticLoss must lie in [0, 0.5). "
-                f"Received: label_smoothing={label_smoothing!r}."
-            )
-        self.label_smoothing = float(label_smoothing)
+        self.label_smoothing = check_number(
+            "label_smoothing of LogisticLoss",
+            label_smoothing,
+            minimum=0,
+            below=0.5,
+        )
         self.margin = _margin(margin, "LogisticLoss")
 
-    def call(self, real_output, fake_output):
+    def call(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
         smoothing = self.label_smoothing
         real = (1.0 - smoothing) * ops.softplus(-real_output)
         if smoothing:
             real = real + smoothing * ops.softplus(real_output)
         return mean(real) + mean(ops.softplus(fake_output))
 
-    def log_ratio(self, output, fake_output=None):
+    def log_ratio(
+        self, output: Tensor, fake_output: Tensor | None = None
+    ) -> Tensor:
         output = at_least_float32(output)
         e = self.label_smoothing
         if not e:
@@ -117,7 +128,7 @@ class LogisticLoss(DensityRatioLoss):
             upper=math.log((1.0 - e) / e) - self.margin,
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "label_smoothing": self.label_smoothing,
@@ -125,7 +136,7 @@ class LogisticLoss(DensityRatioLoss):
         }
 
 
-@register
+@OBJECTIVES.register("least_squares", aliases=("lsgan",))
 class LeastSquaresLoss(DensityRatioLoss):
     """`E_p (d - 1)^2 / 2 + E_q d^2 / 2`, LSGAN with labels 1 and 0.
 
@@ -139,15 +150,19 @@ class LeastSquaresLoss(DensityRatioLoss):
     Source: Mao et al. 2017, arXiv 1611.04076.
     """
 
-    def __init__(self, margin=0.02, name="least_squares"):
+    def __init__(
+        self, margin: float = 0.02, name: str | None = "least_squares"
+    ) -> None:
         super().__init__(name=name)
         self.margin = _margin(margin, "LeastSquaresLoss")
 
-    def call(self, real_output, fake_output):
+    def call(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
         real = mean((real_output - 1.0) ** 2)
         return (real + mean(fake_output**2)) / 2
 
-    def log_ratio(self, output, fake_output=None):
+    def log_ratio(
+        self, output: Tensor, fake_output: Tensor | None = None
+    ) -> Tensor:
         return continue_linearly(
             lambda d: ops.log(d) - ops.log1p(-d),
             lambda end: 1.0 / (end * (1.0 - end)),
@@ -156,33 +171,37 @@ class LeastSquaresLoss(DensityRatioLoss):
             upper=1.0 - self.margin,
         )
 
-    def potential(self, mapping, output, fake_output=None):
+    def potential(
+        self, mapping: Any, output: Tensor, fake_output: Tensor | None = None
+    ) -> Tensor:
         if isinstance(mapping, mappings.LeastSquares):
             return -((at_least_float32(output) - 1.0) ** 2)
         return super().potential(mapping, output, fake_output)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "margin": self.margin}
 
 
-@register
+@OBJECTIVES.register("exponential", aliases=("boosting",))
 class ExponentialLoss(DensityRatioLoss):
     """`E_p exp(-d) + E_q exp(d)`, the objective of boosting.
 
     `log_ratio(d) = 2 d`. It overflows float32 for `|d| > 88`.
     """
 
-    def __init__(self, name="exponential"):
+    def __init__(self, name: str | None = "exponential") -> None:
         super().__init__(name=name)
 
-    def call(self, real_output, fake_output):
+    def call(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
         return mean(ops.exp(-real_output)) + mean(ops.exp(fake_output))
 
-    def log_ratio(self, output, fake_output=None):
+    def log_ratio(
+        self, output: Tensor, fake_output: Tensor | None = None
+    ) -> Tensor:
         return 2.0 * at_least_float32(output)
 
 
-@register
+@OBJECTIVES.register("donsker_varadhan", aliases=("kliep",))
 class DonskerVaradhanLoss(DensityRatioLoss):
     """`-E_p d + log E_q exp(d)`, the Donsker-Varadhan bound on -KL(p || q).
 
@@ -193,13 +212,15 @@ class DonskerVaradhanLoss(DensityRatioLoss):
 
     uses_whole_batch = True
 
-    def __init__(self, name="donsker_varadhan"):
+    def __init__(self, name: str | None = "donsker_varadhan") -> None:
         super().__init__(name=name)
 
-    def call(self, real_output, fake_output):
+    def call(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
         return _log_mean_exp(fake_output) - mean(real_output)
 
-    def log_ratio(self, output, fake_output=None):
+    def log_ratio(
+        self, output: Tensor, fake_output: Tensor | None = None
+    ) -> Tensor:
         """See `DensityRatioLoss.log_ratio`.
 
         Without `fake_output`, `output` itself is taken to be the output on
@@ -210,16 +231,16 @@ class DonskerVaradhanLoss(DensityRatioLoss):
         return output - ops.stop_gradient(_log_mean_exp(fake))
 
 
-def _log_mean_exp(x):
+def _log_mean_exp(x: Tensor) -> Tensor:
     maximum = ops.stop_gradient(ops.max(x))
     return maximum + ops.log(mean(ops.exp(x - maximum)))
 
 
-@register
+@OBJECTIVES.register("least_squares_ratio", aliases=("ulsif", "b_gan"))
 class LeastSquaresRatioLoss(DensityRatioLoss):
     """`-E_p d + E_q d^2 / 2`, least-squares fit of the ratio (uLSIF, b-GAN).
 
-    Its minimiser is the ratio itself: `log_ratio(d) = log d` for `d > 0`, and
+    Its minimizer is the ratio itself: `log_ratio(d) = log d` for `d > 0`, and
     the tangent below `margin`. With the mapping `Alpha(a)` the potential
     is b-GAN's `(d^a - 1) / a`, again with its tangent below `margin`.
 
@@ -229,17 +250,23 @@ class LeastSquaresRatioLoss(DensityRatioLoss):
     Source: Uehara et al. 2016, arXiv 1610.02920.
     """
 
-    def __init__(self, margin=0.02, name="least_squares_ratio"):
+    def __init__(
+        self, margin: float = 0.02, name: str | None = "least_squares_ratio"
+    ) -> None:
         super().__init__(name=name)
         self.margin = _margin(margin, "LeastSquaresRatioLoss")
 
-    def call(self, real_output, fake_output):
+    def call(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
         return mean(fake_output**2) / 2 - mean(real_output)
 
-    def log_ratio(self, output, fake_output=None):
+    def log_ratio(
+        self, output: Tensor, fake_output: Tensor | None = None
+    ) -> Tensor:
         return self._above_margin(ops.log, lambda end: 1.0 / end, output)
 
-    def potential(self, mapping, output, fake_output=None):
+    def potential(
+        self, mapping: Any, output: Tensor, fake_output: Tensor | None = None
+    ) -> Tensor:
         if not isinstance(mapping, mappings.Alpha):
             return super().potential(mapping, output, fake_output)
         a = mapping.alpha
@@ -249,19 +276,24 @@ class LeastSquaresRatioLoss(DensityRatioLoss):
             output,
         )
 
-    def _above_margin(self, fn, slope, output):
+    def _above_margin(
+        self,
+        fn: Callable[[Tensor], Tensor],
+        slope: Callable[[float], float],
+        output: Tensor,
+    ) -> Tensor:
         output = at_least_float32(output)
         return continue_linearly(fn, slope, output, lower=self.margin)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "margin": self.margin}
 
 
-@register
+@OBJECTIVES.register()
 class MatchedLoss(DensityRatioLoss):
     """`E_q h(d) - E_p g(d)`, a mapping's own objective, with its dual `g`.
 
-    The minimiser is `d = log(p/q)` for every strictly increasing `h`, because
+    The minimizer is `d = log(p/q)` for every strictly increasing `h`, because
     `g'(u) = exp(-u) h'(u)`. It is the variational form of the divergence
     whose flow the mapping is (Nowozin et al. 2016, arXiv 1606.00709).
 
@@ -272,7 +304,7 @@ class MatchedLoss(DensityRatioLoss):
         ValueError: If the mapping has no dual.
     """
 
-    def __init__(self, mapping, name="matched"):
+    def __init__(self, mapping: Any, name: str | None = "matched") -> None:
         super().__init__(name=name)
         self.mapping = mappings.get(mapping)
         if self.mapping.dual is None:
@@ -286,14 +318,16 @@ class MatchedLoss(DensityRatioLoss):
                 f"one of the mappings {', '.join(known)}."
             )
 
-    def call(self, real_output, fake_output):
+    def call(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
         fake = mean(self.mapping(fake_output))
         return fake - mean(self.mapping.dual(real_output))
 
-    def log_ratio(self, output, fake_output=None):
+    def log_ratio(
+        self, output: Tensor, fake_output: Tensor | None = None
+    ) -> Tensor:
         return at_least_float32(output)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "mapping": mappings.serialize(self.mapping),

@@ -1,39 +1,24 @@
 """Discriminator objectives by name."""
 
+from typing import Any
+
 import keras
 
-from keras_monoflow import mappings, naming
+from keras_monoflow import mappings
 from keras_monoflow.losses.density_ratio_loss import (
     DensityRatioLoss,
-    DonskerVaradhanLoss,
-    ExponentialLoss,
-    LeastSquaresLoss,
-    LeastSquaresRatioLoss,
-    LogisticLoss,
     MatchedLoss,
 )
+from keras_monoflow.registry import OBJECTIVES
 
 #: The objectives that need no argument, by their canonical name.
-NAMED = {
-    "logistic": LogisticLoss,
-    "least_squares": LeastSquaresLoss,
-    "exponential": ExponentialLoss,
-    "donsker_varadhan": DonskerVaradhanLoss,
-    "least_squares_ratio": LeastSquaresRatioLoss,
-}
+NAMED = OBJECTIVES.makers
 
 #: Other names that the literature uses.
-ALIASES = {
-    "binary_crossentropy": "logistic",
-    "lsgan": "least_squares",
-    "boosting": "exponential",
-    "kliep": "donsker_varadhan",
-    "ulsif": "least_squares_ratio",
-    "b_gan": "least_squares_ratio",
-}
+ALIASES = OBJECTIVES.aliases
 
 
-def get(discriminator_loss, mapping=None):
+def get(discriminator_loss: Any, mapping: Any = None) -> Any:
     """Returns a `DensityRatioLoss`.
 
     Args:
@@ -63,12 +48,12 @@ def get(discriminator_loss, mapping=None):
             "Use the model `keras_monoflow.W1FE`, or a `ParticleFlow`. "
             f"Known names: {', '.join(sorted(NAMED))}."
         )
-    table = {**NAMED, **{a: NAMED[n] for a, n in ALIASES.items()}}
-    table["matched"] = lambda: _matched(mapping)
-    return naming.lookup(discriminator_loss, table, "discriminator_loss")()
+    return OBJECTIVES.make(
+        discriminator_loss, matched=lambda: _matched(mapping)
+    )
 
 
-def _matched(mapping):
+def _matched(mapping: Any) -> MatchedLoss:
     if mapping is None:
         raise ValueError(
             "`discriminator_loss='matched'` stands for the objective of a "

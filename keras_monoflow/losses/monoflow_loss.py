@@ -1,10 +1,13 @@
 """The generator's loss of every MonoFlow."""
 
+from typing import Any
+
 import keras
 
 from keras_monoflow import mappings
 from keras_monoflow.losses.lookup import get
 from keras_monoflow.numerics import at_least_float32, mean
+from keras_monoflow.typing import Config, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
@@ -35,19 +38,24 @@ class MonoFlowLoss(keras.losses.Loss):
     ```
     """
 
-    def __init__(self, mapping, discriminator_loss="logistic", name="monoflow"):
+    def __init__(
+        self,
+        mapping: Any,
+        discriminator_loss: Any = "logistic",
+        name: str | None = "monoflow",
+    ) -> None:
         super().__init__(name=name)
         self.mapping = mappings.get(mapping)
         self.discriminator_loss = get(discriminator_loss, self.mapping)
 
-    def __call__(self, real_output, fake_output):
+    def __call__(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
         return self.call(real_output, at_least_float32(fake_output))
 
-    def call(self, real_output, fake_output):
+    def call(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
         potential = self.discriminator_loss.potential(self.mapping, fake_output)
         return -mean(potential)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             "name": self.name,
             "mapping": mappings.serialize(self.mapping),

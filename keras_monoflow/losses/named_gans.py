@@ -1,5 +1,7 @@
 """The rows of Table 1 of the MonoFlow paper, by name."""
 
+from typing import Any
+
 from keras_monoflow import mappings
 from keras_monoflow.losses.density_ratio_loss import (
     LeastSquaresLoss,
@@ -7,10 +9,10 @@ from keras_monoflow.losses.density_ratio_loss import (
     LogisticLoss,
     MatchedLoss,
 )
-from keras_monoflow.naming import lookup
+from keras_monoflow.registry import lookup
 
 
-def named_gan(name, alpha=1.0):
+def named_gan(name: str, alpha: float = 1.0) -> tuple[Any, Any]:
     """Returns the mapping and the discriminator objective of a known GAN.
 
     | name | mapping `h` | objective |

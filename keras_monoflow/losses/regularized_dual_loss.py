@@ -1,16 +1,16 @@
 """The objective of the two potentials of the Wasserstein-2 distance."""
 
-import math
-
 import keras
 from keras import ops
 
+from keras_monoflow.arguments import check_number
 from keras_monoflow.numerics import at_least_float32, mean
+from keras_monoflow.typing import Config, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
 class RegularizedDualLoss(keras.losses.Loss):
-    """Kantorovich's dual of W2 with a soft constraint, to minimise.
+    """Kantorovich's dual of W2 with a soft constraint, to minimize.
 
     With the quadratic cost `c(x, y) = |x - y|^2 / 2`,
 
@@ -18,7 +18,7 @@ class RegularizedDualLoss(keras.losses.Loss):
 
     over all pairs of generated `x` and real `y` in a batch. As `w` grows, the
     minimum tends to `-W2(q, p)^2 / 2`, and `x - grad phi(x)` to the optimal map
-    from q to p. The density of the regularised plan with respect to
+    from q to p. The density of the regularized plan with respect to
     `q(x) p(y)` is `2 w max(0, phi + psi - c)`.
 
     Called as `loss(real_output, fake_output, cost)` with `psi(y)` of shape
@@ -44,33 +44,36 @@ class RegularizedDualLoss(keras.losses.Loss):
     ```
     """
 
-    def __init__(self, weight=1000.0, name="regularized_dual"):
+    def __init__(
+        self, weight: float = 1000.0, name: str | None = "regularized_dual"
+    ) -> None:
         super().__init__(name=name)
-        if not (weight > 0 and math.isfinite(weight)):
-            raise ValueError(
-                "`weight` of RegularizedDualLoss must be a positive finite "
-                f"number. Received: weight={weight!r}."
-            )
-        self.weight = float(weight)
+        self.weight = check_number(
+            "weight of RegularizedDualLoss", weight, above=0
+        )
 
-    def __call__(self, real_output, fake_output, cost):
+    def __call__(
+        self, real_output: Tensor, fake_output: Tensor, cost: Tensor
+    ) -> Tensor:
         return self.call(
             at_least_float32(real_output),
             at_least_float32(fake_output),
             at_least_float32(cost),
         )
 
-    def call(self, real_output, fake_output, cost):
+    def call(
+        self, real_output: Tensor, fake_output: Tensor, cost: Tensor
+    ) -> Tensor:
         psi = ops.reshape(real_output, (1, -1))
         phi = ops.reshape(fake_output, (-1, 1))
         excess = ops.relu(phi + psi - cost)
         return self.weight * mean(excess**2) - mean(phi) - mean(psi)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"name": self.name, "weight": self.weight}
 
 
-def quadratic_cost(x, y):
+def quadratic_cost(x: Tensor, y: Tensor) -> Tensor:
     """Returns `|x - y|^2 / 2` of all pairs of samples.
 
     Args:
@@ -83,7 +86,7 @@ def quadratic_cost(x, y):
     x = ops.reshape(x, (ops.shape(x)[0], -1))
     y = ops.reshape(y, (ops.shape(y)[0], -1))
     # The expanded square cancels less near the origin.
-    centre = ops.mean(y, axis=0, keepdims=True)
-    x, y = x - centre, y - centre
+    center = ops.mean(y, axis=0, keepdims=True)
+    x, y = x - center, y - center
     squares = ops.sum(x**2, axis=1)[:, None] + ops.sum(y**2, axis=1)[None, :]
     return squares / 2 - ops.matmul(x, ops.transpose(y))

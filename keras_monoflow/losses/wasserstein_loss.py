@@ -1,8 +1,11 @@
 """The critic's objective of the Wasserstein-1 distance."""
 
+from typing import Any
+
 import keras
 
 from keras_monoflow.numerics import at_least_float32, mean
+from keras_monoflow.typing import Config, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
@@ -30,18 +33,20 @@ class WassersteinLoss(keras.losses.Loss):
     ```
     """
 
-    def __init__(self, name="wasserstein"):
+    def __init__(self, name: str | None = "wasserstein") -> None:
         super().__init__(name=name)
 
-    def __call__(self, real_output, fake_output):
+    def __call__(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
         return self.call(
             at_least_float32(real_output), at_least_float32(fake_output)
         )
 
-    def call(self, real_output, fake_output):
+    def call(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
         return mean(fake_output) - mean(real_output)
 
-    def potential(self, mapping, output, fake_output=None):
+    def potential(
+        self, mapping: Any, output: Tensor, fake_output: Tensor | None = None
+    ) -> Tensor:
         """Returns the output itself, which samples climb.
 
         The arguments are those of `DensityRatioLoss.potential`; the Wasserstein
@@ -49,5 +54,5 @@ class WassersteinLoss(keras.losses.Loss):
         """
         return at_least_float32(output)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"name": self.name}

@@ -1,48 +1,22 @@
 """Mappings by name, and their configurations."""
 
+from typing import Any
+
 import keras
 
-from keras_monoflow import naming
 from keras_monoflow.mappings.mapping import FunctionMapping, Mapping
 from keras_monoflow.mappings.monotone import check_monotone
-from keras_monoflow.mappings.named import (
-    Alpha,
-    Arcsinh,
-    Identity,
-    Jeffreys,
-    LeastSquares,
-    NonSaturating,
-    Vanilla,
-)
+from keras_monoflow.registry import MAPPINGS
+from keras_monoflow.typing import Config
 
 #: One mapping of every kind, by its canonical name.
-NAMED = {
-    "identity": Identity,
-    "mle": lambda: Alpha(1.0),
-    "pearson": lambda: Alpha(2.0),
-    "hellinger": lambda: Alpha(0.5),
-    "neyman": lambda: Alpha(-1.0),
-    "vanilla": Vanilla,
-    "non_saturating": NonSaturating,
-    "arcsinh": Arcsinh,
-    "jeffreys": Jeffreys,
-    "least_squares": LeastSquares,
-}
+NAMED = MAPPINGS.makers
 
 #: Other names that the literature uses.
-ALIASES = {
-    "logit": "identity",
-    "reverse_kl": "identity",
-    "kl": "mle",
-    "gebm": "mle",
-    "saturating": "vanilla",
-    "jensen_shannon": "vanilla",
-    "non_saturated": "non_saturating",
-    "lsgan": "least_squares",
-}
+ALIASES = MAPPINGS.aliases
 
 
-def get(mapping):
+def get(mapping: Any) -> Any:
     """Returns a `Mapping`.
 
     Args:
@@ -59,8 +33,7 @@ def get(mapping):
     if isinstance(mapping, Mapping):
         return mapping
     if isinstance(mapping, str):
-        table = {**NAMED, **{a: NAMED[n] for a, n in ALIASES.items()}}
-        return naming.lookup(mapping, table, "mapping")()
+        return MAPPINGS.make(mapping)
     if isinstance(mapping, type) or not callable(mapping):
         raise TypeError(
             "`mapping` must be a name, a `keras_monoflow.mappings.Mapping` or "
@@ -72,11 +45,11 @@ def get(mapping):
     return mapping
 
 
-def serialize(mapping):
+def serialize(mapping: Any) -> Any:
     """Returns the configuration of a mapping, as Keras objects have it."""
     return keras.saving.serialize_keras_object(mapping)
 
 
-def deserialize(config):
+def deserialize(config: Config) -> Any:
     """Returns the mapping that `serialize` made `config` from."""
     return keras.saving.deserialize_keras_object(config)

@@ -1,11 +1,14 @@
 """What every mapping has in common."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 
 from keras_monoflow.gradients import input_gradient
 from keras_monoflow.numerics import at_least_float32
-
-register = keras.saving.register_keras_serializable("keras_monoflow")
+from keras_monoflow.registry import MAPPINGS
+from keras_monoflow.typing import Config, Tensor
 
 
 class Mapping:
@@ -34,39 +37,39 @@ class Mapping:
     """
 
     #: The function `g` with `g'(u) = exp(-u) h'(u)`, or `None` if unknown.
-    dual = None
+    dual: Any = None
 
-    def h(self, u):
+    def h(self, u: Tensor) -> Tensor:
         raise NotImplementedError(
             f"{type(self).__name__} must define `h(self, u)`."
         )
 
-    def __call__(self, u):
+    def __call__(self, u: Tensor) -> Tensor:
         """Returns `h(u)`."""
         return self.h(at_least_float32(u))
 
-    def slope(self, u):
+    def slope(self, u: Tensor) -> Tensor:
         return input_gradient(self.h, u)
 
-    def derivative(self, u):
+    def derivative(self, u: Tensor) -> Tensor:
         """Returns `h'(u)`, the speed of a sample along `grad u`."""
         return self.slope(at_least_float32(u))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Any:
         return cls(**config)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         arguments = ", ".join(
             f"{k}={v!r}" for k, v in self.get_config().items()
         )
         return f"{type(self).__name__}({arguments})"
 
 
-@register
+@MAPPINGS.register()
 class FunctionMapping(Mapping):
     """A user's function as a mapping, differentiated automatically.
 
@@ -76,18 +79,18 @@ class FunctionMapping(Mapping):
             able to save models that use it.
     """
 
-    def __init__(self, function):
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         self.function = function
 
-    def h(self, u):
+    def h(self, u: Tensor) -> Tensor:
         return self.function(u)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"function": keras.saving.serialize_keras_object(self.function)}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Any:
         return cls(keras.saving.deserialize_keras_object(config["function"]))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"FunctionMapping({getattr(self.function, '__name__', '?')})"

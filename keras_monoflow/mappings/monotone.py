@@ -1,12 +1,17 @@
 """Checks that a function can be a mapping."""
 
+from typing import Any
+
 import numpy as np
 from keras import ops
 
 from keras_monoflow.mappings.mapping import FunctionMapping, Mapping
+from keras_monoflow.typing import Array
 
 
-def check_monotone(mapping, low=-7.0, high=7.0, points=225):
+def check_monotone(
+    mapping: Any, low: float = -7.0, high: float = 7.0, points: int = 225
+) -> None:
     """Checks on a grid that a mapping is strictly increasing.
 
     `h` must be finite and must not fall, and `h'` must be positive at
@@ -49,7 +54,7 @@ def check_monotone(mapping, low=-7.0, high=7.0, points=225):
         )
 
 
-def _check_elementwise(mapping, u, h):
+def _check_elementwise(mapping: Mapping, u: Array, h: Array) -> None:
     if h.shape != u.shape:
         raise ValueError(
             "A mapping must work elementwise. Received: "

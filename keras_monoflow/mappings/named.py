@@ -1,10 +1,12 @@
 """The mappings that have names in the literature."""
 
 import math
+from collections.abc import Callable
 
 from keras import ops
 
-from keras_monoflow.mappings.mapping import Mapping, register
+from keras_monoflow.arguments import check_number
+from keras_monoflow.mappings.mapping import Mapping
 from keras_monoflow.numerics import (
     at_least_float32,
     continue_linearly,
@@ -13,9 +15,11 @@ from keras_monoflow.numerics import (
     log1p_remainder,
     within,
 )
+from keras_monoflow.registry import MAPPINGS
+from keras_monoflow.typing import Config, Tensor
 
 
-@register
+@MAPPINGS.register("identity", aliases=("logit", "reverse_kl"))
 class Identity(Mapping):
     """`h(u) = u`, the flow of KL(q || p).
 
@@ -24,23 +28,14 @@ class Identity(Mapping):
     objective unbounded below where `p/q < exp(-L)`, so there is none.
     """
 
-    def h(self, u):
+    def h(self, u: Tensor) -> Tensor:
         return u
 
-    def slope(self, u):
+    def slope(self, u: Tensor) -> Tensor:
         return ops.ones_like(u)
 
-    def dual(self, u):
+    def dual(self, u: Tensor) -> Tensor:
         return -expm1(-at_least_float32(u))
-
-
-def _positive(value, argument, owner):
-    if not value > 0 or not math.isfinite(value):
-        raise ValueError(
-            f"`{argument}` of {owner} must be a positive finite number. "
-            f"Received: {argument}={value!r}."
-        )
-    return float(value)
 
 
 # The largest float32 is exp(88.7): this leaves room for the tangent beyond.
@@ -49,7 +44,7 @@ _MAX_EXPONENT = 75.0
 _MAX_SHIFT = 60.0
 
 
-@register
+@MAPPINGS.register()
 class Alpha(Mapping):
     """`h(u) = (exp(a u) - 1) / a`, the flows of the alpha-divergences.
 
@@ -69,9 +64,9 @@ class Alpha(Mapping):
         limit: Positive float, in units of `u`.
     """
 
-    def __init__(self, alpha, limit=12.0):
+    def __init__(self, alpha: float, limit: float = 12.0) -> None:
         self.alpha = float(alpha)
-        self.limit = _positive(limit, "limit", "Alpha")
+        self.limit = check_number("limit of Alpha", limit, above=0)
         exponent, factor = abs(self.alpha), "|alpha|"
         if self.alpha < 0:
             exponent, factor = 1.0 - self.alpha, "(1 + |alpha|)"
@@ -82,12 +77,12 @@ class Alpha(Mapping):
                 f"alpha={alpha!r}, limit={limit!r}. Lower `limit`."
             )
 
-    def _ends(self):
+    def _ends(self) -> dict[str, float | None]:
         lower = -self.limit if self.alpha < 0 else None
         upper = self.limit if self.alpha > 0 else None
         return {"lower": lower, "upper": upper}
 
-    def h(self, u):
+    def h(self, u: Tensor) -> Tensor:
         return continue_linearly(
             lambda v: expm1_ratio(self.alpha, v),
             lambda end: math.exp(self.alpha * end),
@@ -95,10 +90,10 @@ class Alpha(Mapping):
             **self._ends(),
         )
 
-    def slope(self, u):
+    def slope(self, u: Tensor) -> Tensor:
         return ops.exp(self.alpha * within(u, **self._ends()))
 
-    def dual(self, u):
+    def dual(self, u: Tensor) -> Tensor:
         u = at_least_float32(u)
         return _dual_beyond(
             lambda v: expm1_ratio(self.alpha - 1.0, v),
@@ -107,11 +102,23 @@ class Alpha(Mapping):
             **self._ends(),
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"alpha": self.alpha, "limit": self.limit}
 
 
-def _dual_beyond(dual, slope, u, lower, upper):
+MAPPINGS.add("mle", lambda: Alpha(1.0), aliases=("kl", "gebm"))
+MAPPINGS.add("pearson", lambda: Alpha(2.0))
+MAPPINGS.add("hellinger", lambda: Alpha(0.5))
+MAPPINGS.add("neyman", lambda: Alpha(-1.0))
+
+
+def _dual_beyond(
+    dual: Callable[[Tensor], Tensor],
+    slope: Callable[[float], float],
+    u: Tensor,
+    lower: float | None,
+    upper: float | None,
+) -> Tensor:
     """The dual of a mapping that is linear beyond `lower` or `upper`.
 
     There `g = g(L) + h'(L) (exp(-L) - exp(-u))`, from `g' = exp(-u) h'(L)`.
@@ -126,7 +133,7 @@ def _dual_beyond(dual, slope, u, lower, upper):
     return value
 
 
-@register
+@MAPPINGS.register("vanilla", aliases=("saturating", "jensen_shannon"))
 class Vanilla(Mapping):
     """`h(u) = softplus(u + C)`, the flow of 2 JSD(p, q) at `C = 0`.
 
@@ -140,21 +147,22 @@ class Vanilla(Mapping):
         shift: Float `C` within +-60.
     """
 
-    def __init__(self, shift=0.0):
-        self.shift = float(shift)
-        if not abs(self.shift) <= _MAX_SHIFT:
-            raise ValueError(
-                f"`shift` of Vanilla must lie within +-{_MAX_SHIFT:g}, or "
-                f"exp(shift) overflows float32. Received: shift={shift!r}."
-            )
+    def __init__(self, shift: float = 0.0) -> None:
+        self.shift = check_number(
+            "shift of Vanilla",
+            shift,
+            minimum=-_MAX_SHIFT,
+            maximum=_MAX_SHIFT,
+            hint="Beyond, exp(shift) overflows float32.",
+        )
 
-    def h(self, u):
+    def h(self, u: Tensor) -> Tensor:
         return ops.softplus(u + self.shift)
 
-    def slope(self, u):
+    def slope(self, u: Tensor) -> Tensor:
         return ops.sigmoid(u + self.shift)
 
-    def dual(self, u):
+    def dual(self, u: Tensor) -> Tensor:
         # exp(C) softplus(-v), v = u + C, is exp(-u) once exp(-v) is tiny; the
         # softplus would underflow.
         u = at_least_float32(u)
@@ -163,11 +171,11 @@ class Vanilla(Mapping):
         far = ops.exp(-within(u, lower=40.0 - self.shift))
         return -ops.where(u + self.shift > 40.0, far, near)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"shift": self.shift}
 
 
-@register
+@MAPPINGS.register("non_saturating", aliases=("non_saturated",))
 class NonSaturating(Mapping):
     """`h(u) = -softplus(-u) = log sigmoid(u)`, the flow of 2 KL((p+q)/2 || p).
 
@@ -177,13 +185,13 @@ class NonSaturating(Mapping):
     `Identity`.
     """
 
-    def h(self, u):
+    def h(self, u: Tensor) -> Tensor:
         return -ops.softplus(-u)
 
-    def slope(self, u):
+    def slope(self, u: Tensor) -> Tensor:
         return ops.sigmoid(-u)
 
-    def dual(self, u):
+    def dual(self, u: Tensor) -> Tensor:
         # log(1 + t) - t with t = exp(-u).
         u = at_least_float32(u)
         near = log1p_remainder(ops.exp(-within(u, lower=0.0)), 1)
@@ -192,7 +200,7 @@ class NonSaturating(Mapping):
         return ops.where(u > 0.0, near, far)
 
 
-@register
+@MAPPINGS.register("arcsinh")
 class Arcsinh(Mapping):
     """`h(u) = arcsinh(u)`, with `h'(u) = 1 / sqrt(1 + u^2)`.
 
@@ -200,7 +208,7 @@ class Arcsinh(Mapping):
     dual has no closed form.
     """
 
-    def h(self, u):
+    def h(self, u: Tensor) -> Tensor:
         # Odd, so that u << 0 does not cancel in log(u + sqrt(1 + u^2)).
         # Not `abs`, whose gradient at 0 is 0.
         magnitude = ops.where(u < 0.0, -u, u)
@@ -208,11 +216,11 @@ class Arcsinh(Mapping):
         value = ops.log1p(magnitude + magnitude**2 / (1.0 + root))
         return ops.where(u < 0.0, -value, value)
 
-    def slope(self, u):
+    def slope(self, u: Tensor) -> Tensor:
         return 1.0 / ops.sqrt(1.0 + u**2)
 
 
-@register
+@MAPPINGS.register("jeffreys")
 class Jeffreys(Mapping):
     """`h(u) = u + exp(u)`, the flow of KL(p || q) + KL(q || p).
 
@@ -223,15 +231,16 @@ class Jeffreys(Mapping):
         limit: Positive float of at most 75, in units of `u`.
     """
 
-    def __init__(self, limit=12.0):
-        self.limit = _positive(limit, "limit", "Jeffreys")
-        if self.limit > _MAX_EXPONENT:
-            raise ValueError(
-                f"`limit` of Jeffreys must be at most {_MAX_EXPONENT:g}, or "
-                f"exp overflows float32. Received: limit={limit!r}."
-            )
+    def __init__(self, limit: float = 12.0) -> None:
+        self.limit = check_number(
+            "limit of Jeffreys",
+            limit,
+            above=0,
+            maximum=_MAX_EXPONENT,
+            hint="Beyond, exp overflows float32.",
+        )
 
-    def h(self, u):
+    def h(self, u: Tensor) -> Tensor:
         return continue_linearly(
             lambda v: v + ops.exp(v),
             lambda end: 1.0 + math.exp(end),
@@ -239,10 +248,10 @@ class Jeffreys(Mapping):
             upper=self.limit,
         )
 
-    def slope(self, u):
+    def slope(self, u: Tensor) -> Tensor:
         return 1.0 + ops.exp(within(u, upper=self.limit))
 
-    def dual(self, u):
+    def dual(self, u: Tensor) -> Tensor:
         return _dual_beyond(
             lambda v: v - ops.exp(-v),
             lambda end: 1.0 + math.exp(end),
@@ -251,11 +260,11 @@ class Jeffreys(Mapping):
             upper=self.limit,
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"limit": self.limit}
 
 
-@register
+@MAPPINGS.register("least_squares", aliases=("lsgan",))
 class LeastSquares(Mapping):
     """`h(u) = -sigmoid(-u)^2`, the generator of LSGAN at the ideal output.
 
@@ -263,14 +272,14 @@ class LeastSquares(Mapping):
     `s^2 + 2 s - 2 softplus(-u)` with `s = sigmoid(-u)`.
     """
 
-    def h(self, u):
+    def h(self, u: Tensor) -> Tensor:
         # The gradient of the plain square cancels for u << 0.
         return -ops.exp(-2.0 * ops.softplus(u))
 
-    def slope(self, u):
+    def slope(self, u: Tensor) -> Tensor:
         return 2.0 * ops.sigmoid(u) * ops.sigmoid(-u) ** 2
 
-    def dual(self, u):
+    def dual(self, u: Tensor) -> Tensor:
         # softplus(-u) = -log(1 - s): what is left of the sum is the tail of
         # the logarithm from the third order on.
         u = at_least_float32(u)

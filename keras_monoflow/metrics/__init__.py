@@ -1,6 +1,6 @@
 """Metrics that compare generated samples with real ones."""
 
-from keras_monoflow.metrics.base import DistributionMetric
+from keras_monoflow.metrics.base import DistributionMetric, get
 from keras_monoflow.metrics.class_coverage import ClassCoverage
 from keras_monoflow.metrics.fidelity import torch_fidelity_score
 from keras_monoflow.metrics.frechet_distance import FrechetDistance
@@ -22,6 +22,7 @@ __all__ = [
     "PrecisionRecall",
     "SlicedWassersteinDistance",
     "WassersteinDistance",
+    "get",
     "inception",
     "torch_fidelity_score",
 ]

@@ -1,9 +1,13 @@
 """The interface of the metrics, and the checks they share."""
 
 import abc
+from typing import Any
 
 import keras
 import numpy as np
+
+from keras_monoflow.registry import METRICS
+from keras_monoflow.typing import Array, ArrayLike, Config, Tensor
 
 
 class DistributionMetric(abc.ABC):
@@ -47,10 +51,10 @@ class DistributionMetric(abc.ABC):
     direction = "min"
     needs_real = True
 
-    def __init__(self, name=None):
+    def __init__(self, name: str | None = None) -> None:
         self.name = self.default_name if name is None else str(name)
 
-    def __call__(self, real, generated):
+    def __call__(self, real: ArrayLike, generated: Tensor) -> float:
         """Compare two sets of samples.
 
         Args:
@@ -68,7 +72,7 @@ class DistributionMetric(abc.ABC):
         return float(self.compute(*self.prepare(real, generated)))
 
     @abc.abstractmethod
-    def compute(self, real, generated):
+    def compute(self, real: Array, generated: Array) -> Any:
         """Compute the value from checked samples.
 
         Args:
@@ -79,7 +83,7 @@ class DistributionMetric(abc.ABC):
             A number.
         """
 
-    def prepare(self, real, generated):
+    def prepare(self, real: Any, generated: Any):
         """Check both sets and flatten their samples to float64 rows.
 
         Args:
@@ -99,17 +103,17 @@ class DistributionMetric(abc.ABC):
             flatten_samples("generated", generated),
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """Return the arguments of the metric as a dictionary."""
         return {"name": self.name}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Any:
         """Make the metric from what `get_config` returned."""
         return cls(**config)
 
 
-def to_numpy(x):
+def to_numpy(x: Tensor) -> Array:
     """Return an array or tensor as a NumPy array, without a copy if it is one.
 
     Keras would copy a NumPy array on some backends, by way of a tensor.
@@ -119,7 +123,7 @@ def to_numpy(x):
     return keras.ops.convert_to_numpy(x)
 
 
-def check_same_shape(real, generated):
+def check_same_shape(real: Tensor, generated: Tensor) -> None:
     """Raise an error unless samples of both arrays have one shape."""
     if real.shape[1:] != generated.shape[1:]:
         raise ValueError(
@@ -129,7 +133,7 @@ def check_same_shape(real, generated):
         )
 
 
-def as_samples(name, samples):
+def as_samples(name: str, samples: Any):
     """Return samples as a NumPy array, or raise an error if there are none.
 
     Args:
@@ -148,7 +152,7 @@ def as_samples(name, samples):
     return samples
 
 
-def check_finite(name, samples, block=1024):
+def check_finite(name: str, samples: Any, block=1024) -> None:
     """Raise an error that counts the samples with NaN or infinite values.
 
     Args:
@@ -169,7 +173,7 @@ def check_finite(name, samples, block=1024):
         )
 
 
-def flatten_samples(name, samples):
+def flatten_samples(name: str, samples: Any):
     """Return samples as float64 rows, or raise an error that names them.
 
     Args:
@@ -183,3 +187,26 @@ def flatten_samples(name, samples):
     rows = samples.reshape(len(samples), -1).astype("float64")
     check_finite(name, rows)
     return rows
+
+
+def get(metrics: Any) -> list[DistributionMetric]:
+    """Returns a list of metrics.
+
+    Args:
+        metrics: A name such as `"wasserstein_distance"`, a
+            `DistributionMetric`, or a list of these.
+
+    Raises:
+        ValueError: If a name is unknown.
+        TypeError: If an entry is neither.
+    """
+    entries = metrics if isinstance(metrics, (list, tuple)) else [metrics]
+    made = [METRICS.make(e) if isinstance(e, str) else e for e in entries]
+    for metric in made:
+        if not isinstance(metric, DistributionMetric):
+            raise TypeError(
+                "`metrics` must be names such as 'wasserstein_distance', or "
+                "`keras_monoflow.metrics.DistributionMetric`s. Received: "
+                f"{metric!r}."
+            )
+    return made

@@ -1,6 +1,7 @@
 """How many classes the generated samples reach, by a classifier."""
 
-import keras
+from typing import Any
+
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
@@ -11,9 +12,11 @@ from keras_monoflow.metrics.base import (
     check_finite,
 )
 from keras_monoflow.metrics.network_argument import NetworkArgument
+from keras_monoflow.registry import METRICS
+from keras_monoflow.typing import Array, Tensor
 
 
-@keras.saving.register_keras_serializable(package="keras_monoflow")
+@METRICS.register()
 class ClassCoverage(NetworkArgument, DistributionMetric):
     """Number of classes that generated samples reach, by a classifier.
 
@@ -72,14 +75,14 @@ class ClassCoverage(NetworkArgument, DistributionMetric):
 
     def __init__(
         self,
-        classifier,
-        classes=None,
-        threshold=0.0,
-        minimum_samples=1,
-        from_logits=False,
-        batch_size=256,
-        name=None,
-    ):
+        classifier: Any,
+        classes: int | None = None,
+        threshold: float = 0.0,
+        minimum_samples: int = 1,
+        from_logits: bool = False,
+        batch_size: int = 256,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
         self._check_callable(classifier)
         self.classifier = classifier
@@ -107,7 +110,7 @@ class ClassCoverage(NetworkArgument, DistributionMetric):
             "batch_size": self.batch_size,
         }
 
-    def prepare(self, real, generated):
+    def prepare(self, real: Any, generated: Any):
         """Let the classifier judge the generated samples.
 
         Args:
@@ -126,7 +129,7 @@ class ClassCoverage(NetworkArgument, DistributionMetric):
         ]
         return None, np.concatenate(batches)
 
-    def _probabilities(self, batch):
+    def _probabilities(self, batch: Any):
         rows = features.apply_checked("classifier", self.classifier, batch)
         rows = rows.astype("float64")
         if self.classes not in (None, rows.shape[1]):
@@ -148,10 +151,10 @@ class ClassCoverage(NetworkArgument, DistributionMetric):
             )
         return rows
 
-    def compute(self, real, generated):
+    def compute(self, real: Array, generated: Array) -> Any:
         return self._details(generated)["classes"]
 
-    def details(self, real, generated):
+    def details(self, real: Tensor, generated: Tensor):
         """Return how the generated samples are spread over the classes.
 
         Args:

@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 import typing
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,12 @@ class FeatureMetric(NetworkArgument, DistributionMetric):
 
     needs_rows = True
 
-    def __init__(self, feature_extractor=None, batch_size=256, name=None):
+    def __init__(
+        self,
+        feature_extractor: Any = None,
+        batch_size: int = 256,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
         if feature_extractor is not None:
             self._check_callable(feature_extractor)
@@ -63,7 +69,7 @@ class FeatureMetric(NetworkArgument, DistributionMetric):
         self._real_side = RealSide()
 
     @abc.abstractmethod
-    def statistics(self, name, features):
+    def statistics(self, name: str, features: Any) -> Any:
         """Compute what the metric needs of one set.
 
         Args:
@@ -75,7 +81,7 @@ class FeatureMetric(NetworkArgument, DistributionMetric):
     def settings(self):
         return {"batch_size": self.batch_size}
 
-    def prepare(self, real, generated):
+    def prepare(self, real: Any, generated: Any):
         """Check both sets and compute their sides.
 
         Args:
@@ -106,7 +112,7 @@ class FeatureMetric(NetworkArgument, DistributionMetric):
             real = dataclasses.replace(real, rows=rows)
         return real, generated
 
-    def _side(self, name, samples, keep=False):
+    def _side(self, name: str, samples: Any, keep: bool = False):
         features = Features(
             name, samples, self.feature_extractor, self.batch_size
         )

@@ -1,5 +1,7 @@
 """Feature extractors: how they are called, and what they must give."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -9,7 +11,7 @@ from keras_monoflow.metrics.base import check_finite, to_numpy
 BLOCK = 1024
 
 
-def check_input_range(input_range):
+def check_input_range(input_range: Any) -> None:
     """Return the values of black and white as floats, the lower one first."""
     low, high = (float(bound) for bound in input_range)
     if not -np.inf < low < high < np.inf:
@@ -25,7 +27,7 @@ def is_network(extractor):
     return isinstance(extractor, keras.layers.Layer)
 
 
-def apply(extractor, batch):
+def apply(extractor, batch: Any):
     """Return what an extractor or classifier gives for a batch, as NumPy.
 
     A model predicts, other layers are called with `training=False`; any other
@@ -49,7 +51,7 @@ def apply(extractor, batch):
     return to_numpy(outputs)
 
 
-def apply_checked(role, extractor, batch):
+def apply_checked(role: str, extractor, batch: Any):
     """As `apply`, in float64 or less, of shape `(b, d)` and finite.
 
     Args:
@@ -96,7 +98,13 @@ class Features:
         batch_size: Integer, the samples that the extractor gets at a time.
     """
 
-    def __init__(self, name, samples, extractor=None, batch_size=256):
+    def __init__(
+        self,
+        name: str | None,
+        samples: Any,
+        extractor=None,
+        batch_size: int = 256,
+    ) -> None:
         self.name = name
         self.samples = samples
         self.extractor = extractor

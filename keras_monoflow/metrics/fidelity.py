@@ -1,5 +1,7 @@
 """Scores that can be compared with papers, by torch-fidelity."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -9,12 +11,17 @@ from keras_monoflow.metrics.base import (
     check_same_shape,
 )
 from keras_monoflow.metrics.features import check_input_range
+from keras_monoflow.typing import Array, Tensor
 
 _KNOWN = ("isc", "fid", "kid", "prc")
 
 
 def torch_fidelity_score(
-    real, generated, metrics=("fid", "kid"), input_range=(-1, 1), **options
+    real: Tensor,
+    generated: Tensor,
+    metrics=("fid", "kid"),
+    input_range: Any = (-1, 1),
+    **options,
 ):
     """Return the scores that torch-fidelity computes for two sets of images.
 
@@ -96,7 +103,7 @@ def torch_fidelity_score(
     return {name: float(value) for name, value in scores.items()}
 
 
-def to_bytes(name, images, input_range):
+def to_bytes(name: str, images: Array, input_range: Any):
     """Return images as bytes with three channels first.
 
     Args:
@@ -141,7 +148,7 @@ def _import_torch_fidelity():
     return torch, torch_fidelity
 
 
-def _dataset(torch, images):
+def _dataset(torch, images: Array):
     class Images(torch.utils.data.Dataset):
         def __len__(self):
             return len(images)

@@ -1,18 +1,20 @@
 """The Fréchet distance between Gaussians fitted to two sets of features."""
 
 import warnings
+from typing import Any
 
-import keras
 import numpy as np
 
 from keras_monoflow.metrics.feature_metric import FeatureMetric
 from keras_monoflow.metrics.moments import Moments
+from keras_monoflow.registry import METRICS
+from keras_monoflow.typing import Array
 
 # Columns of a product that are worked on at a time.
 _COLUMNS = 256
 
 
-@keras.saving.register_keras_serializable(package="keras_monoflow")
+@METRICS.register("frechet_distance")
 class FrechetDistance(FeatureMetric):
     """Squared Fréchet distance between Gaussians fitted to two sets.
 
@@ -67,14 +69,14 @@ class FrechetDistance(FeatureMetric):
     default_name = "frechet_distance"
     needs_rows = False
 
-    def statistics(self, name, features):
+    def statistics(self, name: str, features: Any) -> Any:
         moments = Moments()
         for rows in features:
             moments.update(rows)
         _check_count(name, moments.count, moments.width)
         return moments.finish()
 
-    def compute(self, real, generated):
+    def compute(self, real: Array, generated: Array) -> Any:
         real, generated = real.statistics, generated.statistics
         shift = np.sum((real.mean - generated.mean) ** 2)
         traces = np.trace(real.covariance) + np.trace(generated.covariance)
@@ -82,7 +84,7 @@ class FrechetDistance(FeatureMetric):
         return max(shift + traces - 2.0 * common, 0.0)
 
 
-def _check_count(name, count, width):
+def _check_count(name: str, count: int, width: int):
     if count < 2:
         raise ValueError(
             f"`{name}` must hold at least two samples: one has no covariance. "
@@ -98,7 +100,7 @@ def _check_count(name, count, width):
         )
 
 
-def _trace_of_root(a, b):
+def _trace_of_root(a: float, b):
     """Return `tr (A B)^(1/2)` of two covariances, by symmetric problems only.
 
     With any `F` for which `A = F F^T`, the eigenvalues of `A B` are those of
@@ -116,7 +118,7 @@ def _trace_of_root(a, b):
     return np.sum(np.sqrt(np.maximum(values, 0.0)))
 
 
-def _factor(a):
+def _factor(a: float):
     """Return `F` with `F F^T = A`: Cholesky's, which takes the least time.
 
     A singular `A` has none. Then it is `V diag(s)^(1/2)`, for the eigenvectors

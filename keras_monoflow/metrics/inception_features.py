@@ -1,16 +1,19 @@
 """Features of the Inception network that Keras ships."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_monoflow.metrics import features
+from keras_monoflow.typing import Array, Config, Tensor
 
 # The size of the images that the network was trained on.
 _SIZE = 299
 
 
-def inception(input_range=(-1, 1), weights="imagenet"):
+def inception(input_range: Any = (-1, 1), weights="imagenet"):
     """Return an extractor of 2048 features, for the metrics of this package.
 
     It is `keras.applications.InceptionV3` up to its global average pooling.
@@ -61,12 +64,12 @@ def inception(input_range=(-1, 1), weights="imagenet"):
 class InceptionFeatures:
     """The extractor that `inception` returns."""
 
-    def __init__(self, input_range=(-1, 1), weights="imagenet"):
+    def __init__(self, input_range: Any = (-1, 1), weights="imagenet") -> None:
         self.input_range = features.check_input_range(input_range)
         self.weights_source = weights
         self.network = _load(weights)
 
-    def __call__(self, images):
+    def __call__(self, images: Array) -> Tensor:
         images = ops.convert_to_tensor(self._as_colour(images), "float32")
         low, high = self.input_range
         images = (images - low) * (2.0 / (high - low)) - 1.0
@@ -80,7 +83,7 @@ class InceptionFeatures:
         )
         return features.apply(self.network, images)
 
-    def _as_colour(self, images):
+    def _as_colour(self, images: Array):
         images = np.asarray(ops.convert_to_numpy(images))
         axis = -1 if keras.config.image_data_format() == "channels_last" else 1
         if images.ndim == 3:
@@ -96,14 +99,14 @@ class InceptionFeatures:
             images = images.repeat(3, axis=axis)
         return images.astype("float32")
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             "input_range": list(self.input_range),
             "weights": self.weights_source,
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Any:
         return cls(**config)
 
 

@@ -1,16 +1,19 @@
 """The squared kernel distance (MMD) between two sets of features."""
 
-import keras
+from typing import Any
+
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.metrics.feature_metric import FeatureMetric
+from keras_monoflow.registry import METRICS
+from keras_monoflow.typing import Array, Tensor
 
 # Rows of each set whose kernel values are held at a time.
 _BLOCK = 1024
 
 
-@keras.saving.register_keras_serializable(package="keras_monoflow")
+@METRICS.register("kernel_distance")
 class KernelDistance(FeatureMetric):
     """Unbiased squared maximum mean discrepancy with a polynomial kernel.
 
@@ -75,16 +78,16 @@ class KernelDistance(FeatureMetric):
 
     def __init__(
         self,
-        feature_extractor=None,
-        degree=3,
-        gamma=None,
-        coef0=1.0,
-        subsets=None,
-        subset_size=1000,
-        seed=0,
-        batch_size=256,
-        name=None,
-    ):
+        feature_extractor: Any = None,
+        degree: int = 3,
+        gamma: float | None = None,
+        coef0: float = 1.0,
+        subsets: int | None = None,
+        subset_size: int = 1000,
+        seed: int | None = 0,
+        batch_size: int = 256,
+        name: str | None = None,
+    ) -> None:
         super().__init__(feature_extractor, batch_size, name)
         self.degree = check_integer("degree", degree, minimum=1)
         _check_kernel(gamma, coef0)
@@ -107,7 +110,7 @@ class KernelDistance(FeatureMetric):
             **super().settings(),
         }
 
-    def statistics(self, name, features):
+    def statistics(self, name: str, features: Any) -> Any:
         least = 2 if self.subsets is None else self.subset_size
         if len(features) < least:
             raise ValueError(
@@ -117,10 +120,10 @@ class KernelDistance(FeatureMetric):
             )
         return self._mean_within(features) if self.subsets is None else None
 
-    def compute(self, real, generated):
+    def compute(self, real: Array, generated: Array) -> Any:
         return self._details(real, generated)["mean"]
 
-    def details(self, real, generated):
+    def details(self, real: Tensor, generated: Tensor):
         """Return the distance, and how much it varies between subsets.
 
         Args:
@@ -133,7 +136,7 @@ class KernelDistance(FeatureMetric):
         """
         return self._details(*self.prepare(real, generated))
 
-    def _details(self, real, generated):
+    def _details(self, real: Tensor, generated: Tensor):
         if self.subsets is None:
             within = real.statistics + generated.statistics
             between = self._mean_between(real.rows, generated.rows)
@@ -146,7 +149,7 @@ class KernelDistance(FeatureMetric):
         ]
         return {"mean": float(np.mean(values)), "std": float(np.std(values))}
 
-    def _subset_value(self, rng, x, y):
+    def _subset_value(self, rng, x: Tensor, y: Tensor):
         # The generated samples come first, as `input1` of torch-fidelity.
         y = y[rng.choice(len(y), self.subset_size, replace=False)]
         x = x[rng.choice(len(x), self.subset_size, replace=False)]
@@ -155,11 +158,11 @@ class KernelDistance(FeatureMetric):
 
     # ------------------------------------------------------- sums in blocks
 
-    def _kernel(self, x, y):
+    def _kernel(self, x: Tensor, y: Tensor):
         gamma = 1.0 / x.shape[1] if self.gamma is None else self.gamma
         return (gamma * (x @ y.T) + self.coef0) ** self.degree
 
-    def _mean_between(self, x, y):
+    def _mean_between(self, x: Tensor, y: Tensor):
         total = sum(
             self._kernel(block, other).sum()
             for block in _blocks(x)
@@ -167,7 +170,7 @@ class KernelDistance(FeatureMetric):
         )
         return total / (len(x) * len(y))
 
-    def _mean_within(self, x):
+    def _mean_within(self, x: Tensor):
         """Mean kernel value of pairs of different rows."""
         total = 0.0
         for i, block in enumerate(_blocks(x)):
@@ -179,7 +182,7 @@ class KernelDistance(FeatureMetric):
         return total / (len(x) * (len(x) - 1))
 
 
-def _check_kernel(gamma, coef0):
+def _check_kernel(gamma: float | None, coef0: float):
     if gamma is not None and not 0 < gamma < np.inf:
         raise ValueError(
             "`gamma` must be positive and finite, or `None` for 1 / d. "
@@ -192,7 +195,7 @@ def _check_kernel(gamma, coef0):
         )
 
 
-def _blocks(rows):
+def _blocks(rows: Array):
     """Yield the rows in float64, block by block."""
     for start in range(0, len(rows), _BLOCK):
         yield rows[start : start + _BLOCK].astype("float64")

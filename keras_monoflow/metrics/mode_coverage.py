@@ -1,14 +1,16 @@
 """How many modes of a known mixture the generated samples reach."""
 
 import operator
+from typing import Any
 
-import keras
 import numpy as np
 
 from keras_monoflow.metrics.base import DistributionMetric, flatten_samples
+from keras_monoflow.registry import METRICS
+from keras_monoflow.typing import Array, ArrayLike, Config, Tensor
 
 
-@keras.saving.register_keras_serializable(package="keras_monoflow")
+@METRICS.register()
 class ModeCoverage(DistributionMetric):
     """Number of modes of a known mixture that generated samples reach.
 
@@ -64,8 +66,13 @@ class ModeCoverage(DistributionMetric):
     needs_real = False
 
     def __init__(
-        self, centres, std, threshold=3.0, minimum_samples=1, name=None
-    ):
+        self,
+        centres: ArrayLike,
+        std: float,
+        threshold: float = 3.0,
+        minimum_samples: int = 1,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
         self.centres = flatten_samples("centres", centres)
         self.std = _positive("std", std)
@@ -74,10 +81,10 @@ class ModeCoverage(DistributionMetric):
         self.minimum_samples = operator.index(minimum_samples)
         _positive("minimum_samples", self.minimum_samples)
 
-    def compute(self, real, generated):
+    def compute(self, real: Array, generated: Array) -> Any:
         return self._details(generated)["modes"]
 
-    def details(self, real, generated):
+    def details(self, real: Tensor, generated: Tensor):
         """Return the number of covered modes and the share of good samples.
 
         Args:
@@ -90,7 +97,7 @@ class ModeCoverage(DistributionMetric):
         """
         return self._details(self.prepare(real, generated)[1])
 
-    def _details(self, generated):
+    def _details(self, generated: Tensor):
         if generated.shape[1] != self.centres.shape[1]:
             raise ValueError(
                 "`generated` must have samples of the shape of the centres. "
@@ -109,7 +116,7 @@ class ModeCoverage(DistributionMetric):
             "high_quality": float(good.mean()),
         }
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             "centres": self.centres.tolist(),
             "std": self.std,
@@ -119,7 +126,7 @@ class ModeCoverage(DistributionMetric):
         }
 
 
-def _positive(name, value):
+def _positive(name: str, value: Any):
     if not 0 < value < np.inf:
         raise ValueError(
             f"`{name}` must be positive and finite. Received: {name}={value!r}"

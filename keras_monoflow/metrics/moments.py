@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_monoflow.typing import Array
+
 
 class Moments:
     """Running mean and centred second moment, in float64.
@@ -21,14 +23,14 @@ class Moments:
         mean: Array of shape `(d,)`.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.count, self.mean = 0, None
 
     @property
     def width(self):
         return len(self.mean)
 
-    def update(self, rows):
+    def update(self, rows: Array) -> None:
         """Take in a float64 array of shape `(b, d)`."""
         if self.mean is None:
             self.mean = np.zeros(rows.shape[1])

@@ -1,9 +1,12 @@
 """How metrics keep a network or a function that is one of their arguments."""
 
+from typing import Any
+
 import keras
 
 from keras_monoflow.metrics import features
 from keras_monoflow.metrics.real_side import weights_checksum
+from keras_monoflow.typing import Config
 
 
 class NetworkArgument:
@@ -34,7 +37,7 @@ class NetworkArgument:
         """Return the arguments of the subclass, which `get_config` extends."""
         return {}
 
-    def _check_callable(self, network):
+    def _check_callable(self, network: Any):
         if not callable(network):
             raise TypeError(
                 f"`{self.network_role}` must be a Keras model or a callable. "
@@ -57,7 +60,7 @@ class NetworkArgument:
         self._awaited_weights = None
         return weights
 
-    def get_config(self):
+    def get_config(self) -> Config:
         weights = self._awaited_weights
         if weights is None and features.is_network(self._network):
             weights = weights_checksum(self._network)
@@ -87,7 +90,7 @@ class NetworkArgument:
         return keras.saving.serialize_keras_object(network)
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Any:
         """Make the metric; a network has its weights still to be loaded."""
         config = dict(config)
         weights = config.pop(f"{cls.network_role}_weights", None)

@@ -1,10 +1,13 @@
 """Precision and recall of generated samples, by nearest neighbours."""
 
-import keras
+from typing import Any
+
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.metrics.feature_metric import FeatureMetric
+from keras_monoflow.registry import METRICS
+from keras_monoflow.typing import Array, ArrayLike, Tensor
 
 # Rows of each set whose distances are held at a time.
 _BLOCK = 1024
@@ -13,7 +16,7 @@ _BLOCK = 1024
 _ROUNDING = 1e-13
 
 
-@keras.saving.register_keras_serializable(package="keras_monoflow")
+@METRICS.register("precision_recall")
 class PrecisionRecall(FeatureMetric):
     """Improved precision and recall: fidelity and coverage, told apart.
 
@@ -73,12 +76,12 @@ class PrecisionRecall(FeatureMetric):
 
     def __init__(
         self,
-        feature_extractor=None,
-        k=3,
-        which="f1",
-        batch_size=256,
-        name=None,
-    ):
+        feature_extractor: Any = None,
+        k: int = 3,
+        which: str = "f1",
+        batch_size: int = 256,
+        name: str | None = None,
+    ) -> None:
         if which not in ("f1", "precision", "recall"):
             raise ValueError(
                 '`which` must be "f1", "precision" or "recall". '
@@ -93,7 +96,7 @@ class PrecisionRecall(FeatureMetric):
     def settings(self):
         return {"k": self.k, "which": self.which, **super().settings()}
 
-    def statistics(self, name, features):
+    def statistics(self, name: str, features: Any) -> Any:
         if len(features) <= self.k:
             raise ValueError(
                 f"`{name}` must hold more than k={self.k} samples. Received: "
@@ -101,10 +104,10 @@ class PrecisionRecall(FeatureMetric):
             )
         return squared_radii(features, self.k)
 
-    def compute(self, real, generated):
+    def compute(self, real: Array, generated: Array) -> Any:
         return self._details(real, generated)[self.which]
 
-    def details(self, real, generated):
+    def details(self, real: Tensor, generated: Tensor):
         """Return precision, recall and their harmonic mean.
 
         Args:
@@ -116,7 +119,7 @@ class PrecisionRecall(FeatureMetric):
         """
         return self._details(*self.prepare(real, generated))
 
-    def _details(self, real, generated):
+    def _details(self, real: Tensor, generated: Tensor):
         precise = in_manifold(generated.rows, real.rows, real.statistics)
         recalled = in_manifold(real.rows, generated.rows, generated.statistics)
         precision, recall = float(precise.mean()), float(recalled.mean())
@@ -125,7 +128,7 @@ class PrecisionRecall(FeatureMetric):
         return {"precision": precision, "recall": recall, "f1": f1}
 
 
-def squared_radii(rows, k):
+def squared_radii(rows: Array, k: int):
     """Return each row's squared distance to its k-th nearest other row.
 
     Args:
@@ -149,7 +152,7 @@ def squared_radii(rows, k):
     return np.concatenate(radii)
 
 
-def in_manifold(rows, centres, radii):
+def in_manifold(rows: Array, centres: ArrayLike, radii):
     """Return which rows lie in one of the closed balls around other rows.
 
     Args:
@@ -170,17 +173,17 @@ def in_manifold(rows, centres, radii):
     return inside
 
 
-def _centre(rows):
+def _centre(rows: Array):
     # Squares of numbers far from 0 would leave few digits to distances.
     return rows.mean(axis=0, dtype="float64")
 
 
-def _blocks(rows, centre):
+def _blocks(rows: Array, centre):
     for start in range(0, len(rows), _BLOCK):
         yield start, rows[start : start + _BLOCK].astype("float64") - centre
 
 
-def _squared_distances(x, y):
+def _squared_distances(x: Tensor, y: Tensor):
     """Return all squared distances, and how much of each may be rounding."""
     squares = np.sum(x**2, axis=1)[:, None] + np.sum(y**2, axis=1)
     distances = np.maximum(squares - 2.0 * (x @ y.T), 0.0)

@@ -2,15 +2,18 @@
 
 import weakref
 import zlib
+from typing import Any
 
 import keras
 import numpy as np
+
+from keras_monoflow.typing import ArrayLike
 
 # Bytes that are summed at a time, so that strided arrays are not copied whole.
 _CHUNK = 2**24
 
 
-def checksum(array):
+def checksum(array: ArrayLike):
     """Return a number that changes with the values, dtype or shape.
 
     Args:
@@ -28,7 +31,7 @@ def checksum(array):
     return total
 
 
-def weights_checksum(network):
+def weights_checksum(network: Any):
     """Return a number that changes with any weight of a Keras layer."""
     total = 0
     for weight in network.weights:
@@ -45,13 +48,13 @@ class RealSide:
     metric start with nothing remembered.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.forget()
 
     def forget(self):
         self._source, self._key, self._value = None, None, None
 
-    def get(self, source, key, make):
+    def get(self, source, key, make) -> Any:
         """Return the value for `source`, made by `make()` if it is not known.
 
         Args:

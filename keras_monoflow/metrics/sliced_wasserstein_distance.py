@@ -1,17 +1,20 @@
 """The sliced Wasserstein distance between two sets of samples."""
 
-import keras
+from typing import Any
+
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.metrics.base import DistributionMetric
 from keras_monoflow.metrics.optimal_transport import import_pot
+from keras_monoflow.registry import METRICS
+from keras_monoflow.typing import Array, Config
 
 # Projected values that are held at a time.
 _BLOCK = 2**22
 
 
-@keras.saving.register_keras_serializable(package="keras_monoflow")
+@METRICS.register("sliced_wasserstein_distance")
 class SlicedWassersteinDistance(DistributionMetric):
     """Sliced Wasserstein distance of order p between two sets of samples.
 
@@ -62,7 +65,13 @@ class SlicedWassersteinDistance(DistributionMetric):
     default_name = "sliced_wasserstein_distance"
     direction = "min"
 
-    def __init__(self, projections=500, order=2, seed=0, name=None):
+    def __init__(
+        self,
+        projections: int = 500,
+        order: float = 2,
+        seed: int | None = 0,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
         self.projections = check_integer("projections", projections, minimum=1)
         if not 1 <= order < np.inf:
@@ -73,7 +82,7 @@ class SlicedWassersteinDistance(DistributionMetric):
         self.order = order
         self.seed = check_integer("seed", seed, minimum=0)
 
-    def compute(self, real, generated):
+    def compute(self, real: Array, generated: Array) -> Any:
         ot, _ = import_pot()
         # Powers of unit-free values neither overflow nor vanish.
         centre = real.mean(axis=0)
@@ -91,12 +100,12 @@ class SlicedWassersteinDistance(DistributionMetric):
             total += some.shape[1] * float(mean) ** self.order
         return unit * (total / self.projections) ** (1.0 / self.order)
 
-    def _directions(self, width):
+    def _directions(self, width: int):
         rng = np.random.default_rng(self.seed)
         directions = rng.normal(size=(width, self.projections))
         return directions / np.linalg.norm(directions, axis=0)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             "projections": self.projections,
             "order": self.order,

@@ -1,17 +1,20 @@
 """The exact Wasserstein distance between two sets of samples."""
 
-import keras
+from typing import Any
+
 import numpy as np
 
 from keras_monoflow.metrics.base import DistributionMetric
 from keras_monoflow.metrics.optimal_transport import import_pot
+from keras_monoflow.registry import METRICS
+from keras_monoflow.typing import Array, Config
 
 # POT stops its simplex after 100,000 steps by default, with a warning and a
 # value that is not the minimum.
 _NO_LIMIT = 10**9
 
 
-@keras.saving.register_keras_serializable(package="keras_monoflow")
+@METRICS.register("wasserstein_distance")
 class WassersteinDistance(DistributionMetric):
     """Exact Wasserstein distance of order p between two sets of samples.
 
@@ -66,7 +69,13 @@ class WassersteinDistance(DistributionMetric):
     default_name = "wasserstein_distance"
     direction = "min"
 
-    def __init__(self, order=1, max_samples=None, seed=0, name=None):
+    def __init__(
+        self,
+        order: float = 1,
+        max_samples: int | None = None,
+        seed: int | None = 0,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
         if not 1 <= order < np.inf:
             raise ValueError(
@@ -82,7 +91,7 @@ class WassersteinDistance(DistributionMetric):
         self.max_samples = max_samples
         self.seed = seed
 
-    def compute(self, real, generated):
+    def compute(self, real: Array, generated: Array) -> Any:
         rng = np.random.default_rng(self.seed)
         real, generated = self._thin(real, rng), self._thin(generated, rng)
         ot, distance = import_pot()
@@ -94,14 +103,14 @@ class WassersteinDistance(DistributionMetric):
         least = ot.emd2([], [], cost, numItermax=_NO_LIMIT)
         return unit * max(least, 0.0) ** (1.0 / self.order)
 
-    def _thin(self, samples, rng):
+    def _thin(self, samples: Any, rng):
         if self.max_samples is None or len(samples) <= self.max_samples:
             return samples
         return samples[
             rng.choice(len(samples), self.max_samples, replace=False)
         ]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             "order": self.order,
             "max_samples": self.max_samples,

@@ -1,5 +1,7 @@
 """The base of all models that train a generator against a discriminator."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -13,6 +15,7 @@ from keras_monoflow.models.label_counter import LabelCounter
 from keras_monoflow.models.prior import Prior
 from keras_monoflow.models.round import with_labels
 from keras_monoflow.optimizers import PairOptimizer, serialize
+from keras_monoflow.typing import Array, ArrayLike, Config, Seed, Tensor
 
 
 class AdversarialModel(FlowModel):
@@ -31,8 +34,13 @@ class AdversarialModel(FlowModel):
     """
 
     def __init__(
-        self, generator, discriminator, prior="normal", seed=None, name=None
-    ):
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        prior: Any = "normal",
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
         networks = {"generator": generator, "discriminator": discriminator}
         super().__init__(networks, seed=seed, name=name)
         self.latent_shape = network_checks.input_shape(generator, "generator")
@@ -41,14 +49,16 @@ class AdversarialModel(FlowModel):
         self._averaged = None
         label_shape = network_checks.label_shape(generator)
         self.conditional = label_shape is not None
-        self.labels = LabelCounter(label_shape) if self.conditional else None
+        self.labels: Any = None
+        if label_shape is not None:
+            self.labels = LabelCounter(label_shape)
         self.prior = Prior(prior, self.latent_shape)
 
     @classmethod
-    def network_roles(cls):
+    def network_roles(cls) -> tuple[str, ...]:
         return ("generator", *super().network_roles())
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Maps latent points, or `[latent points, labels]`, to samples.
 
         By the averaged generator if there is one, except in training.
@@ -56,7 +66,13 @@ class AdversarialModel(FlowModel):
         network = self.generator if training else self._best_generator
         return network(inputs, training=training)
 
-    def draw(self, n, seed, labels=None, training=False):
+    def draw(
+        self,
+        n: Any,
+        seed: Seed,
+        labels: Tensor | None = None,
+        training: bool = False,
+    ) -> Tensor:
         """Returns `n` generated samples, a tensor."""
         return self(
             with_labels(self.prior.draw(n, seed), labels), training=training
@@ -67,7 +83,7 @@ class AdversarialModel(FlowModel):
     reuse_generated = _choice("reuse_generated")
     ema = _choice("ema")
 
-    def _compile(
+    def _compile(  # type: ignore[override]
         self,
         generator_optimizer,
         discriminator_optimizer,
@@ -100,18 +116,18 @@ class AdversarialModel(FlowModel):
     def _discriminator_optimizer(self):
         return self.optimizer.discriminator
 
-    def optimizers_by_argument(self):
+    def optimizers_by_argument(self) -> dict[str, keras.optimizers.Optimizer]:
         generator = {"generator_optimizer": self.optimizer.generator}
         return {**generator, **super().optimizers_by_argument()}
 
     @property
-    def rounds_counter(self):
+    def rounds_counter(self) -> keras.Variable:
         return self.optimizer.iterations
 
     # ------------------------------------------------------------ averaging
 
     @property
-    def averaged_generator(self):
+    def averaged_generator(self) -> keras.Model | None:
         """The averaged generator, or `None` without `ema`."""
         return None if self.ema is None else self._averaged
 
@@ -128,7 +144,7 @@ class AdversarialModel(FlowModel):
         elif starts:
             self._averaged.set_weights(self.generator.get_weights())
 
-    def update_average(self):
+    def update_average(self) -> None:
         """Takes the generator's weights into the average, once a round."""
         learned = ops.cast(self.rounds_counter, "float32")
         learned = learned - self.discriminator_warmup
@@ -136,7 +152,7 @@ class AdversarialModel(FlowModel):
 
     # ------------------------------------------------------------ samples
 
-    def sample_latent(self, n, seed=None):
+    def sample_latent(self, n: int, seed: int | None = None) -> Array:
         """Draws `n` latent points from the prior, `(n, *latent_shape)`.
 
         Training noise is left alone. The same `seed` gives the same points.
@@ -147,7 +163,14 @@ class AdversarialModel(FlowModel):
         with processes.local(self.prior.variables):
             return ops.convert_to_numpy(self.prior.draw(n, seed))
 
-    def sample(self, n, seed=None, batch_size=256, labels=None, averaged=True):
+    def sample(
+        self,
+        n: int,
+        seed: int | None = None,
+        batch_size: int = 256,
+        labels: ArrayLike | None = None,
+        averaged: bool = True,
+    ) -> Array:
         """Generates `n` samples.
 
         Args:
@@ -197,7 +220,7 @@ class AdversarialModel(FlowModel):
 
     # ------------------------------------------------------------- saving
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "prior": self.prior.serialize_spec()}
 
     def _compile_arguments(self):

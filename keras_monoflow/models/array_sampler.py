@@ -1,10 +1,13 @@
 """An array that a compiled step draws rows from."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_monoflow.backend import replicas
+from keras_monoflow.typing import ArrayLike, Seed, Tensor
 
 
 class ArraySampler(keras.layers.Layer):
@@ -25,7 +28,13 @@ class ArraySampler(keras.layers.Layer):
         ValueError: If the shapes do not fit.
     """
 
-    def __init__(self, array, shape, argument, name):
+    def __init__(
+        self,
+        array: ArrayLike | int,
+        shape: tuple[int, ...],
+        argument: str,
+        name: str,
+    ) -> None:
         super().__init__(name=name)
         if isinstance(array, int):
             array = np.zeros((array, *shape), "float32")
@@ -55,7 +64,7 @@ class ArraySampler(keras.layers.Layer):
     def __len__(self):
         return self.values.shape[0]
 
-    def draw(self, n, seed):
+    def draw(self, n: Any, seed: Seed) -> Tensor:
         """Returns `n` rows drawn with replacement."""
         # A uniform float, because some backends want static integer bounds.
         u = replicas.draw(keras.random.uniform, (n,), "float32", seed)

@@ -3,8 +3,12 @@
 import keras
 from keras import ops
 
+from keras_monoflow.typing import Tensor
 
-def average_step(average, network, decay, updates):
+
+def average_step(
+    average: keras.Model, network: keras.Model, decay: float, updates: Tensor
+) -> None:
     """Moves the weights of `average` towards those of `network`.
 
     After update `t`, counted from 0, all weights `w` and batch statistics go
@@ -28,7 +32,7 @@ def average_step(average, network, decay, updates):
             mean.assign(weight)
 
 
-def copy_network(network):
+def copy_network(network: keras.Model) -> keras.Model:
     """Returns a network of the same kind and weights that is not trained."""
     copy = keras.saving.deserialize_keras_object(
         keras.saving.serialize_keras_object(network)

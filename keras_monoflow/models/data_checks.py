@@ -1,11 +1,16 @@
 """Checks of data before any time is spent on them."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
+from keras_monoflow.backend import keras_internals
+from keras_monoflow.typing import Array
 
-def first_batch(x, batch_size):
+
+def first_batch(x: Any, batch_size: int) -> Array | None:
     """Returns the first rows of arrays and of `PyDataset`s, else `None`.
 
     Streams are left alone: looking at them would consume their state.
@@ -17,7 +22,7 @@ def first_batch(x, batch_size):
     return None
 
 
-def smallest_batch(x, batch_size):
+def smallest_batch(x: Any, batch_size: int) -> int | None:
     """Returns the size of the smallest batch of an epoch, or `None`."""
     if isinstance(x, keras.utils.PyDataset):
         batches = x.num_batches
@@ -27,16 +32,18 @@ def smallest_batch(x, batch_size):
     return None
 
 
-def is_array(x):
+def is_array(x: Any) -> bool:
     return hasattr(x, "shape") and hasattr(x, "__getitem__")
 
 
-def samples_of(batch):
+def samples_of(batch: Any) -> Array:
     batch = batch[0] if isinstance(batch, (tuple, list)) else batch
     return ops.convert_to_numpy(batch)
 
 
-def check_data(x, sample_shape, batch_size, argument="x"):
+def check_data(
+    x: Any, sample_shape: tuple[int, ...], batch_size: int, argument: str = "x"
+) -> bool:
     """Checks shape, finiteness and range of the first batch.
 
     Returns:
@@ -61,7 +68,7 @@ def check_data(x, sample_shape, batch_size, argument="x"):
     return bool(batch.ndim >= 3 and in_bytes and whole)
 
 
-def check_split(size, steps, role):
+def check_split(size: int, steps: int, role: str) -> None:
     """Checks that a batch of `size` samples can be cut into `steps` slices."""
     if size < steps:
         raise ValueError(
@@ -71,7 +78,7 @@ def check_split(size, steps, role):
         )
 
 
-def check_labels(y, conditional, owner):
+def check_labels(y: Any, conditional: bool, owner: str) -> None:
     """Checks that there are labels if and only if the networks take them."""
     if y is not None and not conditional:
         raise ValueError(
@@ -88,7 +95,7 @@ def check_labels(y, conditional, owner):
         )
 
 
-def check_label_range(y, networks):
+def check_label_range(y: Any, networks: list[keras.Model]) -> None:
     """Checks integer labels against the classes that the networks know.
 
     Labels out of range would give NaN, or rows of other classes.
@@ -97,7 +104,7 @@ def check_label_range(y, networks):
     classes = [
         layer.classes
         for network in networks
-        for layer in network._flatten_layers()
+        for layer in keras_internals.layers_of(network)
         if isinstance(getattr(layer, "classes", None), int)
     ]
     if not classes or y.dtype.kind not in "iu":
@@ -110,7 +117,7 @@ def check_label_range(y, networks):
         )
 
 
-def check_unweighted(weight, owner):
+def check_unweighted(weight: Any, owner: str) -> None:
     """Checks that no sample weights come with the data."""
     if weight is not None:
         raise ValueError(

@@ -1,15 +1,17 @@
 """How a flow model judges held-out data."""
 
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_monoflow import gradients
-from keras_monoflow.callbacks.held_out import can_be_read_again
+from keras_monoflow.data import can_be_read_again
 from keras_monoflow.models.round import with_labels
 from keras_monoflow.numerics import at_least_float32
+from keras_monoflow.typing import Tensor
 
 #: Logs of a round that evaluation does not compute.
 TRAINING_LOGS = ("penalty", "velocity_norm", "regression_loss")
@@ -22,7 +24,7 @@ class Evaluation(keras.Model):
     `evaluation_seed` and `distribution_metrics`.
     """
 
-    def test_step(self, *arguments):
+    def test_step(self, *arguments: Any) -> Any:
         return gradients.test_step(self, self._evaluate_on, arguments)
 
     def _evaluate_on(self, data):
@@ -38,7 +40,9 @@ class Evaluation(keras.Model):
         log(real, generator_loss=-ops.mean(potential.value(output)))
         return self._round.logs(without=TRAINING_LOGS)
 
-    def discriminator_objective(self, real, generated, labels=None):
+    def discriminator_objective(
+        self, real: Tensor, generated: Tensor, labels: Tensor | None = None
+    ) -> Tensor:
         """Returns what the discriminator minimizes, in inference mode and
         without penalties: a scalar tensor.
 
@@ -50,7 +54,9 @@ class Evaluation(keras.Model):
         outputs = self.discriminate(real, generated, labels)
         return self.flow_potential.objective(*outputs, real, generated)
 
-    def evaluate(self, x=None, y=None, *args, **kwargs):
+    def evaluate(
+        self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
         """As in Keras, and with distribution metrics.
 
         The generated samples are the same in every call. If the model was

@@ -1,6 +1,8 @@
 """What a flow model writes to files, and takes back from them."""
 
+import os
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,6 +11,7 @@ from keras import ops
 from keras_monoflow import gradients
 from keras_monoflow.backend import processes
 from keras_monoflow.models.network_checks import is_registered
+from keras_monoflow.typing import Config
 
 
 class ExactSaving(keras.Model):
@@ -24,14 +27,14 @@ class ExactSaving(keras.Model):
     """
 
     @classmethod
-    def network_roles(cls):
+    def network_roles(cls) -> tuple[str, ...]:
         """The networks as constructor arguments, attributes and in files."""
         return (cls.role,)
 
     def _networks(self):
         return [getattr(self, role) for role in self.network_roles()]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         serialize = keras.saving.serialize_keras_object
         networks = {
             r: serialize(getattr(self, r)) for r in self.network_roles()
@@ -39,7 +42,9 @@ class ExactSaving(keras.Model):
         return {**networks, "seed": self.seed, "name": self.name}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: Config, custom_objects: dict[str, Any] | None = None
+    ) -> Any:
         config = dict(config)
         for role in cls.network_roles():
             config[role] = keras.saving.deserialize_keras_object(
@@ -47,7 +52,7 @@ class ExactSaving(keras.Model):
             )
         return cls(**config)
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> Config:
         if not self.compiled:
             return {}
         return {
@@ -76,18 +81,20 @@ class ExactSaving(keras.Model):
             **self._trainer_arguments,
         }
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: Config) -> None:
         config = keras.saving.deserialize_keras_object(config)
         self.distribution_metrics = config.pop("distribution_metrics", None)
         self.compile(**config)
 
-    def save(self, filepath, *args, **kwargs):
+    def save(
+        self, filepath: str | os.PathLike[str], *args: Any, **kwargs: Any
+    ) -> None:
         """As in Keras; raises before it writes if something cannot be saved."""
         self._check_savable()
         with processes.apart(self._saved_variables()):
             return super().save(filepath, *args, **kwargs)
 
-    def save_weights(self, *args, **kwargs):
+    def save_weights(self, *args: Any, **kwargs: Any) -> None:
         """As in Keras; one of several processes can do it alone."""
         with processes.apart(self._saved_variables()):
             return super().save_weights(*args, **kwargs)
@@ -113,7 +120,7 @@ class ExactSaving(keras.Model):
         potential = self.flow_potential
         return potential.user_objects() if potential else []
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         store["shapes"] = self._network_shapes()
         # Keras leaves the state of random seeds out of files.
         for i, seed in enumerate(self._seed_states()):
@@ -121,7 +128,7 @@ class ExactSaving(keras.Model):
         for name, weight in self._metric_weights().items():
             store[name] = ops.convert_to_numpy(weight)
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         saved = np.array(store["shapes"]) if "shapes" in store else None
         if saved is None or not np.array_equal(saved, self._network_shapes()):
             raise ValueError(
@@ -144,11 +151,7 @@ class ExactSaving(keras.Model):
     def _metric_weights(self):
         """Weights of the distribution metrics' networks, by name in files."""
         callback = self.distribution_metrics
-        return {
-            f"metric_{i}_{j}": weight
-            for i, metric in enumerate(callback.metrics if callback else [])
-            for j, weight in enumerate(getattr(metric, "saved_weights", []))
-        }
+        return {} if callback is None else callback.saved_weights()
 
     def _network_shapes(self):
         """The ranks and shapes of all weights as one list of integers."""

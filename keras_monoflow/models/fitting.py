@@ -1,6 +1,7 @@
 """Callbacks that `fit` adds by itself, and the data that they look at."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,11 +15,13 @@ class FirstBatchCheck(keras.callbacks.Callback):
     # It touches no state, so Keras need not wait for it after each batch.
     async_safe = True
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self._checked = False
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         if self._checked or not logs:
             return
         self._checked = True
@@ -36,11 +39,13 @@ class FirstBatchCheck(keras.callbacks.Callback):
 class SetEpoch(keras.callbacks.Callback):
     """Tells a data set which epoch begins."""
 
-    def __init__(self, dataset):
+    def __init__(self, dataset: Any) -> None:
         super().__init__()
         self._dataset = dataset
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self._dataset.set_epoch(epoch)
 
 
@@ -50,17 +55,19 @@ class ShowNaN(keras.callbacks.Callback):
     By itself it reads only `loss`, which adversarial models do not have.
     """
 
-    def __init__(self, terminate):
+    def __init__(self, terminate: keras.callbacks.TerminateOnNaN) -> None:
         super().__init__()
         self._terminate = terminate
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         values = [float(value) for value in (logs or {}).values()]
         if not np.isfinite(values).all():
             self._terminate.on_train_batch_end(batch, {"loss": float("nan")})
 
 
-def callbacks_for(data, callbacks):
+def callbacks_for(data: Any, callbacks: Any) -> Any:
     """Returns the user's callbacks with those that `fit` needs.
 
     Args:
@@ -79,7 +86,7 @@ def callbacks_for(data, callbacks):
     return with_extra(callbacks, extra)
 
 
-def with_extra(callbacks, extra):
+def with_extra(callbacks: Any, extra: list[keras.callbacks.Callback]) -> Any:
     """Returns the `callbacks` of `fit` with a list of others before them.
 
     Those that add to the logs come first, so that all others see what they
@@ -99,13 +106,15 @@ def _adders_first(callbacks):
     )
 
 
-def as_list(callbacks):
+def as_list(callbacks: Any) -> list[keras.callbacks.Callback]:
     """Returns the `callbacks` of `fit` as one flat list."""
     callbacks = getattr(callbacks, "callbacks", callbacks)
     return [] if callbacks is None else keras.tree.flatten(callbacks)
 
 
-def introduce(callbacks, model, x, y, held_out):
+def introduce(
+    callbacks: Any, model: keras.Model, x: Any, y: Any, held_out: Any
+) -> None:
     """Gives the callbacks of `fit` what they ask for.
 
     A callback may offer `use_data(x, y, held_out)`, which takes the data;
@@ -123,7 +132,7 @@ def introduce(callbacks, model, x, y, held_out):
             model.distribution_metrics = callback
 
 
-def split_off(x, y, validation_split):
+def split_off(x: Any, y: Any, validation_split: float | None) -> Any:
     """Returns what Keras holds back of arrays for `validation_split`."""
     if not validation_split or not is_array(x):
         return None

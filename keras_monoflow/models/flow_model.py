@@ -1,6 +1,7 @@
 """The base of all models whose samples follow a discriminator."""
 
 import warnings
+from typing import Any
 
 import keras
 from keras import ops
@@ -18,6 +19,7 @@ from keras_monoflow.models.exact_saving import ExactSaving
 from keras_monoflow.models.refinement import Refinement
 from keras_monoflow.models.round import Batch, Round, with_labels
 from keras_monoflow.optimizers import scale_losses
+from keras_monoflow.typing import Seed, Tensor
 
 #: Arguments of `keras.Model.compile` that mean nothing to two networks.
 FOREIGN_ARGUMENTS = ("loss", "metrics", "weighted_metrics", "loss_weights")
@@ -52,7 +54,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
     role = "discriminator"
 
     #: The largest number of samples, where there is one.
-    max_samples: int | None = None
+    max_samples: Any = None
 
     #: Whether the networks take labels beside their inputs.
     conditional = False
@@ -60,13 +62,20 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
     #: What moves the samples.
     round_class = Round
 
+    train_function: Any
+
     discriminator_steps = _choice("discriminator_steps")
     split_batch = _choice("split_batch")
     discriminator_warmup = _choice("discriminator_warmup")
     step_size = _choice("step_size")
     normalize_velocity = _choice("normalize_velocity")
 
-    def __init__(self, networks, seed=None, name=None):
+    def __init__(
+        self,
+        networks: dict[str, keras.Model],
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name=name)
         for attribute, network in networks.items():
             argument = self.role if attribute == "discriminator" else attribute
@@ -78,22 +87,28 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         self.seed_generator = keras.random.SeedGenerator(seed, name="noise")
         self.evaluation_seed = keras.random.SeedGenerator(0, name="evaluation")
         #: The arguments of `compile` that say what a round does.
-        self.choices = None
+        self.choices: Any = None  # TrainingChoices
         #: What the discriminator learns, and what samples climb.
-        self.flow_potential = None
-        self._round = None
+        self.flow_potential: Any = None  # Potential
+        self._round: Any = None  # Round
         #: The callback of the last `fit` whose values `evaluate` returns too.
         self.distribution_metrics = None
         self.built = True
 
     # ------------------------------------------- what subclasses must say
 
-    def draw(self, n, seed, labels=None, training=False):
+    def draw(
+        self,
+        n: Any,
+        seed: Seed,
+        labels: Tensor | None = None,
+        training: bool = False,
+    ) -> Tensor:
         """Returns `n` generated samples, of these labels if there are any."""
         raise NotImplementedError
 
     @property
-    def rounds_counter(self):
+    def rounds_counter(self) -> keras.Variable:
         """The variable that counts rounds."""
         raise NotImplementedError
 
@@ -106,7 +121,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         """The networks that the discriminator's optimizer trains."""
         return [self.discriminator]
 
-    def discriminator_variables(self):
+    def discriminator_variables(self) -> list[keras.Variable]:
         """The trainable variables of these networks."""
         return [
             v
@@ -114,7 +129,13 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
             for v in n.trainable_variables
         ]
 
-    def discriminate(self, real, generated, labels=None, training=False):
+    def discriminate(
+        self,
+        real: Tensor,
+        generated: Tensor,
+        labels: Tensor | None = None,
+        training: bool = False,
+    ) -> tuple[Tensor, Tensor]:
         """Returns the outputs on real and on generated samples."""
         return tuple(
             self.discriminator(with_labels(x, labels), training=training)
@@ -122,12 +143,12 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         )
 
     @property
-    def mapping(self):
+    def mapping(self) -> Any:
         """The mapping of `compile`, `None` for flows that have none."""
         return getattr(self.flow_potential, "mapping", None)
 
     @property
-    def discriminator_loss(self):
+    def discriminator_loss(self) -> Any:
         """What the discriminator minimizes, `None` before `compile`."""
         return getattr(self.flow_potential, "loss", None)
 
@@ -171,7 +192,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
 
     # --------------------------------------------------------------- steps
 
-    def train_step(self, *arguments):
+    def train_step(self, *arguments: Any) -> Any:
         return gradients.train_step(self, self._train_on, arguments)
 
     def _train_on(self, data):
@@ -198,15 +219,15 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         return Batch(ops.cast(x, "float32"), y)
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         return list(self._round.metrics.values()) if self._round else []
 
-    def current_step_size(self):
+    def current_step_size(self) -> Any:
         """Returns the step size of the round that comes, a number or a scalar
         tensor."""
         return self._round.step_size()
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> Any:
         made = self.train_function
         super().make_train_function(force)
         if self.train_function is not made:
@@ -219,15 +240,15 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
 
     def fit(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_data=None,
-        **kwargs,
-    ):
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_data: Any = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
         """Trains on samples `x`, as `keras.Model.fit` does.
 
         A conditional model takes their labels as `y`, or a data set of pairs.
@@ -282,6 +303,6 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
                 warnings.warn(data_checks.BYTE_RANGE_WARNING, stacklevel=3)
             self._warned_in_bytes = True
 
-    def optimizers_by_argument(self):
+    def optimizers_by_argument(self) -> dict[str, keras.optimizers.Optimizer]:
         """The optimizers by the names of their arguments of `compile`."""
         return {f"{self.role}_optimizer": self._discriminator_optimizer}

@@ -1,5 +1,7 @@
 """Samples that move along a velocity themselves, with no generator."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 from keras import ops
@@ -27,7 +29,7 @@ def euler_step(
 
 
 def follow(
-    velocity_at,
+    velocity_at: Callable[[Tensor, Tensor | None], Tensor],
     samples: Array,
     labels: Array | None,
     steps: int,

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_monoflow.backend import replicas
+from keras_monoflow.typing import Array, ArrayLike, Tensor
 
 
 class LabelCounter(keras.layers.Layer):
@@ -15,7 +16,7 @@ class LabelCounter(keras.layers.Layer):
         name: Name of the layer.
     """
 
-    def __init__(self, shape, name="labels"):
+    def __init__(self, shape: tuple[int, ...], name: str = "labels") -> None:
         super().__init__(name=name)
         self.shape = tuple(shape)
         self.count = self.add_weight(
@@ -27,7 +28,7 @@ class LabelCounter(keras.layers.Layer):
         )
         self.built = True
 
-    def update(self, labels):
+    def update(self, labels: Tensor) -> None:
         """Counts the classes of a batch of labels, if they are integers."""
         if self.shape in ((), (1,)) and keras.backend.is_int_dtype(
             labels.dtype
@@ -36,13 +37,13 @@ class LabelCounter(keras.layers.Layer):
             highest = ops.max(highest)
             self.count.assign(ops.maximum(self.count, highest + 1))
 
-    def draw(self, n, seed):
+    def draw(self, n: int, seed: int | None) -> Array:
         """Returns `n` labels, all that were seen being equally likely."""
         rng = np.random.default_rng(seed)
         shape = (n, *self.shape)
         return rng.integers(self._classes(), size=shape, dtype="int32")
 
-    def first(self, n):
+    def first(self, n: int) -> Array:
         """Returns `0, 1, ...`, starting over after the last class."""
         labels = np.arange(n, dtype="int32") % self._classes()
         return labels.reshape(n, *self.shape)
@@ -56,7 +57,7 @@ class LabelCounter(keras.layers.Layer):
             )
         return count
 
-    def check(self, labels, n):
+    def check(self, labels: ArrayLike, n: int) -> Array:
         """Returns `n` labels as an array; one label stands for all."""
         labels = np.asarray(ops.convert_to_numpy(labels))
         if labels.shape == self.shape:

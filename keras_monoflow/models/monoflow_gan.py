@@ -1,10 +1,13 @@
 """MonoFlow as a Keras model."""
 
+from typing import Any
+
 import keras
 
 from keras_monoflow.models.adversarial_model import AdversarialModel
 from keras_monoflow.models.training_choices import TrainingChoices
 from keras_monoflow.potentials import LogRatioPotential
+from keras_monoflow.typing import OptimizerLike, Schedule
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
@@ -50,22 +53,22 @@ class MonoFlowGAN(AdversarialModel):
 
     def compile(
         self,
-        generator_optimizer=None,
-        discriminator_optimizer=None,
-        mapping="non_saturating",
-        discriminator_loss="logistic",
-        penalty=None,
-        discriminator_steps=1,
-        split_batch=False,
-        discriminator_warmup=0,
-        persistency=1,
-        step_size=None,
-        update="persistent",
-        normalize_velocity=False,
-        reuse_generated=False,
-        ema=None,
-        **kwargs,
-    ):
+        generator_optimizer: OptimizerLike | None = None,
+        discriminator_optimizer: OptimizerLike | None = None,
+        mapping: Any = "non_saturating",
+        discriminator_loss: Any = "logistic",
+        penalty: Any = None,
+        discriminator_steps: int = 1,
+        split_batch: bool = False,
+        discriminator_warmup: int = 0,
+        persistency: int = 1,
+        step_size: float | Schedule | None = None,
+        update: str = "persistent",
+        normalize_velocity: bool = False,
+        reuse_generated: bool = False,
+        ema: float | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Configures training.
 
         Args:

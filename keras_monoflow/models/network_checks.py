@@ -1,11 +1,14 @@
 """Checks of networks and functions before any time is spent on them."""
 
 import warnings
+from typing import Any
 
 import keras
 
+from keras_monoflow.backend import keras_internals
 
-def check_network(network, argument):
+
+def check_network(network: Any, argument: str) -> None:
     """Checks that a network is a built Keras model."""
     if not isinstance(network, keras.Layer):
         raise TypeError(
@@ -20,7 +23,7 @@ def check_network(network, argument):
         )
 
 
-def input_shape(network, role):
+def input_shape(network: keras.Model, role: str) -> tuple[int, ...]:
     """Returns the shape of one sample that a network takes, without labels."""
     shape = getattr(network, "input_shape", None)
     if isinstance(shape, list) and len(shape) == 2:
@@ -35,13 +38,15 @@ def input_shape(network, role):
     return shape[1:]
 
 
-def label_shape(network):
+def label_shape(network: keras.Model) -> tuple[int, ...] | None:
     """Returns the shape of one label that a network takes, or `None`."""
     shape = getattr(network, "input_shape", None)
     return shape[1][1:] if isinstance(shape, list) else None
 
 
-def check_conditional(generator, others):
+def check_conditional(
+    generator: keras.Model, others: dict[str, keras.Model]
+) -> None:
     """Checks that all networks take the same labels, or none."""
     shape = label_shape(generator)
     for role, network in others.items():
@@ -53,7 +58,7 @@ def check_conditional(generator, others):
             )
 
 
-def check_unconditional(network, role, owner):
+def check_unconditional(network: keras.Model, role: str, owner: str) -> None:
     """Checks that a network takes samples alone."""
     if label_shape(network) is not None:
         raise ValueError(
@@ -62,7 +67,9 @@ def check_unconditional(network, role, owner):
         )
 
 
-def check_shapes(generator, discriminator, role):
+def check_shapes(
+    generator: keras.Model, discriminator: keras.Model, role: str
+) -> None:
     """Checks that generated samples fit the discriminator."""
     generated = tuple(generator.output_shape[1:])
     expected = tuple(input_shape(discriminator, role))
@@ -76,7 +83,7 @@ def check_shapes(generator, discriminator, role):
         )
 
 
-def check_one_output(network, role):
+def check_one_output(network: keras.Model, role: str) -> None:
     """Checks that a network returns one number for each sample."""
     output = tuple(network.output_shape)
     if output[1:] not in ((), (1,)):
@@ -87,7 +94,7 @@ def check_one_output(network, role):
         )
 
 
-def check_different(potential, conjugate):
+def check_different(potential: keras.Model, conjugate: keras.Model) -> None:
     """Checks that two networks are not one."""
     if potential is conjugate:
         raise ValueError(
@@ -96,14 +103,14 @@ def check_different(potential, conjugate):
         )
 
 
-def is_registered(thing):
+def is_registered(thing: Any) -> bool:
     """Returns whether Keras can find a function or class again by name."""
     module = getattr(thing, "__module__", "") or ""
     registered = keras.saving.get_registered_name(thing) != _name_of(thing)
     return registered or module.split(".")[0] == "keras"
 
 
-def warn_if_unregistered(thing, argument):
+def warn_if_unregistered(thing: Any, argument: str) -> None:
     """Warns if a function or class cannot be saved."""
     if not is_registered(thing):
         warnings.warn(
@@ -118,10 +125,10 @@ def _name_of(thing):
     return getattr(thing, "__name__", type(thing).__name__)
 
 
-def any_in_float16(networks):
+def any_in_float16(networks: list[keras.Model]) -> bool:
     """Returns whether a layer of the networks computes in float16."""
     return any(
         layer.compute_dtype == "float16"
         for network in networks
-        for layer in network._flatten_layers()
+        for layer in keras_internals.layers_of(network)
     )

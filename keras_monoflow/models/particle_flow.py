@@ -1,5 +1,7 @@
 """Flows of particles, with no generator."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -11,21 +13,32 @@ from keras_monoflow.models.array_sampler import ArraySampler
 from keras_monoflow.models.fitting import with_extra
 from keras_monoflow.models.flow_model import FlowModel, _choice
 from keras_monoflow.models.forward_euler import euler_step
-from keras_monoflow.models.round import Round
+from keras_monoflow.models.round import Batch, Generated, Round
 from keras_monoflow.models.training_choices import TrainingChoices
 from keras_monoflow.models.trajectory import Record, Trajectory
 from keras_monoflow.optimizers import serialize
 from keras_monoflow.penalties import LipschitzPenalty
+from keras_monoflow.typing import (
+    Array,
+    ArrayLike,
+    Config,
+    OptimizerLike,
+    Schedule,
+    Seed,
+    Tensor,
+)
 
 
 class ParticleRound(Round):
     """A round in which all particles take an Euler step themselves."""
 
-    def draw(self, batch):
+    def draw(self, batch: Batch) -> Tensor:
         """Returns as many particles as a batch has samples."""
         return self.model.draw(batch.size, self.seed)
 
-    def train_generator(self, batch, generated=None):
+    def train_generator(
+        self, batch: Batch, generated: Generated | None = None
+    ) -> None:
         """Moves all particles, for they are the samples."""
         rows = self.model._rows
         x = ops.convert_to_tensor(rows.values)
@@ -90,7 +103,13 @@ class ParticleFlow(FlowModel):
     round_class = ParticleRound
     temperature = _choice("temperature")
 
-    def __init__(self, discriminator, particles, seed=None, name=None):
+    def __init__(
+        self,
+        discriminator: keras.Model,
+        particles: ArrayLike,
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
         super().__init__({"discriminator": discriminator}, seed, name)
         if isinstance(particles, dict):
             # From a configuration: the positions come with the weights.
@@ -111,24 +130,24 @@ class ParticleFlow(FlowModel):
         )
         self._trajectory = Trajectory(shape=(len(self._rows), *shape))
 
-    def call(self, x, training=False):
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
         """Returns the discriminator's output at `x`."""
         return self.discriminator(x, training=training)
 
     def compile(
         self,
-        discriminator_optimizer=None,
-        mapping=None,
-        discriminator_loss="logistic",
-        penalty="default",
-        discriminator_steps=1,
-        split_batch=False,
-        discriminator_warmup=0,
-        step_size=None,
-        normalize_velocity=False,
-        temperature=0.0,
-        **kwargs,
-    ):
+        discriminator_optimizer: OptimizerLike | None = None,
+        mapping: Any = None,
+        discriminator_loss: Any = "logistic",
+        penalty: Any = "default",
+        discriminator_steps: int = 1,
+        split_batch: bool = False,
+        discriminator_warmup: int = 0,
+        step_size: float | Schedule | None = None,
+        normalize_velocity: bool = False,
+        temperature: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         """Configures the flow.
 
         Args:
@@ -205,31 +224,37 @@ class ParticleFlow(FlowModel):
         return self.optimizer
 
     @property
-    def rounds_counter(self):
+    def rounds_counter(self) -> keras.Variable:
         return self._rounds
 
     @property
-    def rounds(self):
+    def rounds(self) -> int:
         """How many rounds the particles have moved or waited, an integer."""
         return int(ops.convert_to_numpy(self._rounds))
 
     # ------------------------------------------------------ the particles
 
-    def draw(self, n, seed, labels=None, training=False):
+    def draw(
+        self,
+        n: Any,
+        seed: Seed,
+        labels: Tensor | None = None,
+        training: bool = False,
+    ) -> Tensor:
         """Returns `n` particles drawn with replacement, a tensor."""
         return self._rows.draw(n, seed)
 
     @property
-    def particles(self):
+    def particles(self) -> Array:
         """Where the particles are, a NumPy array `(n, *sample_shape)`."""
         return np.array(ops.convert_to_numpy(self._rows.values))
 
     @property
-    def max_samples(self):
+    def max_samples(self) -> int:
         """The number of particles."""
         return len(self._rows)
 
-    def sample(self, n, seed=None):
+    def sample(self, n: int, seed: int | None = None) -> Array:
         """Returns `n` of the particles.
 
         Args:
@@ -253,11 +278,19 @@ class ParticleFlow(FlowModel):
 
     # --------------------------------------------------------- trajectory
 
-    def fit(self, *args, record_every=None, callbacks=None, **kwargs):
+    def fit(
+        self,
+        x: Any = None,
+        *args: Any,
+        record_every: int | None = None,
+        callbacks: Any = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
         """Moves the particles; each batch of data is one round.
 
         Args:
-            *args: As in `keras.Model.fit`.
+            x: The data, as in `keras.Model.fit`.
+            *args: As there, up to `verbose`.
             record_every: Integer; the positions after every so many rounds are
                 appended to `trajectory`, which starts with those before the
                 first. `None` records nothing.
@@ -274,22 +307,22 @@ class ParticleFlow(FlowModel):
         if record_every is not None:
             check_integer("record_every", record_every, minimum=1)
             extra = [Record(self._trajectory, record_every)]
-        callbacks = with_extra(callbacks, extra)
-        return super().fit(*args, callbacks=callbacks, **kwargs)
+        kwargs["callbacks"] = with_extra(callbacks, extra)
+        return super().fit(x, *args, **kwargs)
 
     @property
-    def trajectory(self):
+    def trajectory(self) -> Array:
         """Recorded positions, a NumPy array `(records, n, *sample_shape)`."""
         return self._trajectory.positions
 
     @property
-    def trajectory_rounds(self):
+    def trajectory_rounds(self) -> Array:
         """The rounds after which they were recorded, integers `(records,)`."""
         return self._trajectory.rounds
 
     # ------------------------------------------------------------- saving
 
-    def get_config(self):
+    def get_config(self) -> Config:
         rows = {"rows": len(self._rows)}
         return {**super().get_config(), "particles": rows}
 
@@ -303,13 +336,13 @@ class ParticleFlow(FlowModel):
             **self.choices.arguments("temperature"),
         }
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         super().save_own_variables(store)
         store["rounds"] = self.rounds
         store["trajectory"] = self.trajectory
         store["trajectory_rounds"] = self.trajectory_rounds
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         super().load_own_variables(store)
         self._rounds.assign(np.array(store["rounds"]))
         self._trajectory.set(store["trajectory_rounds"], store["trajectory"])

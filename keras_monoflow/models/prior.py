@@ -1,10 +1,13 @@
 """Where generators start from: noise, or samples of a source distribution."""
 
+from typing import Any
+
 import keras
 
 from keras_monoflow.backend import replicas
 from keras_monoflow.models.array_sampler import ArraySampler
-from keras_monoflow.naming import lookup
+from keras_monoflow.registry import lookup
+from keras_monoflow.typing import Seed, Tensor
 
 
 def _symmetric_uniform(shape, dtype=None, seed=None):
@@ -29,7 +32,7 @@ class Prior(keras.layers.Layer):
         ValueError: If a name is unknown, or the shapes do not fit.
     """
 
-    def __init__(self, spec, latent_shape):
+    def __init__(self, spec: Any, latent_shape: tuple[int, ...]) -> None:
         super().__init__(name="prior")
         self.latent_shape = tuple(latent_shape)
         self.rows = None
@@ -49,14 +52,14 @@ class Prior(keras.layers.Layer):
         self.spec = spec
         self.built = True
 
-    def draw(self, n, seed):
+    def draw(self, n: Any, seed: Seed) -> Tensor:
         """Returns `(n, *latent_shape)`; `n` may be a tensor while tracing."""
         if self.rows is not None:
             return self.rows.draw(n, seed)
         shape = (n, *self.latent_shape)
         return replicas.draw(self.function, shape, "float32", seed)
 
-    def serialize_spec(self):
+    def serialize_spec(self) -> Any:
         """The prior as it stands in a model's configuration."""
         if self.rows is not None:
             return {"rows": len(self.rows)}

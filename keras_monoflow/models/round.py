@@ -11,6 +11,7 @@ from keras import ops
 from keras_monoflow import gradients
 from keras_monoflow.backend import replicas
 from keras_monoflow.numerics import at_least_float32
+from keras_monoflow.typing import Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,11 +29,11 @@ class Batch:
     slices: int = 1
 
     @property
-    def size(self):
+    def size(self) -> Any:
         """How many rows a slice has; those left over are left out."""
         return ops.shape(self.samples)[0] // self.slices
 
-    def slice(self, i):
+    def slice(self, i: Any) -> "Batch":
         """Returns slice `i`, a `Batch`."""
         if self.slices == 1:
             return self
@@ -55,6 +56,47 @@ class Generated:
     commit: Callable
 
 
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """Networks and the optimizer that trains them."""
+
+    networks: list
+    optimizer: keras.optimizers.Optimizer
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        return [v for n in self.networks for v in n.trainable_variables]
+
+    def step(self, loss_fn: Callable[[], Tensor]) -> None:
+        """One optimizer step down a loss and the regularization."""
+        variables = self.variables
+        _, grads = gradients.value_and_grad(
+            lambda: self.optimizer.scale_loss(
+                loss_fn() + regularization(variables)
+            ),
+            variables,
+        )
+        gradients.apply_gradients(self.optimizer, grads, variables)
+
+    def step_along(
+        self,
+        pullback: Callable[[Tensor], list[Tensor]],
+        cotangent: Tensor,
+        dtype: str,
+    ) -> None:
+        """One optimizer step along a pullback and down the regularization."""
+        variables, optimizer = self.variables, self.optimizer
+        cotangent = optimizer.scale_loss(cotangent)
+        grads = pullback(ops.cast(cotangent, dtype))
+        if any(v.regularizer is not None for v in variables):
+            _, further = gradients.value_and_grad(
+                lambda: optimizer.scale_loss(regularization(variables)),
+                variables,
+            )
+            grads = [g + f for g, f in zip(grads, further)]
+        gradients.apply_gradients(optimizer, grads, variables)
+
+
 class Round:
     """One round: the discriminator learns, then the samples follow the flow.
 
@@ -66,7 +108,9 @@ class Round:
         log_names: Names of the running means that `fit` reports.
     """
 
-    def __init__(self, model, log_names=()):
+    def __init__(
+        self, model: Any, log_names: tuple[str, ...] | list[str] = ()
+    ) -> None:
         self.model = model
         self.choices = model.choices
         self.potential = model.flow_potential
@@ -77,7 +121,7 @@ class Round:
         # Keras neither sees them here nor writes them to files.
         self.metrics = {name: keras.metrics.Mean(name) for name in log_names}
 
-    def __call__(self, batch):
+    def __call__(self, batch: Batch) -> None:
         """Algorithm 1 of W1-FE (arXiv 2405.16351), for any potential `V`.
 
             for each discriminator step:
@@ -108,14 +152,14 @@ class Round:
         )
         self.counter.assign_add(1)
 
-    def is_warm(self):
+    def is_warm(self) -> Tensor:
         """Whether the discriminator no longer learns alone."""
         rounds = ops.convert_to_tensor(self.counter)
         return rounds >= self.choices.discriminator_warmup
 
     # ---------------------------------------------- step 1: discriminator
 
-    def train_discriminator(self, real, fake):
+    def train_discriminator(self, real: Batch, fake: Tensor) -> None:
         """One optimizer step down the objective and the penalties."""
         x, labels = real.samples, real.labels
 
@@ -135,13 +179,15 @@ class Round:
 
         self.discriminator.step(loss_fn)
 
-    def draw(self, batch):
+    def draw(self, batch: Batch) -> Tensor:
         """Returns as many generated samples as a batch has, of its labels."""
         latent = self.model.prior.draw(batch.size, self.seed)
         inputs = with_labels(latent, batch.labels)
         return self.model.generator(inputs, training=True)
 
-    def frozen_discriminator(self, labels):
+    def frozen_discriminator(
+        self, labels: Tensor | None
+    ) -> Callable[[Tensor], Tensor]:
         """A function of samples that runs it in training mode, and keeps none
         of its updates."""
         run = gradients.discard_updates(self.model.discriminator)
@@ -149,7 +195,9 @@ class Round:
 
     # -------------------------------------------------- step 2: generator
 
-    def train_generator(self, batch, generated=None):
+    def train_generator(
+        self, batch: Batch, generated: Generated | None = None
+    ) -> None:
         """Moves one generated batch, and lets the generator fit the moves."""
         choices = self.choices
         generated = generated or self.generate(batch)
@@ -175,11 +223,11 @@ class Round:
             self.model.update_average()
 
     @functools.cached_property
-    def generator(self):
+    def generator(self) -> Trained:
         """The generator in training."""
         return Trained([self.model.generator], self.model.optimizer.generator)
 
-    def generate(self, batch):
+    def generate(self, batch: Batch) -> Generated:
         """One generated batch, ready to be pulled back to the weights.
 
         The updates of the generator's state (batch statistics, dropout seeds)
@@ -197,7 +245,7 @@ class Round:
         )
         return Generated(inputs, samples, pullback, commit)
 
-    def velocity(self, y, batch):
+    def velocity(self, y: Tensor, batch: Batch) -> Tensor:
         """Returns where samples move: `grad V(y)` of the frozen discriminator.
 
         A flow without a discriminator computes it from the generated samples
@@ -213,12 +261,14 @@ class Round:
         self.log(y, generator_loss=-ops.mean(values))
         return velocity
 
-    def frozen_potential(self, labels):
+    def frozen_potential(
+        self, labels: Tensor | None
+    ) -> Callable[[Tensor], Tensor]:
         """Returns `V` as a function of samples."""
         frozen = self.frozen_discriminator(labels)
         return lambda x: self.potential.value(frozen(x))
 
-    def scaled(self, velocity):
+    def scaled(self, velocity: Tensor) -> Tensor:
         """Logs the mean speed; divides by it if `compile` says so."""
         axes = sample_axes(velocity)
         speed = ops.mean(ops.sqrt(ops.sum(velocity**2, axis=axes)))
@@ -228,14 +278,14 @@ class Round:
         (speed,) = replicas.mean([speed])
         return velocity / ops.maximum(speed, keras.config.epsilon())
 
-    def step_size(self):
+    def step_size(self) -> Any:
         """The step size of this round, a number or a scalar tensor."""
         size = self.choices.step_size
         return size(self.counter) if callable(size) else size
 
     # ---------------------------------------------------- step 3: one fit
 
-    def fit(self, inputs, loss_of):
+    def fit(self, inputs: Tensor, loss_of: Callable[[Tensor], Tensor]) -> None:
         """One optimizer step of the generator, from the same latent points and
         the same frozen state."""
         network = self.model.generator
@@ -251,7 +301,9 @@ class Round:
 
         self.generator.step(loss_fn)
 
-    def fit_loss(self, y, step, step_size, batch):
+    def fit_loss(
+        self, y: Tensor, step: Tensor, step_size: Any, batch: Batch
+    ) -> Callable[[Tensor], Tensor]:
         """Returns the loss of the generator's samples that the fits minimize.
 
         - `persistent`: `1/2 |target - x|^2`, the target `y + step` held fixed;
@@ -273,13 +325,13 @@ class Round:
 
     # --------------------------------------------------------------- logs
 
-    def log(self, batch, **values):
+    def log(self, batch: Tensor, **values: Tensor) -> None:
         """Adds means over the samples of `batch` to the logs, by name."""
         weight = ops.cast(ops.shape(batch)[0], "float32")
         for name, value in values.items():
             self.metrics[name].update_state(value, sample_weight=weight)
 
-    def logs(self, without=()):
+    def logs(self, without: tuple[str, ...] = ()) -> dict[str, Tensor]:
         """Returns the running means by name, but for some."""
         replicas.agree_on_means(self.metrics.values())
         return {
@@ -289,48 +341,12 @@ class Round:
         }
 
 
-@dataclasses.dataclass(frozen=True)
-class Trained:
-    """Networks and the optimizer that trains them."""
-
-    networks: list
-    optimizer: keras.optimizers.Optimizer
-
-    @property
-    def variables(self):
-        return [v for n in self.networks for v in n.trainable_variables]
-
-    def step(self, loss_fn):
-        """One optimizer step down a loss and the regularization."""
-        variables = self.variables
-        _, grads = gradients.value_and_grad(
-            lambda: self.optimizer.scale_loss(
-                loss_fn() + regularization(variables)
-            ),
-            variables,
-        )
-        gradients.apply_gradients(self.optimizer, grads, variables)
-
-    def step_along(self, pullback, cotangent, dtype):
-        """One optimizer step along a pullback and down the regularization."""
-        variables, optimizer = self.variables, self.optimizer
-        cotangent = optimizer.scale_loss(cotangent)
-        grads = pullback(ops.cast(cotangent, dtype))
-        if any(v.regularizer is not None for v in variables):
-            _, further = gradients.value_and_grad(
-                lambda: optimizer.scale_loss(regularization(variables)),
-                variables,
-            )
-            grads = [g + f for g, f in zip(grads, further)]
-        gradients.apply_gradients(optimizer, grads, variables)
-
-
-def with_labels(x, labels):
+def with_labels(x: Tensor, labels: Tensor | None) -> Any:
     """The inputs of a network: `x`, or `[x, labels]` if there are any."""
     return x if labels is None else [x, labels]
 
 
-def regularization(variables):
+def regularization(variables: list[keras.Variable]) -> Tensor:
     """The regularization losses of variables, a float32 scalar."""
     total = ops.zeros((), "float32")
     for v in variables:
@@ -339,6 +355,6 @@ def regularization(variables):
     return total
 
 
-def sample_axes(x):
+def sample_axes(x: Tensor) -> tuple[int, ...]:
     """The axes of one sample in a batch."""
     return tuple(range(1, len(x.shape)))

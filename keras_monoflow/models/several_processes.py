@@ -1,18 +1,19 @@
 """What `fit` has to see to where several devices or processes train."""
 
 import os
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_monoflow.backend import processes, replicas
+from keras_monoflow.backend import keras_internals, processes, replicas
 from keras_monoflow.models import data_checks
 from keras_monoflow.models.fitting import as_list
 from keras_monoflow.optimizers import without_loss_scaling
 
 
-def check_replicas(model, x, batch_size):
+def check_replicas(model: keras.Model, x: Any, batch_size: int) -> None:
     """Checks that the replicas of a model can share the batches of `fit`."""
     replicas.check_strategy(model)
     count = replicas.expected(model)
@@ -23,7 +24,7 @@ def check_replicas(model, x, batch_size):
         check_shares(x, batch_size, count // processes.count())
 
 
-def check_separable(whole_batch_part, count):
+def check_separable(whole_batch_part: str | None, count: int) -> None:
     """Checks that nothing in a step needs the whole batch at once."""
     if whole_batch_part:
         raise ValueError(
@@ -35,7 +36,9 @@ def check_separable(whole_batch_part, count):
         )
 
 
-def check_clipping(optimizer, argument):
+def check_clipping(
+    optimizer: keras.optimizers.Optimizer, argument: str
+) -> None:
     """Checks that gradients are not both scaled for float16 and clipped."""
     inner = without_loss_scaling(optimizer)
     if inner is not optimizer and replicas.clips(inner) and replicas.adds_up():
@@ -48,12 +51,12 @@ def check_clipping(optimizer, argument):
         )
 
 
-def check_shares(x, batch_size, devices):
+def check_shares(x: Any, batch_size: int, devices: int) -> None:
     """Checks that each batch of arrays can be cut into equal parts."""
     if isinstance(x, keras.utils.PyDataset):
         batch_size = len(data_checks.samples_of(x[0]))
-    sizes = {batch_size, data_checks.smallest_batch(x, batch_size)} - {None}
-    bad = [size for size in sizes if size % devices]
+    sizes = {batch_size, data_checks.smallest_batch(x, batch_size)}
+    bad = [size for size in sizes if size is not None and size % devices]
     if bad:
         raise ValueError(
             f"A batch of {bad[0]} samples cannot be cut into {devices} equal "
@@ -71,29 +74,29 @@ class StartTogether(keras.callbacks.Callback):
     backup was deleted, so that nobody restores it at the next `fit`.
     """
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         variables = [*self.model.variables, *self.model.optimizer.variables]
         values = [ops.convert_to_numpy(v) for v in variables]
-        epoch = np.array(self.model._initial_epoch or 0, "int32")
+        epoch = np.array(keras_internals.initial_epoch(self.model), "int32")
         *values, epoch = processes.copy_from_first([*values, epoch])
         for variable, value in zip(variables, values):
             variable.assign(value)
-        self.model._initial_epoch = int(epoch) or None
+        keras_internals.set_initial_epoch(self.model, int(epoch))
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         processes.copy_from_first([np.zeros(1, "float32")])
 
 
 class ReadsBackup(keras.callbacks.BackupAndRestore):
     """Restores the backup that the first process wrote, and writes none."""
 
-    def __init__(self, callback):
+    def __init__(self, callback: keras.callbacks.BackupAndRestore) -> None:
         super().__init__(callback.backup_dir, callback.save_freq)
 
     def _save_model(self):
         pass
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         pass
 
 
@@ -107,7 +110,7 @@ WRITERS = (
 )
 
 
-def for_this_process(callbacks):
+def for_this_process(callbacks: Any) -> Any:
     """Returns the `callbacks` of `fit` as this process shall call them.
 
     If several processes train together, only the first one writes files.
@@ -142,7 +145,10 @@ def _check_backups(callbacks):
         for callback in callbacks
         if isinstance(callback, keras.callbacks.BackupAndRestore)
     ]
-    seen = sum(os.path.exists(backup._weights_path) for backup in backups)
+    seen = sum(
+        os.path.exists(keras_internals.backup_file(backup))
+        for backup in backups
+    )
     (first,) = processes.copy_from_first([np.array(seen, "int32")])
     if int(first) != seen:
         folders = ", ".join(repr(backup.backup_dir) for backup in backups)

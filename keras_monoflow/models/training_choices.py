@@ -7,10 +7,8 @@ from typing import Any
 import keras
 
 from keras_monoflow.arguments import check_integer, check_number
-from keras_monoflow.naming import lookup
-from keras_monoflow.typing import Config
-
-Schedule = keras.optimizers.schedules.LearningRateSchedule
+from keras_monoflow.registry import lookup
+from keras_monoflow.typing import Config, Schedule
 
 UPDATES = ("persistent", "naive", "proximal")
 
@@ -77,7 +75,7 @@ class TrainingChoices:
 
 def check_step_size(value: Any) -> float | Schedule:
     """Checks for a positive number or a schedule."""
-    if isinstance(value, Schedule):
+    if callable(value):
         return value
     if not _is_number(value) or not value > 0:
         raise ValueError(

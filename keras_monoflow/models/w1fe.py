@@ -1,11 +1,14 @@
 """W1-FE, the Wasserstein-1 flow, as a Keras model."""
 
+from typing import Any
+
 import keras
 
 from keras_monoflow.models.adversarial_model import AdversarialModel
 from keras_monoflow.models.training_choices import TrainingChoices
 from keras_monoflow.penalties import LipschitzPenalty
 from keras_monoflow.potentials import WassersteinPotential
+from keras_monoflow.typing import OptimizerLike, Schedule
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
@@ -64,32 +67,39 @@ class W1FE(AdversarialModel):
 
     role = "critic"
 
-    def __init__(self, generator, critic, prior="normal", seed=None, name=None):
+    def __init__(
+        self,
+        generator: keras.Model,
+        critic: keras.Model,
+        prior: Any = "normal",
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
         super().__init__(generator, critic, prior=prior, seed=seed, name=name)
         # The critic tells where samples move before `compile` as well.
         self.flow_potential = WassersteinPotential()
 
     @property
-    def critic(self):
+    def critic(self) -> keras.Model:
         """The network that the base class calls the discriminator."""
         return self.discriminator
 
     def compile(
         self,
-        generator_optimizer=None,
-        critic_optimizer=None,
-        penalty="default",
-        critic_steps=1,
-        split_batch=False,
-        critic_warmup=0,
-        persistency=1,
-        step_size=0.1,
-        update="persistent",
-        normalize_velocity=False,
-        reuse_generated=False,
-        ema=None,
-        **kwargs,
-    ):
+        generator_optimizer: OptimizerLike | None = None,
+        critic_optimizer: OptimizerLike | None = None,
+        penalty: Any = "default",
+        critic_steps: int = 1,
+        split_batch: bool = False,
+        critic_warmup: int = 0,
+        persistency: int = 1,
+        step_size: float | Schedule = 0.1,
+        update: str = "persistent",
+        normalize_velocity: bool = False,
+        reuse_generated: bool = False,
+        ema: float | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Configures training.
 
         Args:

@@ -1,5 +1,7 @@
 """W2-FE, the Wasserstein-2 flow, as a Keras model."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -8,8 +10,15 @@ from keras_monoflow import gradients
 from keras_monoflow.arguments import check_number
 from keras_monoflow.models import network_checks
 from keras_monoflow.models.adversarial_model import AdversarialModel
-from keras_monoflow.models.training_choices import Schedule, TrainingChoices
+from keras_monoflow.models.training_choices import TrainingChoices
 from keras_monoflow.potentials import KantorovichPotential
+from keras_monoflow.typing import (
+    Array,
+    ArrayLike,
+    OptimizerLike,
+    Schedule,
+    Tensor,
+)
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
@@ -65,13 +74,13 @@ class W2FE(AdversarialModel):
 
     def __init__(
         self,
-        generator,
-        potential,
-        conjugate,
-        prior="normal",
-        seed=None,
-        name=None,
-    ):
+        generator: keras.Model,
+        potential: keras.Model,
+        conjugate: keras.Model,
+        prior: Any = "normal",
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
         super().__init__(
             generator, potential, prior=prior, seed=seed, name=name
         )
@@ -86,11 +95,11 @@ class W2FE(AdversarialModel):
         self.flow_potential = KantorovichPotential()
 
     @classmethod
-    def network_roles(cls):
+    def network_roles(cls) -> tuple[str, ...]:
         return (*super().network_roles(), "conjugate")
 
     @property
-    def potential(self):
+    def potential(self) -> keras.Model:
         """The network that the base class calls the discriminator."""
         return self.discriminator
 
@@ -99,21 +108,21 @@ class W2FE(AdversarialModel):
 
     def compile(
         self,
-        generator_optimizer=None,
-        potential_optimizer=None,
-        constraint_weight=1000.0,
-        penalty=None,
-        potential_steps=1,
-        split_batch=False,
-        potential_warmup=0,
-        persistency=1,
-        step_size=0.2,
-        update="persistent",
-        normalize_velocity=False,
-        reuse_generated=False,
-        ema=None,
-        **kwargs,
-    ):
+        generator_optimizer: OptimizerLike | None = None,
+        potential_optimizer: OptimizerLike | None = None,
+        constraint_weight: float = 1000.0,
+        penalty: Any = None,
+        potential_steps: int = 1,
+        split_batch: bool = False,
+        potential_warmup: int = 0,
+        persistency: int = 1,
+        step_size: float | Schedule = 0.2,
+        update: str = "persistent",
+        normalize_velocity: bool = False,
+        reuse_generated: bool = False,
+        ema: float | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Configures training.
 
         Args:
@@ -142,7 +151,7 @@ class W2FE(AdversarialModel):
         Raises:
             ValueError: If a name is unknown or a number is out of range.
         """
-        if not isinstance(step_size, Schedule):
+        if not callable(step_size):
             check_number(
                 "step_size",
                 step_size,
@@ -171,14 +180,20 @@ class W2FE(AdversarialModel):
             **kwargs,
         )
 
-    def discriminate(self, real, generated, labels=None, training=False):
+    def discriminate(
+        self,
+        real: Tensor,
+        generated: Tensor,
+        labels: Tensor | None = None,
+        training: bool = False,
+    ) -> tuple[Tensor, Tensor]:
         """Returns `psi` of the real samples and `phi` of the generated."""
         return (
             self.conjugate(real, training=training),
             self.potential(generated, training=training),
         )
 
-    def transport(self, x):
+    def transport(self, x: ArrayLike) -> Array:
         """Returns `x - grad phi(x)`, the learnt optimal map to the data.
 
         Args:

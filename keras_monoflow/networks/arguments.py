@@ -1,35 +1,42 @@
 """Checks of the networks' arguments, and the seeds of their layers."""
 
 import zlib
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
 
+#: A seed for each layer, from `seed_stream`.
+Seeds: TypeAlias = Iterator[int | None]
 
-def check_image_shape(image_shape, stages):
-    """Return `image_shape` as three integers that `stages` halvings allow."""
+
+def check_image_shape(
+    image_shape: Sequence[int], stages: int
+) -> tuple[int, int, int]:
+    """Returns `image_shape` as three integers that `stages` halvings allow."""
     shape = tuple(image_shape)
     if len(shape) != 3:
         raise ValueError(
             "`image_shape` must be `(height, width, channels)`. "
             f"Received: image_shape={image_shape!r}"
         )
-    shape = tuple(
+    height, width, channels = (
         check_integer("image_shape", side, minimum=1) for side in shape
     )
     factor = 2**stages
-    if shape[0] % factor or shape[1] % factor:
+    if height % factor or width % factor:
         raise ValueError(
             f"`image_shape` must have a height and width divisible by {factor} "
             f"for `stages={stages}`: pad, crop or resize the images. "
             f"Received: image_shape={image_shape!r}"
         )
-    return shape
+    return height, width, channels
 
 
-def check_widths(filters, stages):
-    """Return one width for each stage, from one for all or a list of them."""
+def check_widths(filters: int | Sequence[int], stages: int) -> list[int]:
+    """Returns one width for each stage, from one for all or a list of them."""
     if isinstance(filters, (list, tuple)):
         widths = [check_integer("filters", w, minimum=1) for w in filters]
     else:
@@ -42,17 +49,17 @@ def check_widths(filters, stages):
     return widths
 
 
-def check_classes(classes):
-    """Return `classes` as an integer, or `None` for no labels."""
+def check_classes(classes: int | None) -> int | None:
+    """Returns `classes` as an integer, or `None` for no labels."""
     if classes is None:
         return None
     return check_integer("classes", classes, minimum=1)
 
 
-def seed_stream(seed, network):
-    """Yield a seed for every layer, or `None` for ever if `seed` is `None`.
+def seed_stream(seed: int | None, network: str) -> Seeds:
+    """Yields a seed for every layer, or `None` forever if `seed` is `None`.
 
-    Initialisers with the same integer and shape give the same weights, so
+    Initializers with the same integer and shape give the same weights, so
     every layer needs its own, and so do a generator and a discriminator that
     are built with the same seed.
 

@@ -1,14 +1,19 @@
 """Layers that double or halve the height and width of feature maps."""
 
+from typing import Any
+
 import keras
 from keras import layers
+
+from keras_monoflow.networks.arguments import Seeds
+from keras_monoflow.typing import Tensor
 
 # Both kinds have about as many weights at these widths.
 DEFAULT_FILTERS = {"dcgan": 64, "depth_to_space": 48}
 
 
-def check_blocks(blocks):
-    """Raise an error unless `blocks` names a kind of blocks."""
+def check_blocks(blocks: str) -> None:
+    """Raises an error unless `blocks` names a kind of blocks."""
     if blocks not in DEFAULT_FILTERS:
         raise ValueError(
             f"`blocks` must be one of {sorted(DEFAULT_FILTERS)}. "
@@ -16,20 +21,22 @@ def check_blocks(blocks):
         )
 
 
-def normal(seeds, mean=0.0):
-    """Return an initialiser N(mean, 0.02²), as in Radford et al. (2016)."""
+def normal(seeds: Seeds, mean: float = 0.0) -> keras.initializers.Initializer:
+    """Returns an initializer N(mean, 0.02²), as in Radford et al. (2016)."""
     return keras.initializers.RandomNormal(mean, 0.02, seed=next(seeds))
 
 
-def batch_norm(x, seeds):
-    """Normalise with the settings of torch, `gamma` drawn from N(1, 0.02²)."""
+def batch_norm(x: Tensor, seeds: Seeds) -> Tensor:
+    """Normalizes with the settings of torch, `gamma` drawn from N(1, 0.02²)."""
     return layers.BatchNormalization(
         momentum=0.9, epsilon=1e-5, gamma_initializer=normal(seeds, 1.0)
     )(x)
 
 
-def upsample(x, filters, blocks, use_bias, seeds):
-    """Double the height and width of `x` and give it `filters` channels."""
+def upsample(
+    x: Tensor, filters: int, blocks: str, use_bias: bool, seeds: Seeds
+) -> Tensor:
+    """Doubles the height and width of `x` and gives it `filters` channels."""
     options = _convolution_options(use_bias, seeds)
     if blocks == "dcgan":
         return layers.Conv2DTranspose(filters, 4, strides=2, **options)(x)
@@ -37,8 +44,10 @@ def upsample(x, filters, blocks, use_bias, seeds):
     return keras.ops.depth_to_space(x, 2, data_format="channels_last")
 
 
-def downsample(x, filters, blocks, use_bias, seeds):
-    """Halve the height and width of `x` and give it `filters` channels."""
+def downsample(
+    x: Tensor, filters: int, blocks: str, use_bias: bool, seeds: Seeds
+) -> Tensor:
+    """Halves the height and width of `x` and gives it `filters` channels."""
     options = _convolution_options(use_bias, seeds)
     if blocks == "dcgan":
         return layers.Conv2D(filters, 4, strides=2, **options)(x)
@@ -46,7 +55,7 @@ def downsample(x, filters, blocks, use_bias, seeds):
     return layers.Conv2D(filters, 3, **options)(x)
 
 
-def _convolution_options(use_bias, seeds):
+def _convolution_options(use_bias: bool, seeds: Seeds) -> dict[str, Any]:
     return {
         "padding": "same",
         "use_bias": use_bias,

@@ -1,5 +1,7 @@
 """Deep convolutional GANs for small images (Radford et al., 2016)."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import layers
 
@@ -11,26 +13,27 @@ from keras_monoflow.networks.arguments import (
     check_image_shape,
     seed_stream,
 )
+from keras_monoflow.networks.outputs import float32, logits
 
 
 def dcgan_generator(
-    latent_dim=100,
-    image_shape=(28, 28, 1),
-    filters=None,
-    stages=2,
-    blocks="dcgan",
-    batch_norm=True,
-    classes=None,
-    seed=None,
-    name="generator",
-):
-    """Build the generator of a DCGAN (arXiv 1511.06434).
+    latent_dim: int = 100,
+    image_shape: Sequence[int] = (28, 28, 1),
+    filters: int | None = None,
+    stages: int = 2,
+    blocks: str = "dcgan",
+    batch_norm: bool = True,
+    classes: int | None = None,
+    seed: int | None = None,
+    name: str = "generator",
+) -> keras.Model:
+    """Builds the generator of a DCGAN.
 
     A dense layer makes `filters * 2 ** (stages - 1)` feature maps of
     `image_shape / 2 ** stages` pixels. Every stage doubles their height and
     width and halves their number; the last one gives the channels of the
     image. ReLUs stand between, `tanh` at the end. Weights are drawn
-    from N(0, 0.02²), the scales of the batch normalisation from N(1, 0.02²).
+    from N(0, 0.02²), the scales of the batch normalization from N(1, 0.02²).
 
     There are two kinds of blocks, of similar size with their default widths:
 
@@ -53,7 +56,7 @@ def dcgan_generator(
         stages: Integer, how often the height and width double. Defaults to
             `2`.
         blocks: `"dcgan"` or `"depth_to_space"`. Defaults to `"dcgan"`.
-        batch_norm: Boolean, whether to normalise all feature maps but the
+        batch_norm: Boolean, whether to normalize all feature maps but the
             image. The layers have biases only without it. Defaults to `True`.
         classes: Integer, the number of classes, for a generator that sees
             labels: a `LabelEmbedding` of `min(classes, 64)` numbers is appended
@@ -70,10 +73,12 @@ def dcgan_generator(
         outside of `0, ..., classes - 1` give NaN.
 
     Raises:
-        TypeError: If a size or the seed is no integer.
-        ValueError: If a size is below 1, if `image_shape` has not three
+        TypeError: If a size or the seed is not an integer.
+        ValueError: If a size is below 1, if `image_shape` does not have three
             entries or cannot be halved `stages` times, if `blocks` is unknown
             or the seed below 0.
+
+    Source: Radford et al. 2016, arXiv 1511.06434, section 3.
 
     Example:
 
@@ -108,23 +113,21 @@ def dcgan_generator(
         x = layers.ReLU()(x)
         maps = filters * 2 ** (stage - 1) if stage else channels
         x = conv.upsample(x, maps, blocks, not batch_norm, seeds)
-    # Losses and flows need float32 whatever the policy of the layers.
-    outputs = layers.Activation("tanh", dtype="float32")(x)
-    return keras.Model(inputs, outputs, name=name)
+    return keras.Model(inputs, float32(x, "tanh"), name=name)
 
 
 def dcgan_discriminator(
-    image_shape=(28, 28, 1),
-    filters=None,
-    stages=2,
-    blocks="dcgan",
-    batch_norm=False,
-    negative_slope=0.2,
-    classes=None,
-    seed=None,
-    name="discriminator",
-):
-    """Build the discriminator of a DCGAN (arXiv 1511.06434).
+    image_shape: Sequence[int] = (28, 28, 1),
+    filters: int | None = None,
+    stages: int = 2,
+    blocks: str = "dcgan",
+    batch_norm: bool = False,
+    negative_slope: float = 0.2,
+    classes: int | None = None,
+    seed: int | None = None,
+    name: str = "discriminator",
+) -> keras.Model:
+    """Builds the discriminator of a DCGAN.
 
     Every stage halves the height and width and, after the first, doubles the
     number of feature maps; leaky ReLUs follow, and a dense layer gives
@@ -132,7 +135,7 @@ def dcgan_discriminator(
     docstring describes the two kinds of blocks (here the 4x4 convolutions with
     stride 2 are plain ones, and pixels are rearranged into channels).
 
-    The paper normalises the feature maps of all stages but the first. This is
+    The paper normalizes the feature maps of all stages but the first. This is
     off by default: with batch statistics the output for one image depends
     on the others, and then a penalty on the gradient of each sample and the
     velocity of each sample are not defined. With
@@ -148,7 +151,7 @@ def dcgan_discriminator(
         stages: Integer, how often the height and width are halved. Defaults
             to `2`.
         blocks: `"dcgan"` or `"depth_to_space"`. Defaults to `"dcgan"`.
-        batch_norm: Boolean, whether to normalise the feature maps of all
+        batch_norm: Boolean, whether to normalize the feature maps of all
             stages but the first. The layers have biases only without it.
             Defaults to `False`.
         negative_slope: Number, the slope of the leaky ReLUs below 0. Defaults
@@ -168,10 +171,12 @@ def dcgan_discriminator(
         give NaN.
 
     Raises:
-        TypeError: If a size or the seed is no integer.
-        ValueError: If a size is below 1, if `image_shape` has not three
+        TypeError: If a size or the seed is not an integer.
+        ValueError: If a size is below 1, if `image_shape` does not have three
             entries or cannot be halved `stages` times, if `blocks` is unknown
             or the seed below 0.
+
+    Source: Radford et al. 2016, arXiv 1511.06434, section 3.
 
     Example:
 
@@ -197,23 +202,19 @@ def dcgan_discriminator(
             x = conv.batch_norm(x, seeds)
         x = layers.LeakyReLU(negative_slope=negative_slope)(x)
     x = layers.Flatten(data_format="channels_last")(x)
-    outputs = _logits(x, labels, classes, not batch_norm, seeds)
+    outputs = logits(
+        x,
+        labels,
+        classes,
+        lambda: conv.normal(seeds),
+        use_bias=not batch_norm,
+    )
     return keras.Model(inputs, outputs, name=name)
 
 
-def _logits(x, labels, classes, use_bias, seeds):
-    if classes is not None:
-        return conditional.projection(
-            x, labels, classes, lambda: conv.normal(seeds), use_bias=use_bias
-        )
-    x = layers.Dense(
-        1, use_bias=use_bias, kernel_initializer=conv.normal(seeds)
-    )(x)
-    # Losses and flows need float32 whatever the policy of the layers.
-    return layers.Activation("linear", dtype="float32")(x)
-
-
-def _check_sizes(filters, stages, blocks):
+def _check_sizes(
+    filters: int | None, stages: int, blocks: str
+) -> tuple[int, int]:
     conv.check_blocks(blocks)
     if filters is None:
         filters = conv.DEFAULT_FILTERS[blocks]

@@ -1,13 +1,18 @@
 """The labels of conditional networks: their checks and one-hot rows."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
+
+from keras_monoflow.typing import Tensor
 
 LABEL_INPUT = 'keras.Input((), dtype="int32")'
 
 
-def check_label_shape(shape, owner):
-    """Raise an error unless labels have the shape `(batch,)`."""
+def check_label_shape(shape: Sequence[int | None], owner: str) -> None:
+    """Raises an error unless labels have the shape `(batch,)`."""
     if len(shape) != 1:
         raise ValueError(
             f"{owner} takes integer labels of shape (batch,). Received: labels "
@@ -16,8 +21,8 @@ def check_label_shape(shape, owner):
         )
 
 
-def check_pair(input_shape, owner, first):
-    """Return the shape of the first of two inputs, after a check of both."""
+def check_pair(input_shape: Any, owner: str, first: str) -> tuple[Any, ...]:
+    """Returns the shape of the first of two inputs, after a check of both."""
     pair = isinstance(input_shape, (list, tuple)) and len(input_shape) == 2
     if not pair or not all(isinstance(s, (list, tuple)) for s in input_shape):
         raise ValueError(
@@ -28,8 +33,8 @@ def check_pair(input_shape, owner, first):
     return tuple(input_shape[0])
 
 
-def one_hot(labels, classes, dtype):
-    """Return one row for each label: one 1 and zeros, or all NaN.
+def one_hot(labels: Tensor, classes: int, dtype: str) -> Tensor:
+    """Returns one row for each label: one 1 and zeros, or all NaN.
 
     A product with these rows picks rows of a matrix. Unlike a gather it has
     dense gradients and the same second derivatives on every backend, and it

@@ -1,30 +1,34 @@
 """Multi-layer perceptrons for data in a few dimensions."""
 
 import math
+from collections.abc import Callable, Sequence
 
 import keras
 from keras import layers
 
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.networks import conditional
-from keras_monoflow.networks.arguments import check_classes, seed_stream
+from keras_monoflow.networks.arguments import Seeds, check_classes, seed_stream
+from keras_monoflow.networks.outputs import float32, logits
+from keras_monoflow.typing import Tensor
 
 
 def mlp_generator(
-    latent_dim,
-    output_dim,
-    units=(64, 64, 64),
-    negative_slope=0.2,
-    classes=None,
-    seed=None,
-    name="generator",
-):
-    """Build a generator of points: dense layers with leaky ReLUs between.
+    latent_dim: int,
+    output_dim: int,
+    units: Sequence[int] = (64, 64, 64),
+    negative_slope: float = 0.2,
+    classes: int | None = None,
+    seed: int | None = None,
+    name: str = "generator",
+) -> keras.Model:
+    """Builds a generator of points: dense layers with leaky ReLUs between.
 
-    Weights *and biases* are drawn uniformly from `±1 / sqrt(fan_in)`, as torch
-    does. With the defaults of Keras, Glorot weights and zero biases, all kinks
-    of the first layer start at the origin, and flows in two dimensions take
-    longer.
+    Hidden layer `i` is `x_i = leaky_relu(W_i x_{i-1} + b_i)`, starting from
+    the latent vector, and the output `W x_n + b`. Weights *and biases* are
+    drawn uniformly from `±1 / sqrt(fan_in)`. With the defaults of Keras, Glorot
+    weights and zero biases, the ReLUs of the first layer all bend at the
+    origin at first, and flows in two dimensions take longer.
 
     Args:
         latent_dim: Integer, the size of the latent vectors.
@@ -48,8 +52,10 @@ def mlp_generator(
         `0, ..., classes - 1` give NaN.
 
     Raises:
-        TypeError: If a size or the seed is no integer.
+        TypeError: If a size or the seed is not an integer.
         ValueError: If a size is below 1 or the seed below 0.
+
+    Source: the initialization is that of `torch.nn.Linear`.
 
     Example:
 
@@ -69,21 +75,21 @@ def mlp_generator(
     inputs, labels = conditional.with_labels(latents, classes)
     x = conditional.append_embedding(latents, labels, classes, seeds)
     x = _hidden_layers(x, units, negative_slope, seeds)
-    outputs = _float32(_uniform_dense(x, output_dim, seeds))
+    outputs = float32(_uniform_dense(x, output_dim, seeds))
     return keras.Model(inputs, outputs, name=name)
 
 
 def mlp_discriminator(
-    input_dim,
-    units=(64, 64, 64),
-    negative_slope=0.2,
-    classes=None,
-    seed=None,
-    name="discriminator",
-):
-    """Build a discriminator, or critic, of points.
+    input_dim: int,
+    units: Sequence[int] = (64, 64, 64),
+    negative_slope: float = 0.2,
+    classes: int | None = None,
+    seed: int | None = None,
+    name: str = "discriminator",
+) -> keras.Model:
+    """Builds a discriminator, or critic, of points.
 
-    The weights and biases are drawn as in `mlp_generator`.
+    The layers and the law of their weights are those of `mlp_generator`.
 
     Args:
         input_dim: Integer, the size of the points.
@@ -107,8 +113,10 @@ def mlp_discriminator(
         give NaN.
 
     Raises:
-        TypeError: If a size or the seed is no integer.
+        TypeError: If a size or the seed is not an integer.
         ValueError: If a size is below 1 or the seed below 0.
+
+    Source: with labels Miyato and Koyama 2018, arXiv 1802.05637, eq. 3.
 
     Example:
 
@@ -127,16 +135,18 @@ def mlp_discriminator(
     inputs, labels = conditional.with_labels(points, classes)
     x = _hidden_layers(points, units, negative_slope, seeds)
     if classes is None:
-        outputs = _float32(_uniform_dense(x, 1, seeds))
+        outputs = float32(_uniform_dense(x, 1, seeds))
     else:
         uniform = _uniform(x, seeds)
-        outputs = conditional.projection(
+        outputs = logits(
             x, labels, classes, uniform, bias_initializer=uniform()
         )
     return keras.Model(inputs, outputs, name=name)
 
 
-def _hidden_layers(x, units, negative_slope, seeds):
+def _hidden_layers(
+    x: Tensor, units: Sequence[int], negative_slope: float, seeds: Seeds
+) -> Tensor:
     if not hasattr(units, "__iter__"):
         raise TypeError(
             "`units` must be the widths of the hidden layers, such as "
@@ -148,20 +158,17 @@ def _hidden_layers(x, units, negative_slope, seeds):
     return x
 
 
-def _uniform_dense(x, units, seeds):
-    """Apply a dense layer with weights and biases in `±1 / sqrt(fan_in)`."""
+def _uniform_dense(x: Tensor, units: int, seeds: Seeds) -> Tensor:
+    """Applies a dense layer with weights and biases in `±1 / sqrt(fan_in)`."""
     uniform = _uniform(x, seeds)
     return layers.Dense(
         units, kernel_initializer=uniform(), bias_initializer=uniform()
     )(x)
 
 
-def _uniform(x, seeds):
-    """Return a function that returns initialisers in `±1 / sqrt(fan_in)`."""
+def _uniform(
+    x: Tensor, seeds: Seeds
+) -> Callable[[], keras.initializers.Initializer]:
+    """Returns a function that returns initializers in `±1 / sqrt(fan_in)`."""
     bound = 1.0 / math.sqrt(x.shape[-1])
     return lambda: keras.initializers.RandomUniform(-bound, bound, next(seeds))
-
-
-def _float32(x):
-    """Losses and flows need float32 whatever the policy of the layers."""
-    return layers.Activation("linear", dtype="float32")(x)

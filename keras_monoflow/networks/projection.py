@@ -1,11 +1,14 @@
 """The last layer of a discriminator that sees labels."""
 
+from typing import Any
+
 import keras
 from keras import layers, ops
 
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.networks.labels import check_pair, one_hot
 from keras_monoflow.networks.spectral import normalize_spectrum
+from keras_monoflow.typing import Config, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
@@ -36,14 +39,14 @@ class ProjectionOutput(keras.layers.Layer):
     Call arguments:
         inputs: A list `[features, labels]`: numbers `(batch, features)` and
             integers `(batch,)`.
-        training: Boolean, whether spectral normalisation takes a step.
+        training: Boolean, whether spectral normalization takes a step.
 
     Returns:
         A tensor `(batch, 1)`.
 
     Raises:
-        TypeError: If `classes` is no integer, or labels are not.
-        ValueError: If `classes` is below 1, or the inputs are no such list.
+        TypeError: If `classes` or the labels are not integers.
+        ValueError: If `classes` is below 1, or the inputs are not such a list.
 
     Source: Miyato and Koyama 2018, arXiv 1802.05637, eq. 3 and figure 1.
 
@@ -58,20 +61,21 @@ class ProjectionOutput(keras.layers.Layer):
     features = keras.layers.Dense(64, activation="relu")(samples)
     outputs = kmf.networks.ProjectionOutput(classes=10)([features, labels])
     discriminator = keras.Model([samples, labels], outputs)
+    print(discriminator.output_shape)  # (None, 1)
     ```
     """
 
     def __init__(
         self,
-        classes,
-        use_bias=True,
-        spectral_normalization=False,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        embeddings_initializer="glorot_uniform",
-        dtype="float32",
-        **kwargs,
-    ):
+        classes: int,
+        use_bias: bool = True,
+        spectral_normalization: bool = False,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        embeddings_initializer: Any = "glorot_uniform",
+        dtype: Any = "float32",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(dtype=dtype, **kwargs)
         self.classes = check_integer("classes", classes, minimum=1)
         self.use_bias = bool(use_bias)
@@ -81,7 +85,7 @@ class ProjectionOutput(keras.layers.Layer):
         self.bias_initializer = get(bias_initializer)
         self.embeddings_initializer = get(embeddings_initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         owner = type(self).__name__
         shape = check_pair(input_shape, owner, "features")
         if len(shape) != 2 or shape[-1] is None:
@@ -107,7 +111,9 @@ class ProjectionOutput(keras.layers.Layer):
         )
         self.embedding.build((shape[0], self.classes))
 
-    def _dense(self, units, initializer, **options):
+    def _dense(
+        self, units: int, initializer: Any, **options: Any
+    ) -> keras.Layer:
         layer = layers.Dense(
             units,
             kernel_initializer=initializer,
@@ -116,7 +122,7 @@ class ProjectionOutput(keras.layers.Layer):
         )
         return normalize_spectrum(layer, self.spectral_normalization)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: list[Tensor], training: bool = False) -> Tensor:
         features, labels = inputs
         options = {"training": training} if self.spectral_normalization else {}
         labels = one_hot(labels, self.classes, self.compute_dtype)
@@ -124,7 +130,7 @@ class ProjectionOutput(keras.layers.Layer):
         projection = ops.sum(embedded * features, axis=-1, keepdims=True)
         return self.linear(features, **options) + projection
 
-    def get_config(self):
+    def get_config(self) -> Config:
         serialize = keras.initializers.serialize
         return {
             **super().get_config(),

@@ -1,13 +1,25 @@
 """Residual blocks that double or halve the height and width."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import layers
 
+from keras_monoflow.networks.arguments import Seeds
 from keras_monoflow.networks.spectral import normalize_spectrum
+from keras_monoflow.typing import Tensor
 
 
-def convolution(x, filters, size, seeds, spectral=False, **options):
-    """Convolve with stride 1.
+def convolution(
+    x: Tensor,
+    filters: int,
+    size: int,
+    seeds: Seeds,
+    spectral: bool = False,
+    **options: Any,
+) -> Tensor:
+    """Convolves with stride 1.
 
     Inside blocks (3x3) the variance is twice that of Glorot and Bengio (2010),
     since a ReLU goes before; shortcuts (1x1) have theirs.
@@ -24,20 +36,26 @@ def convolution(x, filters, size, seeds, spectral=False, **options):
     return normalize_spectrum(layer, spectral)(x)
 
 
-def glorot(seeds, scale=1.0):
-    """Return the initialiser of Glorot and Bengio, its variance scaled."""
+def glorot(seeds: Seeds, scale: float = 1.0) -> keras.initializers.Initializer:
+    """Returns the initializer of Glorot and Bengio, its variance scaled."""
     return keras.initializers.VarianceScaling(
         scale, "fan_avg", "uniform", seed=next(seeds)
     )
 
 
-def upsampling_block(x, filters, normalize, use_bias, seeds):
-    """Double the height and width of `x` and give it `filters` channels.
+def upsampling_block(
+    x: Tensor,
+    filters: int,
+    normalize: Callable[[Tensor], Tensor],
+    use_bias: bool,
+    seeds: Seeds,
+) -> Tensor:
+    """Doubles the height and width of `x` and gives it `filters` channels.
 
     Args:
         x: Feature maps `(batch, height, width, channels)`.
         filters: Integer, the channels of the result.
-        normalize: Function from feature maps to normalised ones.
+        normalize: Function from feature maps to normalized ones.
         use_bias: Boolean, whether the convolutions have biases.
         seeds: Iterator of seeds.
     """
@@ -51,15 +69,22 @@ def upsampling_block(x, filters, normalize, use_bias, seeds):
     return layers.Add()([h, _upsample(shortcut)])
 
 
-def discriminator_block(x, filters, halve, first, spectral, seeds):
-    """Give `x` `filters` channels, and half the height and width if `halve`.
+def discriminator_block(
+    x: Tensor,
+    filters: int,
+    halve: bool,
+    first: bool,
+    spectral: bool,
+    seeds: Seeds,
+) -> Tensor:
+    """Gives `x` `filters` channels, and half the height and width if `halve`.
 
     Args:
         x: Feature maps or images `(batch, height, width, channels)`.
         filters: Integer, the channels of the result.
         halve: Boolean, whether to pool 2x2 pixels.
         first: Boolean, whether `x` are images, which no ReLU may cut.
-        spectral: Boolean, whether to normalise the spectra of the kernels.
+        spectral: Boolean, whether to normalize the spectra of the kernels.
         seeds: Iterator of seeds.
     """
     channels = x.shape[-1]
@@ -77,9 +102,9 @@ def discriminator_block(x, filters, halve, first, spectral, seeds):
     return layers.Add()([h, shortcut])
 
 
-def _upsample(x):
+def _upsample(x: Tensor) -> Tensor:
     return layers.UpSampling2D(2, data_format="channels_last")(x)
 
 
-def _halve(x):
+def _halve(x: Tensor) -> Tensor:
     return layers.AveragePooling2D(2, data_format="channels_last")(x)

@@ -1,5 +1,7 @@
 """Residual networks for images (Gulrajani et al. 2017, Miyato et al. 2018)."""
 
+from collections.abc import Callable, Sequence
+
 import keras
 from keras import layers, ops
 
@@ -14,37 +16,36 @@ from keras_monoflow.networks.arguments import (
 from keras_monoflow.networks.conditional_batch_norm import (
     ConditionalBatchNormalization,
 )
+from keras_monoflow.networks.outputs import float32, logits
 from keras_monoflow.networks.residual import (
     convolution,
     discriminator_block,
     glorot,
     upsampling_block,
 )
-from keras_monoflow.networks.spectral import (
-    normalize_spectrum,
-    seed_power_iterations,
-)
+from keras_monoflow.networks.spectral import seed_power_iterations
+from keras_monoflow.typing import Tensor
 
 POOLINGS = {"mean": ops.mean, "sum": ops.sum}
 
 
 def resnet_generator(
-    latent_dim=128,
-    image_shape=(32, 32, 3),
-    filters=256,
-    stages=3,
-    batch_norm=True,
-    classes=None,
-    seed=None,
-    name="generator",
-):
-    """Build the generator of SNGAN or WGAN-GP, a residual network.
+    latent_dim: int = 128,
+    image_shape: Sequence[int] = (32, 32, 3),
+    filters: int | Sequence[int] = 256,
+    stages: int = 3,
+    batch_norm: bool = True,
+    classes: int | None = None,
+    seed: int | None = None,
+    name: str = "generator",
+) -> keras.Model:
+    """Builds the generator of SNGAN or WGAN-GP, a residual network.
 
     A dense layer makes feature maps of `image_shape / 2 ** stages` pixels.
     Every stage is a residual block that doubles their height and width:
-    normalisation, ReLU, nearest upsampling, a 3x3 convolution, normalisation,
+    normalization, ReLU, nearest upsampling, a 3x3 convolution, normalization,
     ReLU, a 3x3 convolution, and a shortcut of a 1x1 convolution around them.
-    Normalisation, ReLU, a 3x3 convolution and `tanh` make the image. With the
+    Normalization, ReLU, a 3x3 convolution and `tanh` make the image. With the
     defaults this is the CIFAR-10 generator of SNGAN, and with `filters=128`
     the one of WGAN-GP, but for biases that have no effect.
 
@@ -60,11 +61,11 @@ def resnet_generator(
             `(512, 256, 128, 64)` for 64x64 pixels. Defaults to `256`.
         stages: Integer, how often the height and width double. Defaults to
             `3`.
-        batch_norm: Boolean, whether to normalise batches. The convolutions of
+        batch_norm: Boolean, whether to normalize batches. The convolutions of
             the blocks have biases only without it. Defaults to `True`.
         classes: Integer, the number of classes, for a generator that sees
             labels, or `None`. The blocks then have conditional batch
-            normalisation; without `batch_norm`, an embedding of the label is
+            normalization; without `batch_norm`, an embedding of the label is
             appended to the latent vector. Defaults to `None`.
         seed: Integer, at least 0, or `None`. An integer gives the same weights
             at every call. Defaults to `None`, new weights (the same ones after
@@ -78,8 +79,8 @@ def resnet_generator(
         outside of `0, ..., classes - 1` give NaN.
 
     Raises:
-        TypeError: If a size or the seed is no integer.
-        ValueError: If a size is below 1, if `image_shape` has not three
+        TypeError: If a size or the seed is not an integer.
+        ValueError: If a size is below 1, if `image_shape` does not have three
             entries or cannot be halved `stages` times, if there is not one
             width for each stage, or if the seed is below 0.
 
@@ -116,47 +117,47 @@ def resnet_generator(
     normalize = _normalization(batch_norm, classes, labels)
     for maps in widths:
         x = upsampling_block(x, maps, normalize, not batch_norm, seeds)
-    # The last normalisation knows no labels, as in the authors' code.
+    # The last normalization knows no labels, as in the authors' code.
     x = layers.ReLU()(_normalization(batch_norm)(x))
     x = convolution(x, channels, 3, seeds)
-    # Losses and flows need float32 whatever the policy of the layers.
-    outputs = layers.Activation("tanh", dtype="float32")(x)
-    return keras.Model(inputs, outputs, name=name)
+    return keras.Model(inputs, float32(x, "tanh"), name=name)
 
 
-def _normalization(batch_norm, classes=None, labels=None):
-    """Return a function that normalises feature maps with a new layer."""
+def _normalization(
+    batch_norm: bool, classes: int | None = None, labels: Tensor | None = None
+) -> Callable[[Tensor], Tensor]:
+    """Returns a function that normalizes feature maps with a new layer."""
     if not batch_norm:
         return lambda x: x
-    if labels is not None:
+    if classes is not None:
         return lambda x: ConditionalBatchNormalization(classes)([x, labels])
     options = {"momentum": 0.9, "epsilon": 1e-5}
     return lambda x: layers.BatchNormalization(**options)(x)
 
 
 def resnet_discriminator(
-    image_shape=(32, 32, 3),
-    filters=128,
-    stages=2,
-    flat_blocks=2,
-    pooling="sum",
-    spectral_normalization=False,
-    classes=None,
-    seed=None,
-    name="discriminator",
-):
-    """Build the discriminator of SNGAN or WGAN-GP, a residual network.
+    image_shape: Sequence[int] = (32, 32, 3),
+    filters: int | Sequence[int] = 128,
+    stages: int = 2,
+    flat_blocks: int = 2,
+    pooling: str = "sum",
+    spectral_normalization: bool = False,
+    classes: int | None = None,
+    seed: int | None = None,
+    name: str = "discriminator",
+) -> keras.Model:
+    """Builds the discriminator of SNGAN or WGAN-GP, a residual network.
 
     Every stage is a residual block that halves the height and width: ReLU,
     a 3x3 convolution, ReLU, a 3x3 convolution, average pooling, and a shortcut
     of a 1x1 convolution around them (no ReLU at the image). After `flat_blocks`
     blocks that keep the size, a ReLU and pooling over all pixels, a dense
-    layer gives one number, the logit. There is no batch normalisation: the
+    layer gives one number, the logit. There is no batch normalization: the
     output for a sample depends on that sample alone.
 
     `spectral_normalization=True` is the CIFAR-10 discriminator of SNGAN, and
     `pooling="mean"` the one of WGAN-GP, which a gradient penalty should go
-    with; but for biases that have no effect. The spectra are normalised by
+    with; but for biases that have no effect. The spectra are normalized by
     `keras.layers.SpectralNormalization`: a training pass divides each kernel by
     an estimate of its largest singular value, which some passes make exact.
 
@@ -190,8 +191,8 @@ def resnet_discriminator(
         give NaN.
 
     Raises:
-        TypeError: If a size or the seed is no integer.
-        ValueError: If a size is below 1, if `image_shape` has not three
+        TypeError: If a size or the seed is not an integer.
+        ValueError: If a size is below 1, if `image_shape` does not have three
             entries or cannot be halved `stages` times, if there is not one
             width for each stage, if `pooling` is unknown or the seed below 0.
 
@@ -227,24 +228,16 @@ def resnet_discriminator(
     inputs, labels = conditional.with_labels(x, classes)
     for i, maps in enumerate(widths + widths[-1:] * flat_blocks):
         x = discriminator_block(x, maps, i < stages, i == 0, spectral, seeds)
-    # Losses and flows need float32 whatever the policy of the layers.
-    x = layers.Activation("relu", dtype="float32")(x)
-    x = POOLINGS[pooling](x, axis=(1, 2))
-    outputs = _logits(x, labels, classes, spectral, seeds)
+    x = POOLINGS[pooling](float32(x, "relu"), axis=(1, 2))
+    outputs = logits(
+        x,
+        labels,
+        classes,
+        lambda: glorot(seeds),
+        spectral,
+        dtype="float32",
+    )
     model = keras.Model(inputs, outputs, name=name)
     if spectral and seed is not None:
         seed_power_iterations(model, seeds)
     return model
-
-
-def _logits(features, labels, classes, spectral, seeds):
-    if classes is not None:
-        return conditional.projection(
-            features,
-            labels,
-            classes,
-            lambda: glorot(seeds),
-            spectral_normalization=spectral,
-        )
-    dense = layers.Dense(1, kernel_initializer=glorot(seeds), dtype="float32")
-    return normalize_spectrum(dense, spectral)(features)

@@ -1,24 +1,53 @@
 """The picture of a flow: log ratios, slopes, and how they got there."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
-from keras_monoflow.callbacks.flow_statistics import slope
-from keras_monoflow.plots.matplotlib_import import import_matplotlib
+from keras_monoflow.plots.style import (
+    DATA_COLOR,
+    SAMPLE_COLOR,
+    count_axis,
+    import_matplotlib,
+    log_axis,
+)
+from keras_monoflow.typing import Array
 
-_REAL, _FAKE = "#5b7fa6", "#e4572e"
+_HISTORY = {
+    "flow_speed": "speed |grad V|",
+    "flow_generator_gradient": "generator gradient",
+    "flow_discriminator_gradient": "discriminator gradient",
+}
 
 
-def draw_panel(statistics, history, mapping=None, threshold=0.01):
-    """Draws what `flow_statistics` returned, beside the logs of all epochs.
+def plot_flow(
+    statistics: Mapping[str, Any],
+    history: Sequence[tuple[int, Mapping[str, float]]],
+    slope: Callable[[Array], Array] | None = None,
+    threshold: float = 0.01,
+) -> Any:
+    """Draws where a flow stands, beside how it got there.
+
+    For a flow that follows a density ratio: histograms of `u = log r` of data
+    and generated samples, the slope `h'(u)` with the generated samples on it,
+    and the history. For others: a histogram of the speeds and the history.
 
     Args:
-        statistics: The dictionary of `flow_statistics`.
-        history: List of pairs of an epoch and its logs.
-        mapping: The `Mapping` of the flow, or `None` for a Wasserstein flow.
+        statistics: Dictionary of arrays by name: `"speed"` of shape `(n,)`,
+            `|grad V|` of the generated samples; and where there is a density
+            ratio, `"log_ratio_real"` of shape `(m,)`, `"log_ratio_fake"` and
+            `"slope"`, both of shape `(n,)`.
+        history: Pairs of an epoch and its logs. Drawn are `"flow_speed"`,
+            `"flow_generator_gradient"` and `"flow_discriminator_gradient"`.
+        slope: Function from an array of `u` to `h'(u)`.
         threshold: Slopes below it count as vanished.
 
     Returns:
         A `matplotlib.figure.Figure`.
+
+    Raises:
+        ImportError: If matplotlib is missing.
     """
     matplotlib = import_matplotlib()
     has_ratio = "slope" in statistics
@@ -26,52 +55,58 @@ def draw_panel(statistics, history, mapping=None, threshold=0.01):
     figure = matplotlib.figure.Figure(
         figsize=(4.2 * columns, 3.6), dpi=100, layout="constrained"
     )
-    axes = list(figure.subplots(1, columns))
+    axes = figure.subplots(1, columns)
     if has_ratio:
-        _ratios(axes.pop(0), statistics)
-        _slopes(axes.pop(0), statistics, mapping, threshold)
+        _plot_ratios(axes[0], statistics)
+        _plot_slopes(axes[1], statistics, slope, threshold)
     else:
-        speed = statistics["speed"]
-        axes[0].hist(speed[np.isfinite(speed)], 40, color=_FAKE)
-        axes.pop(0).set(xlabel="|grad V|, generated", ylabel="samples")
-    _history(axes.pop(0), history)
+        _plot_speeds(axes[0], statistics["speed"])
+    _plot_history(axes[-1], history)
     figure.suptitle(f"Epoch {history[-1][0]}")
     return figure
 
 
-def _ratios(axes, statistics):
+def _plot_ratios(axes, statistics):
     real, fake = statistics["log_ratio_real"], statistics["log_ratio_fake"]
     both = np.concatenate([real, fake])
     low, high = np.quantile(both, [0.002, 0.998])
     bins = np.linspace(low, max(high, low + 1e-3), 50)
-    axes.hist(real, bins, alpha=0.6, color=_REAL, label="data")
-    axes.hist(fake, bins, alpha=0.6, color=_FAKE, label="generated")
+    axes.hist(real, bins, alpha=0.6, color=DATA_COLOR, label="data")
+    axes.hist(fake, bins, alpha=0.6, color=SAMPLE_COLOR, label="generated")
     axes.axvline(0.0, color="0.4", linewidth=0.8)
     axes.set(xlabel="log density ratio u", ylabel="samples")
     axes.legend()
 
 
-def _slopes(axes, statistics, mapping, threshold):
+def _plot_slopes(axes, statistics, slope, threshold):
     u = statistics["log_ratio_fake"]
-    grid = np.linspace(min(u.min(), -5.0) - 1.0, max(u.max(), 5.0) + 1.0, 300)
-    axes.plot(grid, slope(mapping, grid), color="0.3")
-    axes.plot(u, statistics["slope"], ".", color=_FAKE, markersize=4)
+    if slope is not None:
+        grid = np.linspace(
+            min(u.min(), -5.0) - 1.0, max(u.max(), 5.0) + 1.0, 300
+        )
+        axes.plot(grid, slope(grid), color="0.3")
+    axes.plot(u, statistics["slope"], ".", color=SAMPLE_COLOR, markersize=4)
     axes.axhline(threshold, color="0.4", linestyle=":")
     axes.set(xlabel="log density ratio u", ylabel="slope h'(u)", yscale="log")
     vanished = np.mean(statistics["slope"] < threshold)
     axes.set_title(f"{100 * vanished:.0f} % vanished", fontsize=10)
 
 
-def _history(axes, history):
+def _plot_speeds(axes, speed):
+    axes.hist(speed[np.isfinite(speed)], 40, color=SAMPLE_COLOR)
+    axes.set(xlabel="|grad V|, generated", ylabel="samples")
+
+
+def _plot_history(axes, history):
+    axes.set(xlabel="epoch", yscale="log")
+    count_axis(axes.xaxis)
     epochs = [epoch for epoch, _ in history]
-    for name, label in (
-        ("flow_speed", "speed |grad V|"),
-        ("flow_generator_gradient", "generator gradient"),
-        ("flow_discriminator_gradient", "discriminator gradient"),
-    ):
-        values = [logs.get(name, np.nan) for _, logs in history]
+    shown = []
+    for name, label in _HISTORY.items():
+        values = np.array([logs.get(name, np.nan) for _, logs in history])
         if np.isfinite(values).any():
             axes.plot(epochs, values, ".-", label=label)
-    axes.set(xlabel="epoch", yscale="log")
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend(fontsize=8)
+            shown += [*values[np.isfinite(values) & (values > 0)]]
+    if shown:
+        axes.legend(fontsize=8)
+        log_axis(axes.yaxis, min(shown), max(shown))

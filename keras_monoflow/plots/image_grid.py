@@ -4,29 +4,30 @@ import keras
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.callbacks.checks import check_range
+from keras_monoflow.plots.limits import check_range
+from keras_monoflow.typing import Array, ArrayLike
 
 # Small images are enlarged to about this many pixels a side.
 _VISIBLE_SIDE = 84
-# Mid grey tells black and white images alike from the lines between them.
+# Black and white images alike stand out from mid gray lines.
 _BACKGROUND = 128
 
 
 def image_grid(
-    images,
-    columns=None,
-    value_range=(-1, 1),
-    scale=None,
-    separator=1,
-    data_format=None,
-):
-    """Lay out images in a grid, row by row.
+    images: ArrayLike,
+    columns: int | None = None,
+    value_range: tuple[float, float] = (-1, 1),
+    scale: int | None = None,
+    separator: int = 1,
+    data_format: str | None = None,
+) -> Array:
+    """Lays out images in a grid, row by row.
 
-    Values are mapped linearly from `value_range` to 0..255 and clipped; not a
-    number counts as the lowest value. Images are enlarged by repeating pixels.
-    Grey, RGB and RGBA images are shown as such; with any other number of
-    channels, the channels of an image are shown side by side in grey. The
-    lines between images, and places left over in the last row, are mid grey.
+    Values are mapped linearly from `value_range` to 0..255 and clipped; NaN
+    counts as the lowest value. Images are enlarged by repeating pixels.
+    Gray, RGB and RGBA images are shown as such; with any other number of
+    channels, the channels of an image are shown side by side in gray. The
+    lines between images, and places left over in the last row, are mid gray.
 
     Args:
         images: Array or tensor of shape `(n, height, width)`,
@@ -49,6 +50,7 @@ def image_grid(
         or `(grid_height, grid_width, 4)` for RGBA images.
 
     Raises:
+        TypeError: If `columns`, `scale` or `separator` is not an integer.
         ValueError: If `images` has another rank or is empty, or an argument is
             out of its range.
 
@@ -59,7 +61,7 @@ def image_grid(
     import keras_monoflow as kmf
 
     images = np.random.default_rng(0).uniform(-1, 1, (6, 28, 28, 1))
-    grid = kmf.callbacks.image_grid(images, columns=3)
+    grid = kmf.plots.image_grid(images, columns=3)
     print(grid.shape)  # (169, 254, 3)
     ```
     """
@@ -68,7 +70,7 @@ def image_grid(
     if scale is None:
         scale = max(1, round(_VISIBLE_SIDE / longest_side))
     scale = check_integer("scale", scale, minimum=1)
-    images = _as_colour(images).repeat(scale, axis=1).repeat(scale, axis=2)
+    images = _as_color(images).repeat(scale, axis=1).repeat(scale, axis=2)
     if columns is None:
         columns = int(np.ceil(np.sqrt(len(images))))
     columns = check_integer("columns", columns, minimum=1)
@@ -77,8 +79,8 @@ def image_grid(
     )
 
 
-def is_image_batch(shape):
-    """Whether `image_grid` can draw an array of this shape."""
+def is_image_batch(shape: tuple[int, ...]) -> bool:
+    """Returns whether `image_grid` can draw an array of this shape."""
     return len(shape) in (3, 4) and 0 not in shape
 
 
@@ -112,7 +114,7 @@ def _to_bytes(images, value_range):
     return np.rint(255.0 * unit).astype("uint8")
 
 
-def _as_colour(images):
+def _as_color(images):
     channels = images.shape[-1]
     if channels in (3, 4):
         return images

@@ -1,22 +1,33 @@
 """Points in the plane, and the vector field that moves them."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 
-from keras_monoflow.callbacks.checks import check_range
-from keras_monoflow.plots.matplotlib_import import import_matplotlib
+from keras_monoflow.plots.limits import check_limits, square_around
+from keras_monoflow.plots.style import (
+    DATA_COLOR,
+    SAMPLE_COLOR,
+    import_matplotlib,
+)
+from keras_monoflow.typing import Array, ArrayLike
 
-_DATA_COLOUR = "#5b7fa6"
-_SAMPLE_COLOUR = "#e4572e"
-_SPEED_COLOURS = ["#e3e7eb", "#2f3b48"]
+_SPEED_COLORS = ["#e3e7eb", "#2f3b48"]
 _ARROWS_PER_SIDE = 22
-_MARGIN = 0.25
 
 
-def plot_scatter(data, samples, velocity=None, limits=None, title=None):
-    """Draw data, generated samples and a vector field in the plane.
+def plot_scatter(
+    data: ArrayLike | None,
+    samples: ArrayLike | None,
+    velocity: Callable[[Array], ArrayLike] | None = None,
+    limits: Any = None,
+    title: str | None = None,
+) -> Any:
+    """Draws data, generated samples and a vector field in the plane.
 
-    All arrows of the field have the same length; their colour gives the speed,
+    All arrows of the field have the same length; their color gives the speed,
     on a logarithmic scale, because it spans orders of magnitude. Where the
     speed is zero or not finite there is no arrow.
 
@@ -37,7 +48,7 @@ def plot_scatter(data, samples, velocity=None, limits=None, title=None):
 
     Returns:
         A `matplotlib.figure.Figure` of 6 x 6 inches and 120 dots per inch,
-        or 6.9 inches wide where the colour bar of the speed is shown.
+        or 6.9 inches wide where the color bar of the speed is shown.
 
     Raises:
         ValueError: If points are not two-dimensional, if both `data` and
@@ -50,34 +61,39 @@ def plot_scatter(data, samples, velocity=None, limits=None, title=None):
     import keras_monoflow as kmf
 
     rng = np.random.default_rng(0)
-    figure = kmf.callbacks.plot_scatter(
+    figure = kmf.plots.plot_scatter(
         data=rng.normal(size=(500, 2)),
         samples=rng.normal(size=(500, 2)) + 1.0,
         velocity=lambda x: -x,
-        title="Towards the origin",
+        title="Toward the origin",
     )
     figure.savefig("scatter.png")
     ```
     """
     data = None if data is None else as_points("data", data)
     samples = None if samples is None else as_points("samples", samples)
-    if data is None and samples is None:
+    reference = samples if data is None else data
+    if reference is None:
         raise ValueError("`data` and `samples` must not both be `None`.")
-    if limits is None:
-        limits = square_around(samples if data is None else data)
-    limits = check_limits(limits)
+    limits = check_limits(
+        square_around(reference) if limits is None else limits
+    )
 
     figure, axes = _empty_axes(limits, title, with_bar=velocity is not None)
     if velocity is not None:
         _draw_field(figure, axes, velocity, limits)
-    _draw_points(axes, data, _DATA_COLOUR, "data")
-    _draw_points(axes, samples, _SAMPLE_COLOUR, "generated")
+    _draw_points(axes, data, DATA_COLOR, "data")
+    _draw_points(axes, samples, SAMPLE_COLOR, "generated")
     _draw_legend(axes)
     return figure
 
 
-def as_points(name, points):
-    """Return `points` as a float64 array of shape `(n, 2)`, or raise."""
+def as_points(name: str, points: ArrayLike) -> Array:
+    """Returns `points` as a float64 array of shape `(n, 2)`.
+
+    Raises:
+        ValueError: If they have another shape or there are none.
+    """
     points = keras.ops.convert_to_numpy(points)
     if points.ndim != 2 or points.shape[1] != 2 or len(points) == 0:
         raise ValueError(
@@ -86,30 +102,6 @@ def as_points(name, points):
             "`SampleGrid` or `image_grid`."
         )
     return points.astype("float64")
-
-
-def square_around(points):
-    """Limits of a square that holds all finite points and some margin."""
-    points = points[np.isfinite(points).all(axis=1)]
-    if len(points) == 0:
-        return ((-1.0, 1.0), (-1.0, 1.0))
-    low, high = points.min(axis=0), points.max(axis=0)
-    half = (0.5 + _MARGIN) * (high - low).max() or 1.0
-    centre = (low + high) / 2
-    return tuple((c - half, c + half) for c in centre)
-
-
-def check_limits(limits):
-    """Return `((x_low, x_high), (y_low, y_high))` as floats, or raise."""
-    try:
-        pairs = np.broadcast_to(np.asarray(limits, dtype="float64"), (2, 2))
-    except (TypeError, ValueError):
-        raise ValueError(
-            "`limits` must be `(low, high)` or "
-            "`((x_low, x_high), (y_low, y_high))`. "
-            f"Received: limits={limits!r}"
-        ) from None
-    return tuple(check_range("limits", pair) for pair in pairs.tolist())
 
 
 def _empty_axes(limits, title, with_bar):
@@ -123,6 +115,8 @@ def _empty_axes(limits, title, with_bar):
     axes.set_axisbelow(True)
     axes.grid(color="#e6e6e6", linewidth=0.8)
     axes.tick_params(color="#bbbbbb", labelcolor="#555555")
+    # Long labels would not fit into the margins.
+    axes.ticklabel_format(scilimits=(-2, 4))
     for spine in axes.spines.values():
         spine.set_color("#bbbbbb")
     if title is not None:
@@ -131,7 +125,7 @@ def _empty_axes(limits, title, with_bar):
 
 
 def _in_inches(figure, *box):
-    """A box `(left, bottom, width, height)` as shares of the figure.
+    """Returns a box `(left, bottom, width, height)` in shares of the figure.
 
     An automatic layout would make room for the labels, whose widths vary, and
     the axes would jump from picture to picture.
@@ -140,13 +134,13 @@ def _in_inches(figure, *box):
     return [b / side for b, side in zip(box, (width, height) * 2)]
 
 
-def _draw_points(axes, points, colour, label):
+def _draw_points(axes, points, color, label):
     if points is None:
         return
     axes.scatter(
         *points.T,
         s=9,
-        color=colour,
+        color=color,
         alpha=0.55,
         linewidths=0,
         label=label,
@@ -185,7 +179,7 @@ def _draw_field(figure, axes, velocity, limits):
         return
     points, speed = points[moving], speed[moving]
     arrows = 0.75 * spacing * field[moving] / speed[:, None]
-    # A few extreme points must not use up the colours.
+    # A few extreme points must not use up the colors.
     low, high = np.quantile(speed, [0.02, 0.98])
     low, high = (low, high) if high > 1.01 * low else (low / 2, low * 2)
     quiver = axes.quiver(
@@ -194,7 +188,7 @@ def _draw_field(figure, axes, velocity, limits):
         speed,
         norm=matplotlib.colors.LogNorm(low, high),
         cmap=matplotlib.colors.LinearSegmentedColormap.from_list(
-            "speed", _SPEED_COLOURS
+            "speed", _SPEED_COLORS
         ),
         angles="xy",
         scale_units="xy",
@@ -203,13 +197,17 @@ def _draw_field(figure, axes, velocity, limits):
         width=0.0028,
         zorder=2,
     )
+    _draw_speed_bar(figure, matplotlib.ticker, quiver, low, high)
+
+
+def _draw_speed_bar(figure, ticker, quiver, low, high):
     bar = figure.colorbar(
         quiver,
         cax=figure.add_axes(_in_inches(figure, 5.95, 0.9, 0.18, 4.2)),
         extend="both",
     )
     # Plain numbers; 0.3 is easier to read than 3 x 10^-1.
-    plain = matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:.2g}")
+    plain = ticker.FuncFormatter(lambda value, _: f"{value:.2g}")
     bar.ax.yaxis.set_major_formatter(plain)
     if high < 30 * low:
         bar.ax.yaxis.set_minor_formatter(plain)
@@ -219,7 +217,7 @@ def _draw_field(figure, axes, velocity, limits):
 
 
 def _arrow_points(limits):
-    """Cell centres of a grid with square cells that fills the limits."""
+    """Returns centers of square cells that fill the limits, and their side."""
     sides = [high - low for low, high in limits]
     spacing = max(sides) / _ARROWS_PER_SIDE
     x, y = (

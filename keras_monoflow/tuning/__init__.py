@@ -15,9 +15,9 @@ from keras_monoflow.tuning.results import (
     ResultsTable,
     plot_results,
     results_table,
-    verdict,
 )
 from keras_monoflow.tuning.w1fe_hyper_model import W1FEHyperModel
+from keras_monoflow.tuning.winner import verdict
 from keras_monoflow.tuning.workers import run_workers
 
 __all__ = [

@@ -1,9 +1,11 @@
 """Ends the training of a trial that diverges."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
-from keras_monoflow.callbacks.held_out import RESTING_LOGS
+from keras_monoflow.callbacks.held_out import OCCASIONAL_LOGS
 
 
 class StopWhenDiverged(keras.callbacks.Callback):
@@ -16,14 +18,16 @@ class StopWhenDiverged(keras.callbacks.Callback):
         reason: What happened, or `None`.
     """
 
-    def __init__(self, limit):
+    def __init__(self, limit: float) -> None:
         super().__init__()
         self.limit = limit
-        self.reason = None
+        self.reason: str | None = None
 
-    def on_epoch_end(self, epoch, logs=None):
-        for name, value in logs.items():
-            if name.startswith(RESTING_LOGS):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        for name, value in (logs or {}).items():
+            if name.startswith(OCCASIONAL_LOGS):
                 continue
             if not np.abs(float(value)) <= self.limit:
                 self.reason = f"diverged in epoch {epoch + 1}: {name} = {value}"

@@ -2,30 +2,25 @@
 
 import copy
 import inspect
-import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
 import keras_tuner
 import numpy as np
 
-from keras_monoflow import penalties
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.callbacks import DistributionMetrics, TensorBoard
+from keras_monoflow.callbacks import DistributionMetrics
+from keras_monoflow.callbacks.distribution_metrics import Metrics
 from keras_monoflow.metrics import FrechetDistance
-from keras_monoflow.tuning import search_space
+from keras_monoflow.tuning import common_space
 from keras_monoflow.tuning.diverging import StopWhenDiverged
-
-PENALTIES = {
-    "gradient_penalty": penalties.GradientPenalty,
-    "lipschitz": penalties.LipschitzPenalty,
-    "r1": penalties.R1,
-    "r2": penalties.R2,
-    "dragan": penalties.DRAGAN,
-}
-
+from keras_monoflow.tuning.scores import best_epoch, summary, tuner_objective
+from keras_monoflow.tuning.search_space import SearchSpace
+from keras_monoflow.tuning.trial_callbacks import fresh_callbacks
 
 #: What the `compile` of the models passes on to Keras.
-OF_THE_TRAINER = ["jit_compile", "run_eagerly", "steps_per_execution"]
+KERAS_ARGUMENTS = ["jit_compile", "run_eagerly", "steps_per_execution"]
 
 
 class FlowHyperModel(keras_tuner.HyperModel):
@@ -34,11 +29,11 @@ class FlowHyperModel(keras_tuner.HyperModel):
     A subclass names its `model_class`, completes `default_space`, and extends
     `compile_arguments(hp)`.
 
-    A trial trains one model for each seed, and reports, for every metric, the
-    mean as `val_<metric>`, and with several seeds the values as
-    `val_<metric>_seed_<seed>` and their standard deviation as
-    `val_<metric>_std`. They are those of the best epoch, of which the tuner
-    keeps the weights. Losses of GANs do not say which model is better, and
+    A trial trains one model for each seed, and takes the metrics of its best
+    epoch, of which the tuner keeps the weights. It reports their mean as
+    `val_<metric>`, and with several seeds the values as
+    `val_<metric>_seed_<seed>` and the standard deviation as
+    `val_<metric>_std`. Losses of GANs do not say which model is better, and
     cannot be the objective.
 
     Args:
@@ -51,7 +46,7 @@ class FlowHyperModel(keras_tuner.HyperModel):
         samples: Integer, the samples that are compared.
         every: Integer, the metrics are computed every that many epochs.
         seeds: Integers, the seeds of weights, noise and order of the data. An
-            integer is one seed. They are recorded with every trial.
+            integer is one seed. Each trial trains a model for each.
         space: Dictionary that replaces entries of `default_space()`, or adds
             arguments of `compile`. An entry is a constant, a list of choices,
             or a function of `hp`, such as
@@ -60,29 +55,26 @@ class FlowHyperModel(keras_tuner.HyperModel):
             lambda hp: keras.optimizers.RMSprop(1e-4)`.
         prior: The prior of the model.
         divergence_limit: Positive number. A trial whose losses exceed it, or
-            are NaN, ends and counts as failed.
-
-    Attributes:
-        objective: `keras_tuner.Objective` of the first metric, to pass to
-            a tuner.
-        objectives: Those of all metrics.
+            are NaN, ends and counts as failed. Pass a large
+            `max_consecutive_failed_trials` to the tuner: by default KerasTuner
+            gives up a search after three failures in a row.
     """
 
-    #: The class of the models, and what it calls its critic.
-    model_class = None
+    #: The class of the models.
+    model_class: Any = None
 
     def __init__(
         self,
-        generator_fn,
-        critic_fn,
-        metrics=None,
-        samples=1000,
-        every=1,
-        seeds=(0,),
-        space=None,
-        prior="normal",
-        divergence_limit=1e6,
-    ):
+        generator_fn: Callable[..., keras.Model],
+        critic_fn: Callable[..., keras.Model],
+        metrics: Metrics | None = None,
+        samples: int = 1000,
+        every: int = 1,
+        seeds: int | Sequence[int] = (0,),
+        space: Mapping[str, Any] | None = None,
+        prior: Any = "normal",
+        divergence_limit: float = 1e6,
+    ) -> None:
         super().__init__()
         self.generator_fn, self.critic_fn = generator_fn, critic_fn
         for name, function in (
@@ -97,156 +89,64 @@ class FlowHyperModel(keras_tuner.HyperModel):
         metrics = FrechetDistance() if metrics is None else metrics
         #: What judges every trial.
         self.measures = DistributionMetrics(metrics, every, samples)
-        self.seeds = tuple(
-            check_integer("seeds", seed, minimum=0)
-            for seed in np.atleast_1d(np.asarray(seeds, dtype="object"))
-        )
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(
-                f"`seeds` must be different numbers. Received: seeds={seeds!r}"
-            )
-        compile_arguments = inspect.signature(self.model_class.compile)
-        self.space = search_space.merge(
-            self.default_space(),
-            space,
-            [*compile_arguments.parameters][1:-1] + OF_THE_TRAINER,
+        self.seeds = _check_seeds(seeds)
+        names = inspect.signature(self.model_class.compile).parameters
+        self.space = SearchSpace(
+            self.default_space(), space, [*names][1:-1] + KERAS_ARGUMENTS
         )
         self.prior = prior
         self.divergence_limit = float(divergence_limit)
 
     @property
-    def role(self):
+    def role(self) -> str:
+        """What the model calls its discriminator or critic."""
         return self.model_class.role
 
     @property
-    def objectives(self):
+    def objectives(self) -> list[keras_tuner.Objective]:
+        """One of each metric."""
         return [
             keras_tuner.Objective(f"val_{metric.name}", metric.direction)
             for metric in self.measures.metrics
         ]
 
     @property
-    def objective(self):
+    def objective(self) -> keras_tuner.Objective:
+        """That of the first metric, to pass to a tuner."""
         return self.objectives[0]
 
-    # --------------------------------------------------------- the space
-
-    def default_space(self):
+    def default_space(self) -> dict[str, Any]:
         """Returns the entries of the search space by name."""
-        return {
-            "optimizer": "adam",
-            "generator_learning_rate": lambda hp: hp.Float(
-                "generator_learning_rate", 5e-5, 5e-3, sampling="log"
-            ),
-            f"{self.role}_learning_rate": lambda hp: hp.Float(
-                f"{self.role}_learning_rate", 5e-5, 5e-3, sampling="log"
-            ),
-            "beta_1": [0.0, 0.5, 0.9],
-            f"{self.role}_steps": [1, 2, 5],
-            "persistency": [1, 3, 5],
-            "step_size": lambda hp: hp.Float(
-                "step_size", 0.01, 1.0, sampling="log"
-            ),
-            "update": ["persistent", "proximal"],
-            "ema": [0.0, 0.99, 0.999],
-        }
+        return common_space.default_entries(self.role)
 
-    def value(self, hp, name):
+    def value(self, hp: Any, name: str) -> Any:
         """Declares an entry of the space and returns its value."""
-        return search_space.declare(hp, name, self.space[name])
+        return self.space.value(hp, name)
 
-    def value_if(self, hp, name, other, other_value, condition):
-        """Declares an entry that matters for some values of another one.
+    def value_if(
+        self,
+        hp: Any,
+        name: str,
+        other: str,
+        other_value: Any,
+        condition: Callable[[Any], bool],
+    ) -> Any:
+        """As `value`, or `None` where another entry has a value for which
+        `condition(other_value)` does not hold."""
+        return self.space.value_if(hp, name, other, other_value, condition)
 
-        Args:
-            hp: A `keras_tuner.HyperParameters`.
-            name: Name of the entry.
-            other: Name of the entry that it depends on, declared before.
-            other_value: The value of that entry.
-            condition: Function from such a value to whether it matters.
-
-        Returns:
-            The value, or `None` where it does not matter.
-        """
-        with search_space.when(hp, other, self.space[other], condition):
-            # Functions of the user need not know of `None`, which KerasTuner
-            # gives for what does not matter.
-            return self.value(hp, name) if condition(other_value) else None
-
-    def compile_arguments(self, hp):
+    def compile_arguments(self, hp: Any) -> dict[str, Any]:
         """Declares the hyperparameters and returns arguments of `compile`."""
-        arguments = {
-            **self._optimizers(hp),
-            f"{self.role}_steps": self.value(hp, f"{self.role}_steps"),
-            "persistency": self.value(hp, "persistency"),
-            "penalty": self._penalty(hp),
-            "ema": self.value(hp, "ema") or None,
-        }
-        for name in ("step_size", "update"):
-            value = self.value_if(
-                hp,
-                name,
-                "persistency",
-                arguments["persistency"],
-                lambda steps: steps > 1,
-            )
-            if value is not None:
-                arguments[name] = value
-        added = set(self.space) - set(self.default_space())
-        return arguments | {name: self.value(hp, name) for name in added}
-
-    def _optimizers(self, hp):
-        """Both optimizers, unless `space` has functions that make them."""
-        roles = [
-            role
-            for role in ("generator", self.role)
-            if f"{role}_optimizer" not in self.space
-        ]
-        if not roles:
-            return {}
-        name = self.value(hp, "optimizer")
-        beta_1 = self.value_if(
-            hp, "beta_1", "optimizer", name, lambda name: name == "adam"
-        )
-        more = {} if beta_1 is None else {"beta_1": beta_1}
         return {
-            f"{role}_optimizer": keras.optimizers.deserialize(
-                {
-                    "class_name": name,
-                    "config": {
-                        "learning_rate": self.value(
-                            hp, f"{role}_learning_rate"
-                        ),
-                        **more,
-                    },
-                }
-            )
-            for role in roles
+            **common_space.compile_arguments(self.space, hp, self.role),
+            **{name: self.value(hp, name) for name in self.space.added},
         }
 
-    def _penalty(self, hp):
-        name = self.value(hp, "penalty")
-        if not isinstance(name, str):
-            return name  # a `Penalty` or `None`, as a constant
-        weight = self.value_if(
-            hp, "penalty_weight", "penalty", name, lambda name: name != "none"
-        )
-        if name == "none":
-            return None
-        if name not in PENALTIES:
-            raise keras_tuner.errors.FatalValueError(
-                f"Unknown penalty {name!r}. Known names: none, "
-                f"{', '.join(sorted(PENALTIES))}."
-            )
-        return PENALTIES[name](weight)
-
-    # ------------------------------------------------------ model and fit
-
-    def build(self, hp):
+    def build(self, hp: Any) -> keras.Model:
         """Returns the compiled model of the first seed."""
         return self.build_with_seed(hp, self.seeds[0])
 
-    def build_with_seed(self, hp, seed):
+    def build_with_seed(self, hp: Any, seed: int) -> keras.Model:
         """Returns a compiled model whose weights and noise follow `seed`."""
         hp.Fixed("seeds", " ".join(map(str, self.seeds)))
         arguments = self.compile_arguments(hp)
@@ -262,7 +162,15 @@ class FlowHyperModel(keras_tuner.HyperModel):
         model.distribution_metrics = self.measures
         return model
 
-    def fit(self, hp, model, *args, callbacks=None, verbose="auto", **kwargs):
+    def fit(
+        self,
+        hp: Any,
+        model: keras.Model,
+        *args: Any,
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        verbose: Any = "auto",
+        **kwargs: Any,
+    ) -> dict[str, float]:
         """Trains a model for each seed.
 
         Args:
@@ -281,45 +189,31 @@ class FlowHyperModel(keras_tuner.HyperModel):
             keras_tuner.errors.FailedTrialError: If the training diverged.
         """
         callbacks = list(callbacks or [])
-        objective = self._objective_of(callbacks)
+        objective = tuner_objective(callbacks, self.objectives)
         if "tuner/bracket" in hp.values and len(self.seeds) > 1:
             raise keras_tuner.errors.FatalValueError(
                 "Hyperband goes on with the weights of earlier trials, which "
                 f"are those of one seed. Received: seeds={self.seeds!r}"
             )
         kwargs["verbose"] = 2 if verbose == 2 else 0
-        results = {}
+        names = [o.name for o in self.objectives]
+        results: dict[int, dict[str, float]] = {}
         for seed in self.seeds:
             if results:
                 model = self.build_with_seed(hp, seed)
-            ready = self._callbacks_for(hp, callbacks, seed)
-            history = self._train(model, seed, args, ready, kwargs)
-            results[seed] = self._best_epoch(history, objective)
+            folder = f"seed_{seed}" if len(self.seeds) > 1 else ""
+            fresh = fresh_callbacks(callbacks, hp.values, folder)
+            history = self._train(model, seed, args, fresh, kwargs)
+            results[seed] = best_epoch(
+                history, names, objective, self.measures.every
+            )
             if verbose:
                 values = (f"{k} = {v:.4g}" for k, v in results[seed].items())
                 print(f"Seed {seed}: {', '.join(values)}", flush=True)
-        summary = _summary(results)
+        scores = summary(results)
         # Of several objectives, KerasTuner wants the sum too.
-        summary.setdefault(objective.name, objective.get_value(summary))
-        return summary
-
-    def _objective_of(self, callbacks):
-        """Returns the tuner's objective, or ours outside of a tuner."""
-        names = [objective.name for objective in self.objectives]
-        for callback in callbacks:
-            objective = getattr(callback, "objective", None)
-            if not hasattr(objective, "better_than"):
-                continue
-            parts = getattr(objective, "objectives", [objective])
-            if all(part.name in names for part in parts):
-                return objective
-            raise keras_tuner.errors.FatalValueError(
-                "The objective must be a metric of the samples: the losses of "
-                "adversarial models do not tell which is better. Pass "
-                "`objective=hypermodel.objective` to the tuner. Received: "
-                f"{objective!r}; known names: {', '.join(names)}"
-            )
-        return self.objective
+        scores.setdefault(objective.name, objective.get_value(scores))
+        return scores
 
     def _train(self, model, seed, args, callbacks, kwargs):
         diverged = StopWhenDiverged(self.divergence_limit)
@@ -335,72 +229,21 @@ class FlowHyperModel(keras_tuner.HyperModel):
             )
         return history
 
-    def _best_epoch(self, history, objective):
-        """Returns the metrics of the best epoch of a `History.history`."""
-        names = [o.name for o in self.objectives]
-        best = None
-        for values in zip(*(history[name] for name in names)):
-            logs = dict(zip(names, values))
-            value = objective.get_value(logs)
-            if np.isfinite(value) and (
-                best is None
-                or objective.better_than(value, objective.get_value(best))
-            ):
-                best = logs
-        if best is None:
-            raise keras_tuner.errors.FailedTrialError(
-                f"{names[0]} was not finite in any epoch. Are there fewer "
-                f"epochs than every={self.measures.every}?"
-            )
-        return best
 
-    def _callbacks_for(self, hp, callbacks, seed):
-        """Returns fresh callbacks of the user, and the tuner's own."""
-        trial = None
-        for callback in callbacks:
-            trial = getattr(callback, "trial", trial)
-        ready = []
-        for callback in callbacks:
-            module = type(callback).__module__
-            if module.startswith("keras_tuner"):
-                ready.append(callback)
-            elif module.startswith("tensorboard.plugins.hparams"):
-                # Ours writes them, with the arguments of `compile`.
-                if not any(isinstance(c, TensorBoard) for c in callbacks):
-                    ready.append(callback)  # which cannot be copied
-            else:
-                ready.append(copy.deepcopy(callback))
-        for callback in ready:
-            if isinstance(callback, keras.callbacks.TensorBoard):
-                callback.log_dir = self._log_dir(callback.log_dir, trial, seed)
-            if isinstance(callback, TensorBoard):
-                callback.hparams.update(hp.values)
-        return ready
-
-    def _log_dir(self, log_dir, trial, seed):
-        # KerasTuner adds the trial by itself, but not on every backend.
-        parts = os.path.normpath(log_dir).split(os.sep)
-        if trial is not None and trial.trial_id not in parts[-2:]:
-            log_dir = os.path.join(log_dir, trial.trial_id, "execution0")
-        if len(self.seeds) > 1:
-            log_dir = os.path.join(log_dir, f"seed_{seed}")
-        return log_dir
+def _check_seeds(seeds):
+    """Returns the seeds as a tuple of different integers."""
+    checked = tuple(
+        check_integer("seeds", seed, minimum=0)
+        for seed in np.atleast_1d(np.asarray(seeds, dtype="object"))
+    )
+    if not checked or len(set(checked)) < len(checked):
+        raise ValueError(
+            f"`seeds` must be different numbers. Received: seeds={seeds!r}"
+        )
+    return checked
 
 
 def _call(function, hp, seed):
     parameters = inspect.signature(function).parameters
     offered = {"hp": hp, "seed": seed}
     return function(**{k: v for k, v in offered.items() if k in parameters})
-
-
-def _summary(results):
-    """Returns means, and with several seeds values and deviations."""
-    summary = {}
-    for name in next(iter(results.values())):
-        values = [float(result[name]) for result in results.values()]
-        summary[name] = float(np.mean(values))
-        if len(values) > 1:
-            summary[f"{name}_std"] = float(np.std(values, ddof=1))
-            for seed, value in zip(results, values):
-                summary[f"{name}_seed_{seed}"] = value
-    return summary

@@ -1,6 +1,7 @@
 """KerasTuner's grid search, made to resume."""
 
 import functools
+from typing import Any
 
 import keras_tuner
 from keras_tuner import oracles
@@ -14,7 +15,7 @@ class GridSearchOracle(oracles.GridSearchOracle):
     stops with a `KeyError`. Here the order is made anew from the trials.
     """
 
-    def reload(self):
+    def reload(self) -> None:
         super().reload()
         ids = sorted(
             self.trials, key=functools.cmp_to_key(self._compare_trials)
@@ -50,14 +51,14 @@ class GridSearch(keras_tuner.Tuner):
 
     def __init__(
         self,
-        hypermodel=None,
-        objective=None,
-        max_trials=None,
-        seed=None,
-        max_retries_per_trial=0,
-        max_consecutive_failed_trials=3,
-        **kwargs,
-    ):
+        hypermodel: Any = None,
+        objective: Any = None,
+        max_trials: int | None = None,
+        seed: int | None = None,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int = 3,
+        **kwargs: Any,
+    ) -> None:
         oracle = GridSearchOracle(
             objective=objective,
             max_trials=max_trials,

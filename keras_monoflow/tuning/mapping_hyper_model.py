@@ -1,8 +1,13 @@
 """A search over mappings of MonoFlow."""
 
+from collections.abc import Callable
+from typing import Any
+
+import keras
 import keras_tuner
 
 from keras_monoflow import mappings
+from keras_monoflow.callbacks.distribution_metrics import Metrics
 from keras_monoflow.models import MonoFlowGAN
 from keras_monoflow.tuning.flow_hyper_model import FlowHyperModel
 
@@ -29,26 +34,16 @@ class MappingHyperModel(FlowHyperModel):
     not matter for a choice is a conditional hyperparameter.
 
     Args:
-        generator_fn: Function that returns a new, built generator. It is given
-            `hp` and `seed` if it has arguments of these names, so that it may
-            declare hyperparameters of its own.
+        generator_fn: Function that returns a new, built generator; see
+            `FlowHyperModel`.
         discriminator_fn: The same for the discriminator.
         metrics: A `keras_monoflow.metrics.DistributionMetric` or a list. The
             first is the objective. Defaults to `FrechetDistance()`.
-        samples: Integer, the samples that are compared.
-        every: Integer, the metrics are computed every that many epochs.
-        seeds: Integers: each trial trains a model for each, and reports means
-            and standard deviations. An integer is one seed.
-        space: Dictionary of entries that replace or extend the search space.
-            An entry is a constant, a list of choices, or a function of `hp`.
-        prior: The prior of the model.
-        divergence_limit: Positive number. A trial whose losses exceed it, or
-            are NaN, ends and counts as failed. Pass a large
-            `max_consecutive_failed_trials` to the tuner: by default KerasTuner
-            gives up a search after three failures in a row.
+        **kwargs: The other arguments of `FlowHyperModel`: `samples`, `every`,
+            `seeds`, `space`, `prior` and `divergence_limit`.
 
     Raises:
-        TypeError: If a function is none, or a metric is of another class.
+        TypeError: If a function is not one, or a metric is of another class.
         ValueError: If `space` has an unknown name, or seeds are repeated.
 
     Example:
@@ -78,10 +73,16 @@ class MappingHyperModel(FlowHyperModel):
 
     model_class = MonoFlowGAN
 
-    def __init__(self, generator_fn, discriminator_fn, metrics=None, **kwargs):
+    def __init__(
+        self,
+        generator_fn: Callable[..., keras.Model],
+        discriminator_fn: Callable[..., keras.Model],
+        metrics: Metrics | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(generator_fn, discriminator_fn, metrics, **kwargs)
 
-    def default_space(self):
+    def default_space(self) -> dict[str, Any]:
         return {
             "mapping": [
                 "identity",
@@ -103,7 +104,7 @@ class MappingHyperModel(FlowHyperModel):
             **super().default_space(),
         }
 
-    def compile_arguments(self, hp):
+    def compile_arguments(self, hp: Any) -> dict[str, Any]:
         mapping = self.mapping(hp)
         return {
             "mapping": mapping,
@@ -111,37 +112,36 @@ class MappingHyperModel(FlowHyperModel):
             **super().compile_arguments(hp),
         }
 
-    def mapping(self, hp):
+    def mapping(self, hp: Any) -> Any:
         """Declares the mapping with its parameters and returns it."""
         named = self._mappings()
         if named is None:
             return self.value(hp, "mapping")
-        given = named[hp.Choice("mapping", list(named))]
+        choice = named[hp.Choice("mapping", list(named))]
         parameters = {}
         for name in ("alpha", "shift", "limit"):
             labels = [k for k, m in named.items() if name in _parameters(m)]
             if labels:
                 with hp.conditional_scope("mapping", labels):
-                    if name in _parameters(given):
+                    if name in _parameters(choice):
                         parameters[name] = self.value(hp, name)
-        if given == "alpha":
+        if choice == "alpha":
             return mappings.Alpha(**parameters)
-        mapping = mappings.get(given)
+        mapping = mappings.get(choice)
         if not parameters:
             return mapping
         return type(mapping)(**{**mapping.get_config(), **parameters})
 
     def _mappings(self):
-        """The choices of a mapping by the strings that stand for them.
-
-        KerasTuner knows no other objects. `None` if they are not known.
+        """Returns the mappings to choose from, by strings that stand for them,
+        since KerasTuner takes no other objects; `None` if they are not known.
         """
         entry = self.space["mapping"]
         if isinstance(entry, (str, mappings.Mapping)):
             entry = [entry]
         if not isinstance(entry, (list, tuple)):
             return None
-        return {_label(given): given for given in entry}
+        return {_label(choice): choice for choice in entry}
 
     def _discriminator_loss(self, hp):
         entry, named = self.space["discriminator_loss"], self._mappings()
@@ -149,7 +149,7 @@ class MappingHyperModel(FlowHyperModel):
         if named is None or not is_list or "matched" not in entry:
             return self.value(hp, "discriminator_loss")
         # Not all mappings have a dual, and with it a matched objective.
-        with_dual = [k for k, given in named.items() if _has_dual(given)]
+        with_dual = [k for k, choice in named.items() if _has_dual(choice)]
         without = [k for k in named if k not in with_dual]
         others = [name for name in entry if name != "matched"]
         if without and not others:
@@ -170,22 +170,22 @@ class MappingHyperModel(FlowHyperModel):
         return values[hp.get("mapping")]
 
 
-def _label(given):
-    if isinstance(given, str):
-        return given
-    return getattr(given, "__name__", repr(given))
+def _label(choice):
+    if isinstance(choice, str):
+        return choice
+    return getattr(choice, "__name__", repr(choice))
 
 
-def _parameters(given):
+def _parameters(choice):
     """The parameters of a mapping that a search varies, if it has a name."""
-    if not isinstance(given, str):
+    if not isinstance(choice, str):
         return ()
-    if given == "alpha":
+    if choice == "alpha":
         return ("alpha", "limit")
-    mapping = mappings.get(given)
+    mapping = mappings.get(choice)
     # The other named members of the alpha family have their alpha.
     return tuple(n for n in ("shift", "limit") if hasattr(mapping, n))
 
 
-def _has_dual(given):
-    return given == "alpha" or mappings.get(given).dual is not None
+def _has_dual(choice):
+    return choice == "alpha" or mappings.get(choice).dual is not None

@@ -1,5 +1,7 @@
 """A search over the settings of W1-FE."""
 
+from typing import Any
+
 from keras_monoflow.models import W1FE
 from keras_monoflow.tuning.flow_hyper_model import FlowHyperModel
 
@@ -29,10 +31,7 @@ class W1FEHyperModel(FlowHyperModel):
 
     model_class = W1FE
 
-    def __init__(self, generator_fn, critic_fn, metrics=None, **kwargs):
-        super().__init__(generator_fn, critic_fn, metrics, **kwargs)
-
-    def default_space(self):
+    def default_space(self) -> dict[str, Any]:
         return {
             "penalty": "lipschitz",
             "penalty_weight": lambda hp: hp.Float(

@@ -4,11 +4,17 @@ import os
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 
 from keras_monoflow.arguments import check_integer
 
 
-def run_workers(command, workers=2, restarts=3, address="127.0.0.1"):
+def run_workers(
+    command: Sequence[str],
+    workers: int = 2,
+    restarts: int = 3,
+    address: str = "127.0.0.1",
+) -> None:
     """Runs a script that searches as KerasTuner's chief and its workers.
 
     All processes run the same command: the chief keeps the oracle, and each

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_monoflow import plots
 from keras_monoflow.callbacks import FlowAnimation, SampleGrid, SampleScatter
 
 Image = pytest.importorskip("PIL.Image")
@@ -122,3 +123,5 @@ def test_bad_arguments(tmp_path):
         FlowAnimation("film.gif", every=0)
     with pytest.raises(ValueError, match="frames_per_second"):
         FlowAnimation("film.gif", frames_per_second=0)
+    with pytest.raises(ValueError, match="at least one picture"):
+        plots.write_film([], tmp_path / "film.gif")

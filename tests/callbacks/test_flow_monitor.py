@@ -7,7 +7,7 @@ import pytest
 from keras import layers, ops
 
 import keras_monoflow as kmf
-from keras_monoflow.plots.flow_panel import draw_panel
+from keras_monoflow.plots import plot_flow
 
 SLOPE = np.array([0.6, -0.8])
 
@@ -53,7 +53,7 @@ def test_logs_against_numpy(data):
     )
     history = fit(gan, data, monitor)
     logs = {name: values[-1] for name, values in history.items()}
-    real, _ = monitor.chosen
+    real, _ = monitor.held_out
     assert real.shape == (40, 2)
     z = gan.sample_latent(40, seed=3)
     x = 2 * z
@@ -101,7 +101,7 @@ def test_labels_against_numpy(data, rng):
     gan.compile(*optimizers, mapping="vanilla")
     monitor = kmf.callbacks.FlowMonitor(samples=40)
     history = fit(gan, data, monitor, y=rng.integers(3, size=len(data)))
-    real, y = monitor.chosen
+    real, y = monitor.held_out
     z = gan.sample_latent(40, seed=0)
     x = a[y] * z
     u, ratio = (np.sum(points * b[y], axis=1) for points in (x, real))
@@ -142,6 +142,7 @@ def far_start(shift):
     return gan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shift", "alarms"), [(0.0, True), (5.0, False)])
 def test_alarm_on_the_far_start(shift, alarms, capsys):
     """The vanishing gradient of MonoFlow, section 5.2, and its cure."""
@@ -197,7 +198,7 @@ def test_wasserstein_flows_have_no_ratio(data, tmp_path):
     np.testing.assert_allclose(history["flow_speed"], [3.0], rtol=1e-5)
     assert "flow_slope_mean" not in history
     assert (tmp_path / "flow_0001.png").stat().st_size > 5000
-    speeds, _ = draw_panel(monitor.look(), monitor.history).axes
+    speeds, _ = plot_flow(monitor.look(), monitor.history).axes
     tallest = max(speeds.patches, key=lambda bar: bar.get_height())
     assert tallest.get_x() == pytest.approx(3.0, abs=0.05)
     # A diverged run is for `TerminateOnNaN` to end.
@@ -273,6 +274,25 @@ def test_other_flows(flow, data):
     history = {name: values[1] for name, values in history.items()}
     assert np.isfinite(history["flow_speed"]).all()
     assert np.isfinite(history["flow_discriminator_gradient"]).all()
+
+
+def test_panels_of_short_histories():
+    speed = np.array([1.0, 2.0, np.nan])
+    logs = {"flow_speed": 0.03, "flow_generator_gradient": 0.4}
+    _, one_epoch = plot_flow({"speed": speed}, [(7, logs)]).axes
+    low, high = one_epoch.get_xlim()
+    ticks = [t for t in one_epoch.get_xticks() if low <= t <= high]
+    assert ticks == [7]
+    low, high = one_epoch.get_ylim()
+    labels = [
+        label.get_text()
+        for label in one_epoch.get_yticklabels()
+        if low <= label.get_position()[1] <= high
+    ]
+    assert labels == ["0.05", "0.1", "0.2"]
+    # A diverged run may have nothing to show.
+    _, empty = plot_flow({"speed": speed}, [(1, {"flow_speed": np.nan})]).axes
+    assert empty.get_legend() is None
 
 
 def test_training_is_left_alone(data):

@@ -130,3 +130,14 @@ def test_bad_arguments():
         plot_scatter(points, points, limits=(1, 2, 3))
     with pytest.raises(ValueError, match="a vector for each point"):
         plot_scatter(points, points, velocity=lambda x: x[:1])
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e5])
+def test_labels_fit_into_the_picture(size):
+    points = size * np.array([[-1.0, -1.0], [1.0, 1.0]])
+    figure = plot_scatter(points, None, title="Epoch 1")
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    for tick in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        box = tick.get_window_extent()
+        assert min(box.x0, box.y0) >= 0

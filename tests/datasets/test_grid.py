@@ -7,22 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_monoflow.datasets import gaussian_grid, grid_centres
+from keras_monoflow.datasets import gaussian_grid, grid_centers
 
 
-def test_centres_of_a_small_grid():
+def test_centers_of_a_small_grid():
     expected = list(itertools.product([-3.0, 0.0, 3.0], repeat=2))
-    np.testing.assert_allclose(grid_centres(side=3, spacing=3.0), expected)
+    np.testing.assert_allclose(grid_centers(side=3, spacing=3.0), expected)
 
 
 @given(side=st.integers(1, 8), spacing=st.floats(0.1, 10.0))
-def test_centres_are_centred_and_spaced(side, spacing):
-    centres = grid_centres(side, spacing)
-    assert centres.shape == (side**2, 2)
-    assert centres.dtype == "float32"
-    np.testing.assert_allclose(centres.mean(0), 0.0, atol=1e-4)
+def test_centers_are_centerd_and_spaced(side, spacing):
+    centers = grid_centers(side, spacing)
+    assert centers.shape == (side**2, 2)
+    assert centers.dtype == "float32"
+    np.testing.assert_allclose(centers.mean(0), 0.0, atol=1e-4)
     for axis in range(2):
-        line = np.unique(centres[:, axis])
+        line = np.unique(centers[:, axis])
         np.testing.assert_allclose(np.diff(line), spacing, rtol=1e-4)
         assert len(line) == side
 

@@ -34,7 +34,7 @@ def builders(tfds):
         def _split_generators(self, dl_manager):
             return {"train": self._generate_examples()}
 
-    class MonoflowColour(_Base):
+    class MonoflowColor(_Base):
         def _info(self):
             image = tfds.features.Image(shape=(6, 4, 3))
             label = tfds.features.ClassLabel(num_classes=5)
@@ -73,11 +73,11 @@ def builders(tfds):
         def _generate_examples(self):
             yield 0, {"image": np.zeros((2, 2, 1), "float32")}
 
-    class MonoflowBroken(MonoflowColour):
+    class MonoflowBroken(MonoflowColor):
         def _split_generators(self, dl_manager):
             raise OSError("no route to host")
 
-    return [MonoflowColour, MonoflowVaried, MonoflowFloats, MonoflowBroken]
+    return [MonoflowColor, MonoflowVaried, MonoflowFloats, MonoflowBroken]
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def by_content(images):
 
 
 def test_scaling(data_dir):
-    images = load_images("monoflow_colour", data_dir=data_dir)
+    images = load_images("monoflow_color", data_dir=data_dir)
     assert images.shape == (COUNT, 6, 4, 3)
     assert images.dtype == "float32"
     stored, _ = made_up_images()
@@ -105,7 +105,7 @@ def test_scaling(data_dir):
 
 def test_labels_belong_to_their_images(data_dir):
     images, labels = load_images(
-        "monoflow_colour", data_dir=data_dir, with_labels=True
+        "monoflow_color", data_dir=data_dir, with_labels=True
     )
     assert labels.shape == (COUNT,)
     assert labels.dtype.kind == "i"
@@ -118,17 +118,17 @@ def test_labels_belong_to_their_images(data_dir):
 
 
 def test_the_order_is_the_same_at_every_call(data_dir):
-    first = load_images("monoflow_colour", data_dir=data_dir)
-    again = load_images("monoflow_colour", data_dir=data_dir)
+    first = load_images("monoflow_color", data_dir=data_dir)
+    again = load_images("monoflow_color", data_dir=data_dir)
     np.testing.assert_array_equal(first, again)
-    part = load_images("monoflow_colour", "train[:10]", data_dir=data_dir)
+    part = load_images("monoflow_color", "train[:10]", data_dir=data_dir)
     np.testing.assert_array_equal(part, first[:10])
 
 
 @pytest.mark.parametrize("size", [(3, 2), (12, 8)])
 def test_resize(data_dir, size):
-    images = load_images("monoflow_colour", data_dir=data_dir)
-    small = load_images("monoflow_colour", data_dir=data_dir, size=size)
+    images = load_images("monoflow_color", data_dir=data_dir)
+    small = load_images("monoflow_color", data_dir=data_dir, size=size)
     assert small.shape == (COUNT, *size, 3)
     assert small.dtype == "float32"
     expected = keras.ops.convert_to_numpy(
@@ -141,10 +141,10 @@ def test_resize(data_dir, size):
 
 
 def test_resize_under_mixed_precision(data_dir):
-    expected = load_images("monoflow_colour", data_dir=data_dir, size=5)
+    expected = load_images("monoflow_color", data_dir=data_dir, size=5)
     assert expected.shape == (COUNT, 5, 5, 3)
     keras.config.set_dtype_policy("mixed_float16")
-    images = load_images("monoflow_colour", data_dir=data_dir, size=5)
+    images = load_images("monoflow_color", data_dir=data_dir, size=5)
     np.testing.assert_array_equal(images, expected)
 
 
@@ -173,16 +173,16 @@ def test_unknown_name(data_dir):
 @pytest.mark.parametrize("split", ["dev", "train[nonsense", "train[:0]"])
 def test_unknown_or_empty_split(data_dir, split):
     with pytest.raises(ValueError, match="split=") as raised:
-        load_images("monoflow_colour", split, data_dir=data_dir)
+        load_images("monoflow_color", split, data_dir=data_dir)
     assert repr(split) in str(raised.value)
 
 
 def test_missing_data_without_download(builders, tmp_path):
     with pytest.raises(RuntimeError, match="`download=False`") as raised:
-        load_images("monoflow_colour", data_dir=str(tmp_path), download=False)
+        load_images("monoflow_color", data_dir=str(tmp_path), download=False)
     message = str(raised.value)
     assert str(tmp_path) in message
-    assert "load_images('monoflow_colour')" in message
+    assert "load_images('monoflow_color')" in message
     assert "TFDS_DATA_DIR" in message
 
 

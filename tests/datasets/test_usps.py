@@ -59,7 +59,7 @@ def downloads(tfds, folder, monkeypatch):
     monkeypatch.setattr(tfds.download.DownloadManager, "download", download)
     sources = {
         split: source._replace(
-            sha256=sha256(folder / source.file), count=COUNTS[split]
+            sha256=sha256(folder / source.file), digits=COUNTS[split]
         )
         for split, source in files.SOURCES.items()
     }
@@ -161,7 +161,7 @@ def test_wrong_checksum(usps, folder, tmp_path, downloads, split):
 
 def test_wrong_count(usps, tmp_path, downloads):
     downloaded = files.SOURCES["test"]
-    files.SOURCES["test"] = downloaded._replace(count=2007)
+    files.SOURCES["test"] = downloaded._replace(digits=2007)
     with pytest.raises(ValueError, match=r"usps\.t\.bz2 must have 2007.*has 7"):
         usps(data_dir=tmp_path / "tfds").download_and_prepare()
 

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 import shared_run
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = pathlib.Path(__file__).with_name("shared_run.py")
 BACKEND = keras.backend.backend()
 TIMEOUT = 900

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.optimize
+from helpers import numpy
 from keras import ops
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -21,10 +22,6 @@ from keras_monoflow.losses import (
 needs_float64 = pytest.mark.skipif(
     keras.backend.backend() == "jax", reason="x64 is off on JAX by default"
 )
-
-
-def numpy(x):
-    return ops.convert_to_numpy(x)
 
 
 def tensor(x, dtype="float32"):

@@ -3,6 +3,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from helpers import numpy
 from keras import ops
 from numpy.testing import assert_allclose
 
@@ -25,10 +26,6 @@ OUTSIDE = {
     "least_squares": (D < 0) | (D > 1),
     "least_squares_ratio": D < 0,
 }
-
-
-def numpy(x):
-    return ops.convert_to_numpy(x)
 
 
 def tensor(x):

@@ -1,13 +1,9 @@
 import numpy as np
 import pytest
-from keras import ops
+from helpers import numpy
 from numpy.testing import assert_allclose
 
 from keras_monoflow.losses import MonoFlowLoss, named_gan
-
-
-def numpy(x):
-    return ops.convert_to_numpy(x)
 
 
 def softplus(x):

@@ -1,8 +1,8 @@
-"""Trains in a process of its own, for test_resume.py.
+"""Runs that are stopped and resumed, for test_resume.py.
 
-usage: resume_run.py FOLDER FLOW ORDER killed|resumed
+usage, in a process of its own: resume_run.py FOLDER FLOW ORDER killed|resumed
 
-FLOW is one of those in conftest.py, ORDER in_order or shuffled. `killed` saves
+FLOW is one of those in helpers.py, ORDER in_order or shuffled. `killed` saves
 FOLDER/half.keras and a backup after each epoch, and sends itself SIGKILL in its
 third. `resumed` goes on from the file, and then another time from the backup.
 It writes what it found in the file, and the state at both ends.
@@ -19,7 +19,7 @@ if os.environ["KERAS_BACKEND"] == "torch":
 
 import keras
 import numpy as np
-from conftest import ROLES, make_uncompiled
+from helpers import ROLES, make_uncompiled
 
 import keras_monoflow as kmf
 
@@ -96,33 +96,56 @@ def state(model):
     return values
 
 
-class KillMidEpoch(keras.callbacks.Callback):
-    batches = 0
+class StopMidEpoch(keras.callbacks.Callback):
+    """Calls a function in the third epoch of a run."""
+
+    def __init__(self, stop):
+        super().__init__()
+        self.stop = stop
+        self.batches = 0
 
     def on_train_batch_end(self, batch, logs=None):
         self.batches += 1
         if self.batches == 3 * HALF + 2:
-            os.kill(os.getpid(), signal.SIGKILL)
+            self.stop()
 
 
-def main(folder, flow, order, action):
-    backup = keras.callbacks.BackupAndRestore(f"{folder}/backup")
-    path = f"{folder}/half.keras"
+def backup(folder):
+    return keras.callbacks.BackupAndRestore(f"{folder}/backup")
+
+
+def start(folder, flow, order, stop):
+    """Saves half.keras and a backup after each epoch, and is stopped."""
     keras.utils.set_random_seed(11)
-    if action == "killed":
-        save = keras.callbacks.ModelCheckpoint(path)
-        callbacks = [save, backup, KillMidEpoch()]
-        train(make_model(flow), order, EPOCHS, callbacks=callbacks)
-        return
-    model = keras.saving.load_model(path)
-    np.savez(f"{folder}/half.npz", *state(model))
+    save = keras.callbacks.ModelCheckpoint(f"{folder}/half.keras")
+    callbacks = [save, backup(folder), StopMidEpoch(stop)]
+    train(make_model(flow), order, EPOCHS, callbacks=callbacks)
+
+
+def resume(folder, flow, order):
+    """What the file holds, and the ends of runs from it and the backup."""
+    keras.utils.set_random_seed(12)
+    model = keras.saving.load_model(f"{folder}/half.keras")
+    states = {"half": state(model)}
     train(model, order, EPOCHS, initial_epoch=HALF)
-    np.savez(f"{folder}/loaded.npz", *state(model))
+    states["loaded"] = state(model)
     # Other initial weights: all of them must come from the backup.
     keras.utils.set_random_seed(12)
     model = make_model(flow)
-    train(model, order, EPOCHS, callbacks=[backup])
-    np.savez(f"{folder}/restored.npz", *state(model))
+    train(model, order, EPOCHS, callbacks=[backup(folder)])
+    states["restored"] = state(model)
+    return states
+
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(folder, flow, order, action):
+    if action == "killed":
+        start(folder, flow, order, kill)
+    for name, values in resume(folder, flow, order).items():
+        np.savez(f"{folder}/{name}.npz", *values)
 
 
 if __name__ == "__main__":

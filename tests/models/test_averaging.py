@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import make_flow, make_networks
+from helpers import make_flow, make_networks, slow_except
 from keras import ops
 
 import keras_monoflow as kmf
@@ -170,6 +170,7 @@ def test_average_counts_as_called():
         assert gan.averaged_generator._called
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     keras.backend.backend() == "torch",
     reason="Keras 3.15 fails to write a SavedModel from PyTorch",
@@ -185,7 +186,7 @@ def test_exported_alone(data, tmp_path):
     np.testing.assert_allclose(points, gan.sample(5, seed=3), atol=1e-6)
 
 
-@pytest.mark.parametrize("flow", ["w1fe", "w2fe"])
+@pytest.mark.parametrize("flow", slow_except(["w1fe"], ["w1fe", "w2fe"]))
 def test_other_flows_average_too(flow, data):
     model = make_flow(flow, ema=0.9)
     model.fit(data, batch_size=32, verbose=0)

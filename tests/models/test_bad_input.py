@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import make_gan, make_networks
+from helpers import make_gan, make_networks, slow_except
 from keras import layers, ops
 
 import keras_monoflow as kmf
@@ -160,14 +160,14 @@ def test_labels_for_an_unconditional_model(data):
 
 
 def test_an_error_in_the_first_step_loses_no_weights(data):
-    def labelled():
+    def labeled():
         while True:
             yield data, np.zeros(len(data))
 
     gan = make_gan()
     before = gan.get_weights()
     with pytest.raises(ValueError, match="unconditional"):
-        gan.fit(labelled(), steps_per_epoch=2, verbose=0)
+        gan.fit(labeled(), steps_per_epoch=2, verbose=0)
     for a, b in zip(before, gan.get_weights()):
         np.testing.assert_array_equal(a, b)
     gan.fit(data, verbose=0)
@@ -200,7 +200,7 @@ def images_gan():
     return gan
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("dtype", slow_except(["uint8"], ["uint8", "float32"]))
 def test_images_in_bytes_warn_once(rng, dtype, recwarn):
     x = rng.integers(0, 256, size=(8, 4, 4, 1)).astype(dtype)
     gan = images_gan()

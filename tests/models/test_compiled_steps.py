@@ -6,7 +6,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from conftest import ROLES, make_flow, make_gan, make_networks, make_uncompiled
+from helpers import ROLES, make_flow, make_gan, make_networks, make_uncompiled
 from keras import layers, ops
 
 import keras_monoflow as kmf
@@ -119,8 +119,8 @@ def test_callbacks_see_the_last_of_several_steps(data):
 def test_jax_calls_one_program_for_several_steps(data):
     gan = make_gan(steps_per_execution=4)
     traced = []
-    step = gan._round
-    gan._round = lambda batch: traced.append(batch) or step(batch)
+    step = gan._train_on
+    gan._train_on = lambda batch: traced.append(batch) or step(batch)
     gan.fit(data, batch_size=8, epochs=3, verbose=0)
     assert len(traced) == 1  # and not once for each of the single steps
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from helpers import slow_except
 from keras import layers, ops
 
 import keras_monoflow as kmf
@@ -10,8 +11,8 @@ from keras_monoflow.models.label_counter import LabelCounter
 
 pytestmark = pytest.mark.usefixtures("compile_fast")
 
-CENTRES = np.array([[2.0, 0.0], [-1.0, 1.5], [0.0, -2.0]])
-CLASSES = len(CENTRES)
+CENTERS = np.array([[2.0, 0.0], [-1.0, 1.5], [0.0, -2.0]])
+CLASSES = len(CENTERS)
 
 
 def with_label_input(inputs, units):
@@ -41,16 +42,16 @@ def make_gan(**arguments):
 @pytest.fixture
 def pairs(rng):
     labels = rng.integers(CLASSES, size=960).astype("int32")
-    x = CENTRES[labels] + 0.1 * rng.normal(size=(960, 2))
+    x = CENTERS[labels] + 0.1 * rng.normal(size=(960, 2))
     return x.astype("float32"), labels
 
 
 def test_every_class_goes_to_its_own_place(pairs):
     gan = make_gan(penalty=kmf.penalties.R1(0.1), discriminator_steps=2)
     gan.fit(*pairs, batch_size=32, epochs=8, verbose=0)
-    for label, centre in enumerate(CENTRES):
+    for label, center in enumerate(CENTERS):
         x = gan.sample(200, seed=0, labels=label)
-        assert np.linalg.norm(x.mean(axis=0) - centre) < 0.5
+        assert np.linalg.norm(x.mean(axis=0) - center) < 0.5
 
 
 def table_networks():
@@ -62,7 +63,7 @@ def table_networks():
     return generator, keras.Model([x, y], score)
 
 
-@pytest.mark.parametrize("split_batch", [False, True])
+@pytest.mark.parametrize("split_batch", slow_except([True], [False, True]))
 def test_discriminator_steps_against_numpy(rng, split_batch):
     """Generated samples have the labels of the data beside them."""
     generator, discriminator = table_networks()
@@ -111,7 +112,9 @@ def test_penalty_against_numpy(rng):
 
 
 @pytest.mark.parametrize("model", ["monoflow", "w1fe"])
-@pytest.mark.parametrize("update", ["persistent", "naive", "proximal"])
+@pytest.mark.parametrize(
+    "update", slow_except(["persistent"], ["persistent", "naive", "proximal"])
+)
 def test_label_of_a_generator_step(model, update):
     """Only the weights of the one label that the batch has are moved."""
 
@@ -185,7 +188,7 @@ def test_which_labels_are_drawn(shape):
 
 
 @pytest.mark.parametrize(("shape", "dtype"), [((), "float32"), ((3,), "int32")])
-def test_labels_that_are_no_classes(shape, dtype):
+def test_labels_that_are_not_classes(shape, dtype):
     labels = LabelCounter(shape)
     labels.update(ops.ones((8, *shape), dtype))
     with pytest.raises(ValueError, match="`labels` must be given"):
@@ -257,7 +260,7 @@ def test_clear_errors(pairs):
         unconditional.fit(x, y, verbose=0)
 
 
-@pytest.mark.parametrize("label", [-1, 3])
+@pytest.mark.parametrize("label", slow_except([3], [-1, 3]))
 def test_labels_out_of_range(pairs, label):
     gan = kmf.MonoFlowGAN(
         kmf.networks.mlp_generator(2, 2, classes=CLASSES),
@@ -284,7 +287,9 @@ def test_regularized_embedding(pairs):
     gan.fit(*pairs, batch_size=96, verbose=0)
 
 
-@pytest.mark.parametrize("labels", [None, [2, 2, 0, 1]])
+@pytest.mark.parametrize(
+    "labels", [None, pytest.param([2, 2, 0, 1], marks=pytest.mark.slow)]
+)
 def test_grid_with_a_row_for_each_class(tmp_path, pairs, monkeypatch, labels):
     gan = make_gan()
     gan.fit(*pairs, batch_size=96, verbose=0)

@@ -5,7 +5,7 @@ import csv
 import keras
 import numpy as np
 import pytest
-from conftest import ROLES, make_flow
+from helpers import ROLES, make_flow, slow_except
 from keras import ops
 
 import keras_monoflow as kmf
@@ -38,7 +38,7 @@ def gap_now(model, real, seed):
     )
 
 
-@pytest.mark.parametrize("flow", sorted(ROLES))
+@pytest.mark.parametrize("flow", slow_except(["monoflow"], sorted(ROLES)))
 def test_logs_and_evaluate(flow, data, rng):
     model, test = make_flow(flow), rng.normal(size=(40, 2)).astype("float32")
     callback = DistributionMetrics(Gap(), seed=4)
@@ -79,7 +79,7 @@ def test_all_other_callbacks_see_them(data, tmp_path):
 
 
 def features():
-    """A network that is trained no more, but not by the seeds of the tests."""
+    """A trained network that does not depend on the seeds of the tests."""
     network = keras.Sequential(
         [keras.layers.Input((2,)), keras.layers.Dense(3, activation="tanh")]
     )
@@ -92,7 +92,9 @@ def features():
     return network
 
 
-@pytest.mark.parametrize("name", ["gap", "frechet_distance"])
+@pytest.mark.parametrize(
+    "name", slow_except(["gap"], ["gap", "frechet_distance"])
+)
 def test_checkpoint_of_the_best_evaluates_to_the_same(name, data, tmp_path):
     metric = Gap() if name == "gap" else kmf.metrics.FrechetDistance(features())
     model, path = make_flow("monoflow", ema=0.9), tmp_path / "best.keras"
@@ -141,6 +143,7 @@ def test_evaluate_on_a_generator_leaves_them_out(data):
     assert results == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_every_leaves_gaps(data):
     history = fit(
         make_flow("monoflow"), data, [DistributionMetrics(Gap(), every=2)]
@@ -171,8 +174,8 @@ def test_which_real_samples(data, rng):
     np.testing.assert_array_equal(chosen[:, 0], labels)
     # Validation data come before those of the training.
     callback.use_data(x, y, (x[-3:], y[-3:]))
-    np.testing.assert_array_equal(callback.chosen[0], x[-3:])
-    np.testing.assert_array_equal(callback.chosen[1], y[-3:])
+    np.testing.assert_array_equal(callback.held_out[0], x[-3:])
+    np.testing.assert_array_equal(callback.held_out[1], y[-3:])
     with pytest.raises(ValueError, match="`real`"):
         callback.choose(iter([data]))
     own = DistributionMetrics(Gap(), real=rng.normal(size=(10, 2)) + 50.0)
@@ -205,7 +208,7 @@ def test_validation_split_is_held_out(data):
     model = make_flow("monoflow")
     fit(model, data, [callback], epochs=1, validation_split=0.25)
     first = int(0.75 * len(data))
-    np.testing.assert_array_equal(callback.chosen[0], data[first:])
+    np.testing.assert_array_equal(callback.held_out[0], data[first:])
 
 
 def test_fewer_particles_than_samples(data):

@@ -6,11 +6,11 @@ import pathlib
 import keras
 import numpy as np
 import pytest
-from conftest import ROLES, make_flow
+from helpers import ROLES, make_flow, slow_except
 from keras import ops
 
 pytestmark = [
-    pytest.mark.parametrize("flow", sorted(ROLES)),
+    pytest.mark.parametrize("flow", slow_except(["monoflow"], sorted(ROLES))),
     pytest.mark.usefixtures("compile_fast"),
 ]
 
@@ -201,7 +201,9 @@ def test_terminate_on_nan(flow, data):
     assert model.stop_training
 
 
-@pytest.mark.parametrize("which", ["generator", "other", "both"])
+@pytest.mark.parametrize(
+    "which", slow_except(["both"], ["generator", "other", "both"])
+)
 def test_swap_ema_weights(flow, data, which):
     if flow == "particles" and which != "other":
         pytest.skip("particles have no generator")
@@ -263,6 +265,7 @@ def test_use_ema_ends_with_the_averages_of_both(flow, data):
     assert equal(trained(model), last)
 
 
+@pytest.mark.slow
 def test_swap_ema_weights_says_when_it_has_nothing_to_do(flow, data):
     with pytest.raises(ValueError, match="use_ema"):
         fit(
@@ -293,6 +296,7 @@ def test_lambda_callback_sees_logs(flow, data):
     }
 
 
+@pytest.mark.slow
 def test_tensorboard_writes_scalars(flow, data, tmp_path):
     pytest.importorskip("tensorboard")
     tf = pytest.importorskip("tensorflow")

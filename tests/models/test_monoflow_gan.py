@@ -1,4 +1,4 @@
-"""The public behaviour of MonoFlowGAN."""
+"""The public behavior of MonoFlowGAN."""
 
 import json
 import warnings
@@ -6,7 +6,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from conftest import make_gan, make_networks
+from helpers import make_gan, make_networks, slow_except
 from keras import layers, ops
 
 import keras_monoflow as kmf
@@ -97,7 +97,12 @@ def test_evaluate_repeats_itself_and_sees_all_batches(data):
 
 @pytest.mark.parametrize(
     "prior",
-    ["normal", "uniform", two_point, np.array([[1.0, 2.0], [3.0, 4.0]])],
+    [
+        "normal",
+        pytest.param("uniform", marks=pytest.mark.slow),
+        pytest.param(two_point, marks=pytest.mark.slow),
+        np.array([[1.0, 2.0], [3.0, 4.0]]),
+    ],
     ids=["normal", "uniform", "function", "array"],
 )
 def test_priors_and_their_saving(prior, tmp_path, data):
@@ -194,7 +199,7 @@ def test_registered_things_do_not_warn():
             make_gan(mapping)
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", slow_except(["mixed_float16"], POLICIES))
 def test_losses_are_float32_under_every_policy(policy, data):
     keras.config.set_dtype_policy(policy)
     gan = make_gan(penalty=kmf.penalties.R1(1.0))
@@ -220,6 +225,7 @@ def test_losses_are_float32_under_every_policy(policy, data):
     assert dtypes == {"float32"}
 
 
+@pytest.mark.slow
 def test_float16_follows_float32(data):
     """Loss scaling is undone exactly: the same weights to half precision."""
 
@@ -353,7 +359,7 @@ def test_spectral_normalization_trains_both(data):
         mapping="identity",
     )
     fit(gan, data[:32])
-    # A round without learning only normalises the kernels.
+    # A round without learning only normalizes the kernels.
     kernels = [n.layers[0].kernel for n in (generator, discriminator)]
     before = [ops.convert_to_numpy(k).copy() for k in kernels]
     for kernel in before:
@@ -365,7 +371,7 @@ def test_spectral_normalization_trains_both(data):
         assert np.abs(ops.convert_to_numpy(kernel) - old).max() > 1e-3
 
 
-@pytest.mark.parametrize("steps", [2, 3])
+@pytest.mark.parametrize("steps", slow_except([3], [2, 3]))
 def test_steps_per_execution_changes_nothing(data, steps):
     if keras.backend.backend() == "torch":
         pytest.skip("Keras has no steps_per_execution on PyTorch")
@@ -378,6 +384,7 @@ def test_steps_per_execution_changes_nothing(data, steps):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_compiled_and_eager_agree(data):
     # One latent point: XLA draws other noise from the same seed on TensorFlow.
     prior = np.array([[1.0, 2.0]])
@@ -400,7 +407,7 @@ def test_compiled_and_eager_agree(data):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
-def test_donsker_varadhan_potential_is_normalised(data):
+def test_donsker_varadhan_potential_is_normalized(data):
     """The velocity of a single point does not depend on its company."""
     gan = make_gan("arcsinh", discriminator_loss="donsker_varadhan")
     fit(gan, data, epochs=3)
@@ -450,7 +457,10 @@ def test_summary_and_config(capsys):
     assert again.latent_shape == (2,)
 
 
-@pytest.mark.parametrize("mapping", sorted(kmf.mappings.NAMED))
+@pytest.mark.parametrize(
+    "mapping",
+    slow_except(["jeffreys"], sorted(kmf.mappings.NAMED)),
+)
 def test_every_mapping_trains(mapping, data):
     matched = kmf.mappings.get(mapping).dual is not None
     gan = make_gan(

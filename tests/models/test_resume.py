@@ -10,27 +10,36 @@ import keras
 import numpy as np
 import pytest
 import resume_run
-from conftest import ROLES
+from helpers import ROLES, slow_except
 
 import keras_monoflow as kmf
 
 pytestmark = pytest.mark.usefixtures("compile_fast")
 
 SCRIPT = pathlib.Path(__file__).with_name("resume_run.py")
+ORDERS = ["in_order", "shuffled"]
+# The order of the data does not depend on the flow: one flow shows both.
+pairs = pytest.mark.parametrize(
+    ("flow", "order"),
+    [
+        ("w1fe", "shuffled"),
+        ("particles", "shuffled"),
+        pytest.param("monoflow", "shuffled", marks=pytest.mark.slow),
+        pytest.param("monoflow", "in_order", marks=pytest.mark.slow),
+        pytest.param("w2fe", "shuffled", marks=pytest.mark.slow),
+    ],
+)
 
 
-#: The orders of the data with which a flow is interrupted. The order and the
-#: flow do not know of each other: all pairs would only cost time.
-ORDERS = {flow: ["shuffled"] for flow in ROLES}
-ORDERS["monoflow"] = ["in_order", "shuffled"]
-flows = pytest.mark.parametrize("flow", sorted(ROLES))
+class Interrupted(Exception):
+    """Stops a run as Ctrl-C does."""
 
 
 def run_processes(folder, flow, action):
-    """Runs the action for all orders of the data at the same time."""
+    """Runs the action for both orders of the data at the same time."""
     path = os.pathsep.join([str(SCRIPT.parents[2]), *sys.path[1:]])
     processes = []
-    for order in ORDERS[flow]:
+    for order in ORDERS:
         (folder / order).mkdir(exist_ok=True)
         processes.append(
             subprocess.Popen(
@@ -63,28 +72,43 @@ def uninterrupted(flow, order):
     return resume_run.state(gan)
 
 
-@flows
-def test_new_process_continues_after_kill_9(tmp_path, flow):
-    for error, code in run_processes(tmp_path, flow, "killed"):
+def assert_resumed(states, expected):
+    assert_same(states["loaded"], expected)
+    assert_same(states["restored"], expected)
+    # The comparison was not of runs that stood still.
+    assert not all(map(np.array_equal, states["half"], expected))
+
+
+@pairs
+def test_a_new_model_continues_after_an_interruption(tmp_path, flow, order):
+    def interrupt():
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        resume_run.start(tmp_path, flow, order, interrupt)
+    assert (tmp_path / "backup" / "latest.weights.h5").exists()
+    states = resume_run.resume(tmp_path, flow, order)
+    assert_resumed(states, uninterrupted(flow, order))
+
+
+@pytest.mark.slow
+def test_new_process_continues_after_kill_9(tmp_path):
+    for error, code in run_processes(tmp_path, "monoflow", "killed"):
         assert code == -9, error
-    for order in ORDERS[flow]:
+    for order in ORDERS:
         assert (tmp_path / order / "backup" / "latest.weights.h5").exists()
-    for error, code in run_processes(tmp_path, flow, "resumed"):
+    for error, code in run_processes(tmp_path, "monoflow", "resumed"):
         assert code == 0, error
-    for order in ORDERS[flow]:
-        half, loaded, restored = (
-            saved_state(tmp_path / order, name)
+    for order in ORDERS:
+        states = {
+            name: saved_state(tmp_path / order, name)
             for name in ("half", "loaded", "restored")
-        )
-        expected = uninterrupted(flow, order)
-        assert_same(loaded, expected)
-        assert_same(restored, expected)
-        # It was not a comparison of standstills.
-        assert not all(map(np.array_equal, half, expected))
+        }
+        assert_resumed(states, uninterrupted("monoflow", order))
 
 
-@flows
-@pytest.mark.parametrize("order", ORDERS["monoflow"])
+@pytest.mark.parametrize("flow", slow_except(["monoflow"], sorted(ROLES)))
+@pytest.mark.parametrize("order", slow_except(["shuffled"], ORDERS))
 def test_looking_on_changes_nothing(tmp_path, flow, order, rng):
     class LookOn(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

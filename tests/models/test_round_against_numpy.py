@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from helpers import slow_except
 from keras import layers, ops
 
 import keras_monoflow as kmf
@@ -82,8 +83,8 @@ def expected_round(g, d, real, h, penalty, steps):
     return g, d
 
 
-@pytest.mark.parametrize("reuse_generated", [False, True])
-@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize("reuse_generated", slow_except([False], [False, True]))
+@pytest.mark.parametrize("steps", slow_except([3], [1, 3]))
 @pytest.mark.parametrize(
     ("penalty", "expected_penalty"),
     [(kmf.penalties.R1(2.0), r1), (FixedTimes(3.0), two_sided)],

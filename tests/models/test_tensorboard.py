@@ -7,11 +7,13 @@ import keras
 import matplotlib.image
 import numpy as np
 import pytest
+from helpers import slow_except
 
 import keras_monoflow as kmf
-from keras_monoflow.callbacks.tensorboard import configuration, connect
+from keras_monoflow.callbacks.tensorboard import configuration
+from keras_monoflow.models.fitting import introduce
 
-MODELS = ["monoflow", "particles"]
+MODELS = slow_except(["monoflow"], ["monoflow", "particles"])
 
 
 def make_model(kind):
@@ -150,25 +152,26 @@ def test_what_cannot_be_shown_is_left_out(board, tmp_path):
     assert (left[0], right[-1], counts.sum()) == (1, 3, 2)
 
 
-def test_grey_picture(board, tmp_path):
+def test_gray_picture(board, tmp_path):
     Image = pytest.importorskip("PIL.Image")
-    grey = np.arange(0, 240, 20, dtype="uint8").reshape(3, 4)
-    Image.fromarray(grey).save(tmp_path / "grey.png")
-    board.show_picture("grey", tmp_path / "grey.png", epoch=5)
+    gray = np.arange(0, 240, 20, dtype="uint8").reshape(3, 4)
+    Image.fromarray(gray).save(tmp_path / "gray.png")
+    board.show_picture("gray", tmp_path / "gray.png", epoch=5)
     board.on_train_end()
-    (step,), (image,) = tensors(tmp_path / "train", "grey")
+    (step,), (image,) = tensors(tmp_path / "train", "gray")
     assert step == 5
     shown = np.asarray(Image.open(io.BytesIO(image[2])).convert("L"))
-    np.testing.assert_array_equal(shown, grey)
+    np.testing.assert_array_equal(shown, gray)
 
 
 def test_who_shows_pictures(board, tmp_path):
     monitor = kmf.callbacks.FlowMonitor()
     plain = keras.callbacks.TensorBoard(tmp_path)
-    connect([monitor, plain, board])
+    data = np.ones((4, 2))
+    introduce([monitor, plain, board], board.model, data, None, None)
     assert monitor.boards == [board]
     # In the next `fit` it may be missing.
-    connect([monitor, plain])
+    introduce([monitor, plain], board.model, data, None, None)
     assert monitor.boards == []
 
 

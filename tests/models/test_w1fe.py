@@ -1,9 +1,9 @@
-"""The public behaviour of W1FE. Its generator step: test_persistent_step.py."""
+"""The public behavior of W1FE. Its generator step: test_persistent_step.py."""
 
 import keras
 import numpy as np
 import pytest
-from conftest import make_networks
+from helpers import make_networks
 from keras import ops
 
 import keras_monoflow as kmf

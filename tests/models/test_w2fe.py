@@ -1,14 +1,14 @@
-"""W2FE: the potentials, the map between Gaussians, the public behaviour."""
+"""W2FE: the potentials, the map between Gaussians, the public behavior."""
 
 import keras
 import numpy as np
 import pytest
-from conftest import make_networks
+from helpers import make_networks
 from keras import layers, ops
 
 import keras_monoflow as kmf
 
-#: The optimal map between centred normal distributions of these covariances.
+#: The optimal map between centered normal distributions of these covariances.
 ROOT = np.array([[0.8, 0.4], [0.4, 0.6]])
 
 
@@ -74,6 +74,7 @@ def test_learns_the_map_between_gaussians(rng):
     assert error < 0.1 * np.linalg.norm(truth - x)
 
 
+@pytest.mark.slow
 def test_a_round_goes_the_share_of_the_way():
     """After one round the generator is (1 - s) I + s ROOT."""
     warmup, share = 600, 0.4

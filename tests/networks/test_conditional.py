@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from helpers import numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_passes import make_passes
@@ -42,11 +43,15 @@ DISCRIMINATORS = {
 NETWORKS = [*GENERATORS.values(), *DISCRIMINATORS.values()]
 NAMES = [f"{n}_generator" for n in GENERATORS]
 NAMES += [f"{n}_discriminator" for n in DISCRIMINATORS]
-every_network = pytest.mark.parametrize("build", NETWORKS, ids=NAMES)
-
-
-def numpy(tensor):
-    return keras.ops.convert_to_numpy(tensor)
+FAST = ["mlp_generator", "resnet_discriminator"]
+every_network = pytest.mark.parametrize(
+    "build",
+    [
+        pytest.param(n, marks=[] if name in FAST else [pytest.mark.slow])
+        for n, name in zip(NETWORKS, NAMES)
+    ],
+    ids=NAMES,
+)
 
 
 def one_point(model, n):
@@ -303,6 +308,18 @@ def test_bad_numbers_of_classes(layer):
         layer(0)
     with pytest.raises(TypeError, match=r"`classes` .* classes=2\.0"):
         layer(2.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"momentum": 1.5}, r"`momentum` .*=1\.5"),
+        ({"epsilon": -1.0}, "`epsilon`"),
+    ],
+)
+def test_bad_numbers_of_normalization(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ConditionalBatchNormalization(3, **arguments)
 
 
 # ------------------------------------------------------------- whole networks

@@ -42,7 +42,7 @@ def test_shapes_and_ranges(image_shape, blocks):
 
 
 # Counted by hand, kernels as height * width * inputs * outputs. Batch
-# normalisation has four numbers a channel, two of them trained.
+# normalization has four numbers a channel, two of them trained.
 @pytest.mark.parametrize(
     ("model", "count"),
     [

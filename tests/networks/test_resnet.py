@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from helpers import numpy
 from training_passes import make_passes
 
 from keras_monoflow import gradients
@@ -15,10 +16,6 @@ from keras_monoflow.networks import (
 pytestmark = pytest.mark.usefixtures("compile_fast")
 
 SMALL = {"image_shape": (4, 8, 2), "filters": 4, "stages": 1, "seed": 0}
-
-
-def numpy(tensor):
-    return keras.ops.convert_to_numpy(tensor)
 
 
 def batch(model, n=3):
@@ -143,7 +140,7 @@ def test_the_cifar_nets_of_the_authors():
     """Kernels of table 4 of Miyato et al., counted by hand.
 
     And the biases of the dense and last layers, of all 3x3 convolutions of
-    the discriminator, and two numbers a channel and normalisation.
+    the discriminator, and two numbers a channel and normalization.
     """
     generator = resnet_generator()
     count = 129 * 16 * 256 + 3 * (9 + 9 + 1) * 256**2 + (9 * 256 + 1) * 3
@@ -259,7 +256,7 @@ def test_generators_and_discriminators_differ():
     ids=["generator", "plain", "discriminator", "spectral"],
 )
 def test_gradients_reach_all_weights(build):
-    """No bias is there that a normalisation would undo."""
+    """No bias is there that a normalization would undo."""
     model = build(**SMALL)
     set_random_weights(model, np.random.default_rng(1))
     x = batch(model, 6)

@@ -28,6 +28,7 @@ def test_grid_tries_everything_once(grid):
     assert len(table) == 3
 
 
+@pytest.mark.slow
 def test_a_part_of_a_grid_goes_on(tmp_path):
     """Also if no trial was running when the search ended."""
     problem.search(problem.tuner(tmp_path, max_trials=2))
@@ -56,6 +57,7 @@ def test_best_model_gives_its_score_again(grid):
     assert score == pytest.approx(min(values), rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "arguments"),
     [
@@ -83,6 +85,7 @@ def test_other_oracles(kind, arguments, tmp_path):
         assert any(row.get("tuner/trial_id") for row in table)
 
 
+@pytest.mark.slow
 def test_full_space_in_a_random_search(tmp_path):
     model = problem.hypermodel(space=None)
     tuner = problem.tuner(tmp_path, model, kt.RandomSearch, max_trials=2)
@@ -90,6 +93,7 @@ def test_full_space_in_a_random_search(tmp_path):
     assert {row["status"] for row in table} == {"COMPLETED"}
 
 
+@pytest.mark.slow
 def test_a_plain_hypermodel_that_builds_our_models(tmp_path):
     def build(hp):
         model = problem.hypermodel().build(kt.HyperParameters())
@@ -146,6 +150,7 @@ def test_a_trial_of_nan_fails_early_and_the_search_goes_on(tmp_path, capsys):
     assert "FAILED" in str(table)
 
 
+@pytest.mark.slow
 def test_a_loss_that_explodes_fails(tmp_path):
     model = problem.hypermodel(divergence_limit=1e-3)
     tuner = problem.tuner(tmp_path, model, kt.RandomSearch, max_trials=1)
@@ -161,6 +166,7 @@ def test_losses_are_no_objective(tmp_path):
         problem.search(tuner)
 
 
+@pytest.mark.slow
 def test_directions_and_several_objectives(tmp_path):
     model = problem.hypermodel(metrics=[problem.Near(), problem.Gap()])
     assert model.objective == kt.Objective("val_near", "max")
@@ -173,6 +179,7 @@ def test_directions_and_several_objectives(tmp_path):
         assert row["multi_objective"] == pytest.approx(total, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_every_leaves_gaps_that_do_no_harm(tmp_path):
     model = problem.hypermodel(every=2)
     tuner = problem.tuner(tmp_path, model, max_trials=1)
@@ -191,6 +198,7 @@ def test_hyperband_takes_one_seed(tmp_path):
         problem.search(tuner)
 
 
+@pytest.mark.slow
 def test_tensorboard_of_each_seed(tmp_path):
     pytest.importorskip("tensorboard")
     pytest.importorskip("tensorflow")

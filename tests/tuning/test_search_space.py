@@ -6,7 +6,7 @@ import pytest
 kt = pytest.importorskip("keras_tuner")
 
 import keras_monoflow as kmf  # noqa: E402
-from keras_monoflow.tuning import search_space  # noqa: E402
+from keras_monoflow.tuning.search_space import SearchSpace  # noqa: E402
 
 
 def generator():
@@ -221,7 +221,7 @@ def test_bad_arguments():
 
 def test_a_scope_that_is_always_active_is_none():
     hp = kt.HyperParameters()
-    hp.Choice("steps", [2, 3])
-    with search_space.when(hp, "steps", [2, 3], lambda steps: steps > 1):
-        assert hp.Choice("size", [1, 2]) == 1
+    space = SearchSpace({"steps": [2, 3], "size": [1, 2]}, None, [])
+    steps = space.value(hp, "steps")
+    assert space.value_if(hp, "size", "steps", steps, lambda s: s > 1) == 1
     assert not hp.space[-1].conditions

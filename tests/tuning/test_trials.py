@@ -6,12 +6,16 @@ import types
 import keras
 import numpy as np
 import pytest
+from helpers import slow_except
 
 kt = pytest.importorskip("keras_tuner")
 
 import problem  # noqa: E402
 
 import keras_monoflow as kmf  # noqa: E402
+from keras_monoflow.tuning.trial_callbacks import (  # noqa: E402
+    fresh_callbacks,
+)
 
 pytestmark = pytest.mark.usefixtures("compile_fast")
 
@@ -75,7 +79,7 @@ def test_nan_in_a_later_epoch_ends_the_trial():
         fit(problem.hypermodel(), epochs=3, callbacks=[BreaksDown()])
 
 
-@pytest.mark.parametrize("verbose", [0, 1, 2])
+@pytest.mark.parametrize("verbose", slow_except([1], [0, 1, 2]))
 def test_what_a_trial_prints(verbose, capsys):
     fit(problem.hypermodel(), verbose=verbose)
     printed = capsys.readouterr().out
@@ -89,10 +93,10 @@ def callbacks_of_a_trial(callbacks, trial_id="0007"):
     hp.Fixed("mapping", "identity")
     tuners = keras.callbacks.Callback()
     tuners.trial = types.SimpleNamespace(trial_id=trial_id)
-    ready = problem.hypermodel()._callbacks_for(hp, [tuners, *callbacks], 0)
-    return ready[1:]
+    return fresh_callbacks([tuners, *callbacks], hp.values)[1:]
 
 
+@pytest.mark.slow
 def test_tensorboard_shows_the_hyperparameters_of_the_trial(tmp_path):
     pytest.importorskip("tensorboard")
     pytest.importorskip("tensorflow")

@@ -17,15 +17,25 @@ ReLUs: 256-200-500-256 with batch normalization for the f of the generator
 `x + 2 tanh(f(x))`, and 256-200-500-1 for the critic. Both learn with Adam, rate
 1e-4, betas 0 and 0.9.
 
-    python examples/usps_to_mnist.py
-    python examples/usps_to_mnist.py --usps ~/usps --seeds 1 --updates 200
+A long experiment: about half an hour on two cores.
+
+    cd examples/experiments
+    python usps_to_mnist.py
+    python usps_to_mnist.py --usps ~/usps --seeds 1 --updates 200
 """
 
 import argparse
 import csv
-import os
 import pathlib
 import time
+
+import keras
+import numpy as np
+from keras import layers
+from matplotlib.figure import Figure
+from sklearn.neighbors import KNeighborsClassifier
+
+import keras_monoflow as kmf
 
 #: name: (persistency, update)
 RUNS = {
@@ -46,11 +56,18 @@ def parse_arguments():
     add = parser.add_argument
     add("--usps", help="folder with USPS files; by default they are downloaded")
     add("--seeds", type=int, default=3, help="runs of each kind")
-    add("--only", nargs="*", choices=RUNS, default=list(RUNS), metavar="RUN")
+    add(
+        "--only",
+        nargs="*",
+        choices=RUNS,
+        default=list(RUNS),
+        metavar="RUN",
+        help="which of them to run",
+    )
     add("--updates", type=int, default=5000, help="of the generator, at least")
     add("--rounds", type=int, help="at least; by default half the updates")
     add("--every", type=int, default=250, help="rounds between two scores")
-    add("--batch-size", type=int, default=64)
+    add("--batch-size", type=int, default=64, help="images in a batch")
     add(
         "--step-size",
         type=float,
@@ -58,13 +75,13 @@ def parse_arguments():
         help="in data units; of 0.5, 1, 2 and 4 the best after 1500 rounds of "
         "K=5 with seed 0; MNIST images lie 6.5 from their mean",
     )
-    add(
-        "--backend",
-        choices=("tensorflow", "jax", "torch"),
-        default=os.environ.get("KERAS_BACKEND", "tensorflow"),
-    )
     add("--data-dir", default=None, help="TensorFlow Datasets folder")
-    add("--output", type=pathlib.Path, default=pathlib.Path("runs/usps"))
+    add(
+        "--output",
+        type=pathlib.Path,
+        default=pathlib.Path("runs/usps"),
+        help="folder for pictures and values",
+    )
     arguments = parser.parse_args()
     arguments.rounds = arguments.rounds or arguments.updates // 2
     arguments.every = min(arguments.every, arguments.rounds)
@@ -73,8 +90,6 @@ def parse_arguments():
 
 def load_digits(name, split, arguments):
     """Returns images (n, 256) of 16x16 pixels in [-1, 1], and labels."""
-    import keras_monoflow as kmf
-
     images, labels = kmf.datasets.load_images(
         name,
         split=split,
@@ -94,9 +109,6 @@ def make_generator():
     would mix up the classes first, and nothing in the loss, which knows no
     labels, would sort them again.
     """
-    import keras
-    from keras import layers
-
     small = keras.initializers.RandomNormal(stddev=1e-3)
     inputs = x = keras.Input((256,))
     for units in (200, 500):
@@ -109,9 +121,6 @@ def make_generator():
 
 
 def make_critic():
-    import keras
-    from keras import layers
-
     # No batch norm: the penalty bounds the gradient of one sample at a time.
     inputs = x = keras.Input((256,))
     for units in (200, 500):
@@ -120,10 +129,6 @@ def make_critic():
 
 
 def make_model(run, seed, source, arguments):
-    import keras
-
-    import keras_monoflow as kmf
-
     keras.utils.set_random_seed(seed)  # all runs start with the same weights
     persistency, update = RUNS[run]
     model = kmf.W1FE(make_generator(), make_critic(), prior=source, seed=seed)
@@ -171,8 +176,6 @@ class Run:
         self.rounds += len(data) // self.batch_size
 
     def map(self, images):
-        import keras
-
         # `predict` would compile a function for each of the models.
         return keras.ops.convert_to_numpy(self.model(images))
 
@@ -187,17 +190,12 @@ class Run:
 
 def nearest_accuracy(images, labels, test):
     """Share of test images whose nearest labelled image has their label."""
-    from sklearn.neighbors import KNeighborsClassifier
-
     nearest = KNeighborsClassifier(1, algorithm="brute")
     return nearest.fit(images, labels).score(*test)
 
 
 def train_all(seed, source, labels, target, test, arguments):
     """Trains all kinds of runs in turns, and returns them."""
-    import keras
-    import numpy as np
-
     runs = [Run(n, seed, source, arguments) for n in arguments.only]
     rng = np.random.default_rng(seed)
 
@@ -224,8 +222,6 @@ def train_all(seed, source, labels, target, test, arguments):
 
 def curves(results, run, against):
     """For each seed two arrays: rounds, updates or seconds; and accuracy."""
-    import numpy as np
-
     x, found = FIELDS.index(against), {}
     for row in results:
         if row[0] == run:
@@ -235,8 +231,6 @@ def curves(results, run, against):
 
 def print_table(results, runs, against):
     """Accuracy at a quarter, a half and all of what every run reached."""
-    import numpy as np
-
     lines = {run: curves(results, run, against) for run in runs}
     common = min(x[-1] for seeds in lines.values() for x, _ in seeds)
     ends = common * np.array([0.25, 0.5, 1.0])
@@ -253,8 +247,6 @@ def print_table(results, runs, against):
 
 
 def print_speeds(results, runs):
-    import numpy as np
-
     print(f"\n{'':<18}{'ms a round':>16}{'rounds in all':>16}")
     for run in runs:
         # The last row of each seed.
@@ -268,7 +260,7 @@ def report(results, baseline, arguments):
         "\nAccuracy on the MNIST test set in percent, mean and standard "
         f"deviation over\n{arguments.seeds} seeds; step size "
         f"{arguments.step_size}, batch {arguments.batch_size}, "
-        f"{arguments.backend}"
+        f"{keras.backend.backend()}"
     )
     print(f"\n{'USPS as it is':<18}{100 * baseline:>8.1f}")
     for against in ("updates", "rounds", "seconds"):
@@ -278,8 +270,6 @@ def report(results, baseline, arguments):
 
 def draw_curves(axes, results, run, against):
     """Mean over the seeds as a line, their range as a band."""
-    import numpy as np
-
     lines = curves(results, run, against)
     # Seconds differ from seed to seed: read all curves at the same ones.
     x = np.linspace(0, min(line[0][-1] for line in lines), 200)
@@ -292,8 +282,6 @@ def draw_curves(axes, results, run, against):
 
 
 def plot(results, baseline, arguments, path):
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(10, 4.2), dpi=110, layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     labels = ("generator updates", "seconds of training (processor time)")
@@ -310,18 +298,11 @@ def plot(results, baseline, arguments, path):
 
 def two_of_each(labels):
     """Indices of the first two images of every digit."""
-    import numpy as np
-
     return np.concatenate([np.flatnonzero(labels == d)[:2] for d in range(10)])
 
 
 def draw_samples(runs, source, labels, target, path):
     """A column for each digit: USPS, what every run made of it, and MNIST."""
-    import numpy as np
-    from matplotlib.figure import Figure
-
-    import keras_monoflow as kmf
-
     shown = two_of_each(labels)
     rows = {"USPS": source[shown]}
     rows |= {run.name: run.map(source)[shown] for run in runs}
@@ -349,9 +330,6 @@ def write_csv(results, path):
 
 def main():
     arguments = parse_arguments()
-    os.environ["KERAS_BACKEND"] = arguments.backend
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
     source, labels = load_digits("usps", "train", arguments)
     target = load_digits("mnist", "train", arguments)
     test = load_digits("mnist", "test", arguments)

@@ -34,12 +34,10 @@ def layers_of(layer: keras.Layer) -> list:
             continue
         layers.append(found)
         waiting += getattr(found, "layers", [])
-        waiting += [v for v in vars(found).values() if _is_layer(v)]
+        # On PyTorch layers are modules, which keep their parts elsewhere.
+        parts = [*vars(found).values(), *getattr(found, "children", list)()]
+        waiting += [v for v in parts if isinstance(v, keras.Layer)]
     return layers
-
-
-def _is_layer(value: Any) -> bool:
-    return isinstance(value, keras.Layer)
 
 
 def seed_generators(layer: keras.Layer) -> list:

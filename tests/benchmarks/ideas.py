@@ -44,9 +44,8 @@ class Idea:
 
 def _no_context(name):
     def off():
-        return mock.patch.object(
-            framework.engine, name, return_value=contextlib.nullcontext()
-        )
+        context = mock.Mock(side_effect=lambda *_: contextlib.nullcontext())
+        return mock.patch.object(framework.engine, name, context)
 
     return off
 

@@ -10,6 +10,7 @@ import keras
 from jax import numpy as jnp
 
 from keras_monoflow.backend.keras_internals import state_shardings
+from keras_monoflow.backend.warn_once import warn_once
 
 
 class FusedSteps:
@@ -34,6 +35,11 @@ class FusedSteps:
         if keras.distribution.distribution() is not None:
             shardings = state_shardings(model)
             self._works = shardings is not None
+            if not self._works:
+                warn_once(
+                    "Steps run one by one in spite of `steps_per_execution`",
+                    "Trainer._get_state_sharding_spec",
+                )
             shardings = (None, shardings)
         self._scan = jax.jit(
             self._scan_batches, donate_argnums=0, out_shardings=shardings

@@ -7,6 +7,9 @@ What is private in PyTorch is looked up when this module is imported, which
 fails if it has moved.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
@@ -98,7 +101,7 @@ def _average(
     return _in_pieces(x, average, transposed)
 
 
-_REPLACEMENTS = {
+_REPLACEMENTS: dict[Any, Callable] = {
     functional.leaky_relu: _leaky_relu,
     functional.relu: _relu,
     torch.relu: _relu,

@@ -132,11 +132,14 @@ def test_clipped_gradients(limits):
 
 def test_common_update():
     optimizer = keras.optimizers.SGD(0.1)
-    internals.use_common_update(optimizer)
-    step = optimizer._backend_update_step
-    assert step.func is keras.Optimizer._backend_update_step
-    internals.use_common_update(optimizer)
-    assert optimizer._backend_update_step is step
+    own = optimizer._backend_update_step
+    with internals.common_update(optimizer):
+        step = optimizer._backend_update_step
+        assert step.func is keras.Optimizer._backend_update_step
+        with internals.common_update(optimizer):
+            assert optimizer._backend_update_step is step
+        assert optimizer._backend_update_step is step
+    assert optimizer._backend_update_step == own
 
 
 def test_adam_slots():

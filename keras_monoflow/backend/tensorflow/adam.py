@@ -92,8 +92,10 @@ class _Adam:
         gradient = tf.cast(gradient, tf.float32)
         learning_rate = tf.cast(learning_rate, tf.float32)
         size = variable.shape.num_elements()
-        by = self._elementwise if _SMALL < size < _LARGE else self._kernel
-        by(variable, *moments, gradient, learning_rate)
+        if _SMALL < size < _LARGE:
+            self._elementwise(variable, *moments, gradient, learning_rate)
+        else:
+            self._kernel(variable, *moments, gradient, learning_rate)
 
     def _kernel(self, variable, m, v, gradient, learning_rate):
         power_1, power_2, _ = self._scalars or self._compute_scalars()

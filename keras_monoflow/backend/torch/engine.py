@@ -27,7 +27,7 @@ try:
         SkipZeroSecondDerivatives as skip_zero_second_derivatives,
     )
 except (ImportError, AttributeError) as error:
-    skip_zero_second_derivatives = contextlib.nullcontext
+    skip_zero_second_derivatives = contextlib.nullcontext  # type: ignore
     warn_once(
         "Steps with a gradient penalty take up to a third longer: zeros are "
         "taken back through all layers as if they were gradients",

@@ -136,7 +136,7 @@ def objective_table():
     for name in lookup.NAMED:
         loss = losses.get(name)
         values = map(number, evaluate(loss.log_ratio, OUTPUTS))
-        if isinstance(loss, losses.DonskerVaradhanLoss):
+        if loss.uses_whole_batch:
             # The constant depends on the batch.
             values = ["-"] * len(OUTPUTS)
         other_names = aliases(name, lookup.ALIASES)
@@ -145,7 +145,7 @@ def objective_table():
     loss = losses.get("matched", "vanilla")
     values = map(number, evaluate(loss.log_ratio, OUTPUTS))
     rows.append(_objective_row("matched", "", loss, values))
-    header = ["name", "aliases", "class", "minimises", "log_ratio(d)"]
+    header = ["name", "aliases", "class", "minimizes", "log_ratio(d)"]
     return table([*header, *(f"at {number(d)}" for d in OUTPUTS)], rows)
 
 
@@ -196,8 +196,8 @@ def render(text):
 
 # Plot ------------------------------------------------------------------------
 
-# Okabe and Ito's colours, which people with colour blindness can tell apart.
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00"]
+# Okabe and Ito's colors, which people with color blindness can tell apart.
+COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00"]
 
 
 def plot(path):
@@ -220,8 +220,8 @@ def plot(path):
         else:
             axis.set(ylim=(-0.03, 1.1), title="Bounded slopes")
         axis.set(xlim=(-5, 5), xlabel="u = log(p_data / p_gen)")
-        for y, colour in zip(curves, COLOURS):
-            axis.plot(u, y, color=colour, linewidth=2)
+        for y, color in zip(curves, COLORS):
+            axis.plot(u, y, color=color, linewidth=2)
         axis.axvline(0.0, color="0.85", linewidth=1, zorder=0)
         axis.spines[["top", "right"]].set_visible(False)
         for x, words, side in (
@@ -255,7 +255,7 @@ def _label(axis, u, curves, names):
                 for offset in (45.0, -45.0)
             )
         x, y = axis.transData.inverted().transform(place)
-        style = {"color": COLOURS[i], "fontweight": "bold"}
+        style = {"color": COLORS[i], "fontweight": "bold"}
         axis.text(x, y, name, ha="center", va="center", bbox=box, **style)
 
 

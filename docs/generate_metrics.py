@@ -34,7 +34,7 @@ GENERATORS = {
 }
 
 
-def nearest_centre(x):
+def nearest_center(x):
     """A classifier of the modes."""
     distances = np.linalg.norm(x[:, None] - CENTRES, axis=2)
     return np.eye(len(CENTRES))[distances.argmin(axis=1)]
@@ -50,7 +50,7 @@ METRICS = {
     ),
     "`PrecisionRecall()`: recall": kmf.metrics.PrecisionRecall(which="recall"),
     "`ModeCoverage(centres, 0.1)`": kmf.metrics.ModeCoverage(CENTRES, STD),
-    "`ClassCoverage(classifier)`": kmf.metrics.ClassCoverage(nearest_centre),
+    "`ClassCoverage(classifier)`": kmf.metrics.ClassCoverage(nearest_center),
 }
 
 

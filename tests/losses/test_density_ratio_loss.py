@@ -37,7 +37,7 @@ REAL, FAKE = [0, 0, 0, 1], [0, 1, 1, 1, 1]
 U = np.log([0.75 / 0.2, 0.25 / 0.8])
 E = 0.1  # label smoothing
 
-# Each objective with the theoretical minimiser as a function of u.
+# Each objective with the theoretical minimizer as a function of u.
 OBJECTIVES = {
     "logistic": (LogisticLoss(), lambda u: u),
     "smoothed": (
@@ -57,7 +57,7 @@ for name in sorted(MATCHED):
     }.get(name, name)
     OBJECTIVES[f"matched_{name}"] = (MatchedLoss(mapping), lambda u: u)
 objectives = pytest.mark.parametrize(
-    ("loss", "minimiser"), OBJECTIVES.values(), ids=OBJECTIVES
+    ("loss", "minimizer"), OBJECTIVES.values(), ids=OBJECTIVES
 )
 
 
@@ -72,7 +72,7 @@ def two_point_log_ratio(loss, d):
 
 @needs_float64
 @objectives
-def test_numerical_minimiser_is_the_log_ratio(loss, minimiser):
+def test_numerical_minimizer_is_the_log_ratio(loss, minimizer):
     def value_and_gradient(d):
         d, fn = tensor(d, "float64"), two_point_loss(loss)
         return float(fn(d)), numpy(input_gradient(fn, d))
@@ -85,8 +85,8 @@ def test_numerical_minimiser_is_the_log_ratio(loss, minimiser):
 
 
 @objectives
-def test_gradient_vanishes_at_the_theoretical_minimiser(loss, minimiser):
-    d = tensor(minimiser(U))
+def test_gradient_vanishes_at_the_theoretical_minimizer(loss, minimizer):
+    d = tensor(minimizer(U))
     real = input_gradient(lambda r: loss(ops.take(r, REAL), tensor([0.0])), d)
     total = input_gradient(two_point_loss(loss), d)
     assert np.abs(numpy(real)).min() > 1e-3
@@ -174,7 +174,7 @@ def test_link_goes_on_as_its_tangent(loss, link, ends):
 
 
 @objectives
-def test_link_is_increasing_and_smooth_across_the_margin(loss, minimiser):
+def test_link_is_increasing_and_smooth_across_the_margin(loss, minimizer):
     ends = [0.0, 1e-3, 0.999, 1.0, END - 1e-3, END]
     d = np.sort(
         np.concatenate(
@@ -196,7 +196,7 @@ def test_link_is_increasing_and_smooth_across_the_margin(loss, minimiser):
 
 
 @objectives
-def test_half_precision_outputs_are_computed_in_float32(loss, minimiser):
+def test_half_precision_outputs_are_computed_in_float32(loss, minimizer):
     outputs = [ops.cast(tensor(x), "float16") for x in ([0.3, 0.9], [0.1, 0.4])]
     single = [ops.cast(x, "float32") for x in outputs]
     keras.config.set_dtype_policy("mixed_float16")
@@ -208,7 +208,7 @@ def test_half_precision_outputs_are_computed_in_float32(loss, minimiser):
 
 @needs_float64
 @objectives
-def test_float64_outputs_stay(loss, minimiser):
+def test_float64_outputs_stay(loss, minimizer):
     outputs = [tensor(x, "float64") for x in ([0.3, 0.9], [0.1, -4])]
     for result in (loss(*outputs), loss.log_ratio(outputs[0])):
         assert keras.backend.standardize_dtype(result.dtype) == "float64"

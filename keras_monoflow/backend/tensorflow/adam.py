@@ -88,14 +88,14 @@ class _Adam:
             kind = type(optimizer)
             kind.update_step(optimizer, gradient, variable, learning_rate)
             return
-        moments = self.slots(variable)
+        m, v = self.slots(variable)
         gradient = tf.cast(gradient, tf.float32)
         learning_rate = tf.cast(learning_rate, tf.float32)
         size = variable.shape.num_elements()
         if _SMALL < size < _LARGE:
-            self._elementwise(variable, *moments, gradient, learning_rate)
+            self._elementwise(variable, m, v, gradient, learning_rate)
         else:
-            self._kernel(variable, *moments, gradient, learning_rate)
+            self._kernel(variable, m, v, gradient, learning_rate)
 
     def _kernel(self, variable, m, v, gradient, learning_rate):
         power_1, power_2, _ = self._scalars or self._compute_scalars()

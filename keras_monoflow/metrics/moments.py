@@ -1,12 +1,14 @@
 """Mean and covariance of rows that come in blocks."""
 
+from typing import Self
+
 import numpy as np
 
 from keras_monoflow.typing import Array
 
 
 class Moments:
-    """Running mean and centred second moment, in float64.
+    """Running mean and centered second moment, in float64.
 
     With `n` rows seen, of mean `m` and moment `M = sum (x - m)(x - m)^T`, a
     block of `b` rows with mean `m_b` and moment `M_b` gives
@@ -20,19 +22,24 @@ class Moments:
 
     Attributes:
         count: Integer, the rows seen.
-        mean: Array of shape `(d,)`.
+        mean: Array of shape `(d,)`, from the first update on.
+        covariance: Array of shape `(d, d)`, after `finish`.
     """
 
+    mean: Array
+    covariance: Array
+
     def __init__(self) -> None:
-        self.count, self.mean = 0, None
+        self.count = 0
 
     @property
-    def width(self):
+    def width(self) -> int:
+        """The number of columns, d."""
         return len(self.mean)
 
     def update(self, rows: Array) -> None:
-        """Take in a float64 array of shape `(b, d)`."""
-        if self.mean is None:
+        """Takes in a float64 array of shape `(b, d)`."""
+        if not self.count:
             self.mean = np.zeros(rows.shape[1])
             self._moment = np.zeros((rows.shape[1],) * 2)
             self._product = np.empty_like(self._moment)
@@ -48,12 +55,12 @@ class Moments:
         self.mean += block / together * shift
         self.count = together
 
-    def finish(self):
-        """Free the working memory; `covariance` may then be read.
+    def finish(self) -> Self:
+        """Frees the working memory; `covariance` may then be read.
 
         Returns:
             The object itself. Its `covariance` is the array of shape `(d, d)`
-            with the normalisation `1 / (count - 1)`.
+            with the normalization `1 / (count - 1)`.
         """
         self._moment /= self.count - 1
         self.covariance = self._moment

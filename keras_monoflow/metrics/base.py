@@ -1,13 +1,13 @@
 """The interface of the metrics, and the checks they share."""
 
 import abc
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
 
 from keras_monoflow.registry import METRICS
-from keras_monoflow.typing import Array, ArrayLike, Config, Tensor
+from keras_monoflow.typing import Array, ArrayLike, Config
 
 
 class DistributionMetric(abc.ABC):
@@ -54,8 +54,8 @@ class DistributionMetric(abc.ABC):
     def __init__(self, name: str | None = None) -> None:
         self.name = self.default_name if name is None else str(name)
 
-    def __call__(self, real: ArrayLike, generated: Tensor) -> float:
-        """Compare two sets of samples.
+    def __call__(self, real: ArrayLike | None, generated: ArrayLike) -> float:
+        """Compares two sets of samples.
 
         Args:
             real: Array or tensor of shape `(n, ...)`.
@@ -72,8 +72,8 @@ class DistributionMetric(abc.ABC):
         return float(self.compute(*self.prepare(real, generated)))
 
     @abc.abstractmethod
-    def compute(self, real: Array, generated: Array) -> Any:
-        """Compute the value from checked samples.
+    def compute(self, real: Any, generated: Any) -> float:
+        """Computes the value from what `prepare` returned.
 
         Args:
             real: Float64 NumPy array of shape `(n, d)`, or `None`.
@@ -83,8 +83,10 @@ class DistributionMetric(abc.ABC):
             A number.
         """
 
-    def prepare(self, real: Any, generated: Any):
-        """Check both sets and flatten their samples to float64 rows.
+    def prepare(
+        self, real: ArrayLike | None, generated: ArrayLike
+    ) -> tuple[Any, Any]:
+        """Checks both sets and flattens their samples to float64 rows.
 
         Args:
             real: Array or tensor of shape `(n, ...)`, or `None`.
@@ -104,17 +106,17 @@ class DistributionMetric(abc.ABC):
         )
 
     def get_config(self) -> Config:
-        """Return the arguments of the metric as a dictionary."""
+        """Returns the arguments of the metric as a dictionary."""
         return {"name": self.name}
 
     @classmethod
-    def from_config(cls, config: Config) -> Any:
-        """Make the metric from what `get_config` returned."""
+    def from_config(cls, config: Config) -> Self:
+        """Makes the metric from what `get_config` returned."""
         return cls(**config)
 
 
-def to_numpy(x: Tensor) -> Array:
-    """Return an array or tensor as a NumPy array, without a copy if it is one.
+def to_numpy(x: ArrayLike) -> Array:
+    """Returns an array or tensor as a NumPy array, without a copy if it is one.
 
     Keras would copy a NumPy array on some backends, by way of a tensor.
     """
@@ -123,8 +125,8 @@ def to_numpy(x: Tensor) -> Array:
     return keras.ops.convert_to_numpy(x)
 
 
-def check_same_shape(real: Tensor, generated: Tensor) -> None:
-    """Raise an error unless samples of both arrays have one shape."""
+def check_same_shape(real: Array, generated: Array) -> None:
+    """Raises an error unless samples of both arrays have one shape."""
     if real.shape[1:] != generated.shape[1:]:
         raise ValueError(
             "`real` and `generated` must have samples of one shape. "
@@ -133,8 +135,8 @@ def check_same_shape(real: Tensor, generated: Tensor) -> None:
         )
 
 
-def as_samples(name: str, samples: Any):
-    """Return samples as a NumPy array, or raise an error if there are none.
+def as_samples(name: str, samples: ArrayLike) -> Array:
+    """Returns samples as a NumPy array, or raises an error if there are none.
 
     Args:
         name: String, the name of the argument in errors.
@@ -152,8 +154,8 @@ def as_samples(name: str, samples: Any):
     return samples
 
 
-def check_finite(name: str, samples: Any, block=1024) -> None:
-    """Raise an error that counts the samples with NaN or infinite values.
+def check_finite(name: str, samples: Array, block: int = 1024) -> None:
+    """Raises an error that counts the samples with NaN or infinite values.
 
     Args:
         name: String, the name of the argument in errors.
@@ -164,7 +166,7 @@ def check_finite(name: str, samples: Any, block=1024) -> None:
     for start in range(0, len(samples), block):
         rows = samples[start : start + block]
         finite = np.isfinite(rows.reshape(len(rows), -1))
-        bad += np.count_nonzero(~finite.all(axis=1))
+        bad += int(np.count_nonzero(~finite.all(axis=1)))
     if bad:
         raise ValueError(
             f"`{name}` must be finite. Received: {bad} of {len(samples)} "
@@ -173,8 +175,8 @@ def check_finite(name: str, samples: Any, block=1024) -> None:
         )
 
 
-def flatten_samples(name: str, samples: Any):
-    """Return samples as float64 rows, or raise an error that names them.
+def flatten_samples(name: str, samples: ArrayLike) -> Array:
+    """Returns samples as float64 rows, or raises an error that names them.
 
     Args:
         name: String, the name of the argument in errors.

@@ -4,20 +4,16 @@ from typing import Any
 
 import numpy as np
 
-from keras_monoflow.arguments import check_integer
+from keras_monoflow.arguments import check_integer, check_number
 from keras_monoflow.metrics import features
-from keras_monoflow.metrics.base import (
-    DistributionMetric,
-    as_samples,
-    check_finite,
-)
+from keras_monoflow.metrics.base import as_samples, check_finite
 from keras_monoflow.metrics.network_argument import NetworkArgument
 from keras_monoflow.registry import METRICS
-from keras_monoflow.typing import Array, Tensor
+from keras_monoflow.typing import Array, ArrayLike, Config
 
 
 @METRICS.register()
-class ClassCoverage(NetworkArgument, DistributionMetric):
+class ClassCoverage(NetworkArgument):
     """Number of classes that generated samples reach, by a classifier.
 
     A sample counts for its most probable class, if the classifier gives that
@@ -75,7 +71,7 @@ class ClassCoverage(NetworkArgument, DistributionMetric):
 
     def __init__(
         self,
-        classifier: Any,
+        classifier: features.Extractor,
         classes: int | None = None,
         threshold: float = 0.0,
         minimum_samples: int = 1,
@@ -86,22 +82,19 @@ class ClassCoverage(NetworkArgument, DistributionMetric):
         super().__init__(name)
         self._check_callable(classifier)
         self.classifier = classifier
-        if not 0 <= threshold <= 1:
-            raise ValueError(
-                "`threshold` must be a probability, from 0 to 1. "
-                f"Received: threshold={threshold!r}"
-            )
         self.classes = classes
         if classes is not None:
             self.classes = check_integer("classes", classes, minimum=1)
-        self.threshold = float(threshold)
+        self.threshold = check_number(
+            "threshold", threshold, minimum=0, maximum=1
+        )
         self.minimum_samples = check_integer(
             "minimum_samples", minimum_samples, minimum=1
         )
         self.from_logits = bool(from_logits)
         self.batch_size = check_integer("batch_size", batch_size, minimum=1)
 
-    def settings(self):
+    def settings(self) -> Config:
         return {
             "classes": self.classes,
             "threshold": self.threshold,
@@ -110,8 +103,10 @@ class ClassCoverage(NetworkArgument, DistributionMetric):
             "batch_size": self.batch_size,
         }
 
-    def prepare(self, real: Any, generated: Any):
-        """Let the classifier judge the generated samples.
+    def prepare(
+        self, real: ArrayLike | None, generated: ArrayLike
+    ) -> tuple[None, Array]:
+        """Lets the classifier judge the generated samples.
 
         Args:
             real: Not used, may be `None`.
@@ -129,7 +124,7 @@ class ClassCoverage(NetworkArgument, DistributionMetric):
         ]
         return None, np.concatenate(batches)
 
-    def _probabilities(self, batch: Any):
+    def _probabilities(self, batch: Array) -> Array:
         rows = features.apply_checked("classifier", self.classifier, batch)
         rows = rows.astype("float64")
         if self.classes not in (None, rows.shape[1]):
@@ -151,11 +146,13 @@ class ClassCoverage(NetworkArgument, DistributionMetric):
             )
         return rows
 
-    def compute(self, real: Array, generated: Array) -> Any:
-        return self._details(generated)["classes"]
+    def compute(self, real: None, generated: Array) -> float:
+        return float(self._details(generated)["classes"])
 
-    def details(self, real: Tensor, generated: Tensor):
-        """Return how the generated samples are spread over the classes.
+    def details(
+        self, real: ArrayLike | None, generated: ArrayLike
+    ) -> dict[str, Any]:
+        """Returns how the generated samples are spread over the classes.
 
         Args:
             real: Not used, may be `None`.
@@ -170,7 +167,7 @@ class ClassCoverage(NetworkArgument, DistributionMetric):
         """
         return self._details(self.prepare(real, generated)[1])
 
-    def _details(self, probabilities):
+    def _details(self, probabilities: Array) -> dict[str, Any]:
         confidence = probabilities.max(axis=1)
         classes = probabilities.shape[1]
         chosen = probabilities.argmax(axis=1)[confidence >= self.threshold]
@@ -185,8 +182,8 @@ class ClassCoverage(NetworkArgument, DistributionMetric):
         }
 
 
-def _balance(counts):
-    """Return the entropy of the counts, over that of equal counts."""
+def _balance(counts: Array) -> float:
+    """Returns the entropy of the counts, over that of equal counts."""
     if len(counts) == 1 or not counts.any():
         return float(counts.any())
     shares = counts[counts > 0] / counts.sum()

@@ -2,20 +2,14 @@
 
 import abc
 import dataclasses
-import typing
 from typing import Any
 
-import numpy as np
-
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.metrics.base import (
-    DistributionMetric,
-    as_samples,
-    check_same_shape,
-)
-from keras_monoflow.metrics.features import Features
+from keras_monoflow.metrics.base import as_samples, check_same_shape
+from keras_monoflow.metrics.features import Extractor, Features
 from keras_monoflow.metrics.network_argument import NetworkArgument
 from keras_monoflow.metrics.real_side import RealSide, checksum
+from keras_monoflow.typing import Array, ArrayLike, Config
 
 
 @dataclasses.dataclass
@@ -29,11 +23,11 @@ class Side:
     """
 
     width: int
-    statistics: typing.Any
-    rows: np.ndarray | None = None
+    statistics: Any
+    rows: Any = None
 
 
-class FeatureMetric(NetworkArgument, DistributionMetric):
+class FeatureMetric(NetworkArgument):
     """Base class of metrics of features, whose real side is computed once.
 
     A subclass writes `statistics(name, features)`, what it needs to know of
@@ -57,7 +51,7 @@ class FeatureMetric(NetworkArgument, DistributionMetric):
 
     def __init__(
         self,
-        feature_extractor: Any = None,
+        feature_extractor: Extractor | None = None,
         batch_size: int = 256,
         name: str | None = None,
     ) -> None:
@@ -70,7 +64,7 @@ class FeatureMetric(NetworkArgument, DistributionMetric):
 
     @abc.abstractmethod
     def statistics(self, name: str, features: Any) -> Any:
-        """Compute what the metric needs of one set.
+        """Computes what the metric needs of one set.
 
         Args:
             name: String, `"real"` or `"generated"`, for errors.
@@ -78,11 +72,13 @@ class FeatureMetric(NetworkArgument, DistributionMetric):
                 over float64 arrays of shape `(b, d)`.
         """
 
-    def settings(self):
+    def settings(self) -> Config:
         return {"batch_size": self.batch_size}
 
-    def prepare(self, real: Any, generated: Any):
-        """Check both sets and compute their sides.
+    def prepare(
+        self, real: ArrayLike, generated: ArrayLike
+    ) -> tuple[Side, Side]:
+        """Checks both sets and computes their sides.
 
         Args:
             real: Array or tensor of shape `(n, ...)`.
@@ -112,7 +108,7 @@ class FeatureMetric(NetworkArgument, DistributionMetric):
             real = dataclasses.replace(real, rows=rows)
         return real, generated
 
-    def _side(self, name: str, samples: Any, keep: bool = False):
+    def _side(self, name: str, samples: Array, keep: bool = False) -> Side:
         features = Features(
             name, samples, self.feature_extractor, self.batch_size
         )
@@ -126,6 +122,6 @@ class FeatureMetric(NetworkArgument, DistributionMetric):
             side.rows = None
         return side
 
-    def forget(self):
-        """Drop what is remembered of the real samples."""
+    def forget(self) -> None:
+        """Drops what is remembered of the real samples."""
         self._real_side.forget()

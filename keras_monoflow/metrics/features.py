@@ -1,18 +1,24 @@
 """Feature extractors: how they are called, and what they must give."""
 
-from typing import Any
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 
 from keras_monoflow.metrics.base import check_finite, to_numpy
+from keras_monoflow.typing import Array, ArrayLike
+
+#: A Keras model or layer, or a function of a NumPy array.
+Extractor: TypeAlias = Callable[..., Any]
 
 # Rows that are worked on at a time where no extractor sets the size.
 BLOCK = 1024
 
 
-def check_input_range(input_range: Any) -> None:
-    """Return the values of black and white as floats, the lower one first."""
+def check_input_range(input_range: Sequence[float]) -> tuple[float, float]:
+    """Returns the values of black and white as floats, the lower one first."""
     low, high = (float(bound) for bound in input_range)
     if not -np.inf < low < high < np.inf:
         raise ValueError(
@@ -22,13 +28,13 @@ def check_input_range(input_range: Any) -> None:
     return low, high
 
 
-def is_network(extractor):
-    """Whether the extractor has weights that Keras knows."""
+def is_network(extractor: Any) -> bool:
+    """Returns whether the extractor has weights that Keras knows."""
     return isinstance(extractor, keras.layers.Layer)
 
 
-def apply(extractor, batch: Any):
-    """Return what an extractor or classifier gives for a batch, as NumPy.
+def apply(extractor: Extractor, batch: ArrayLike) -> Any:
+    """Returns what an extractor or classifier gives for a batch, as NumPy.
 
     A model predicts, other layers are called with `training=False`; any other
     callable is given the NumPy array. None of this draws random numbers.
@@ -51,8 +57,8 @@ def apply(extractor, batch: Any):
     return to_numpy(outputs)
 
 
-def apply_checked(role: str, extractor, batch: Any):
-    """As `apply`, in float64 or less, of shape `(b, d)` and finite.
+def apply_checked(role: str, extractor: Extractor, batch: Array) -> Array:
+    """Returns what `apply` does, checked to be finite and of shape `(b, d)`.
 
     Args:
         role: String, the argument that errors name.
@@ -100,9 +106,9 @@ class Features:
 
     def __init__(
         self,
-        name: str | None,
-        samples: Any,
-        extractor=None,
+        name: str,
+        samples: Array,
+        extractor: Extractor | None = None,
         batch_size: int = 256,
     ) -> None:
         self.name = name
@@ -110,11 +116,11 @@ class Features:
         self.extractor = extractor
         self.batch_size = BLOCK if extractor is None else batch_size
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.samples)
 
-    def batches(self):
-        """Yield arrays of shape `(b, d)` in the precision they come in."""
+    def batches(self) -> Iterator[Array]:
+        """Yields arrays of shape `(b, d)` in the precision they come in."""
         check_finite(self.name, self.samples)
         width = None
         for start in range(0, len(self), self.batch_size):
@@ -131,20 +137,21 @@ class Features:
                 )
             yield rows
 
-    def blocks(self):
-        """Yield float64 arrays of shape `(b, d)`."""
+    def blocks(self) -> Iterator[Array]:
+        """Yields float64 arrays of shape `(b, d)`."""
         for rows in self.batches():
             yield rows.astype("float64")
 
-    def gather(self):
-        """Return all rows in one array: without extractor, a view."""
+    def gather(self) -> Array:
+        """Returns all rows in one array: without an extractor, a view."""
         if self.extractor is None:
             check_finite(self.name, self.samples)
             return self.samples.reshape(len(self), -1)
-        gathered, start = None, 0
-        for rows in self.batches():
-            if gathered is None:
-                gathered = np.empty((len(self), rows.shape[1]), rows.dtype)
+        batches = self.batches()
+        first = next(batches)
+        gathered = np.empty((len(self), first.shape[1]), first.dtype)
+        start = 0
+        for rows in itertools.chain([first], batches):
             gathered[start : start + len(rows)] = rows
             start += len(rows)
         return gathered

@@ -1,5 +1,6 @@
 """Scores that can be compared with papers, by torch-fidelity."""
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import keras
@@ -11,19 +12,19 @@ from keras_monoflow.metrics.base import (
     check_same_shape,
 )
 from keras_monoflow.metrics.features import check_input_range
-from keras_monoflow.typing import Array, Tensor
+from keras_monoflow.typing import Array, ArrayLike, Tensor
 
 _KNOWN = ("isc", "fid", "kid", "prc")
 
 
 def torch_fidelity_score(
-    real: Tensor,
-    generated: Tensor,
-    metrics=("fid", "kid"),
-    input_range: Any = (-1, 1),
-    **options,
-):
-    """Return the scores that torch-fidelity computes for two sets of images.
+    real: ArrayLike,
+    generated: ArrayLike,
+    metrics: Collection[str] = ("fid", "kid"),
+    input_range: Sequence[float] = (-1, 1),
+    **options: Any,
+) -> dict[str, float]:
+    """Returns the scores that torch-fidelity computes for two sets of images.
 
     torch-fidelity (Obukhov et al., 2020, doi 10.5281/zenodo.4957738) uses the
     weights and the resizing of the original FID, so that its scores can be
@@ -46,7 +47,7 @@ def torch_fidelity_score(
         metrics: Tuple of `"isc"`, `"fid"`, `"kid"` and `"prc"`. Defaults to
             `("fid", "kid")`.
         input_range: Pair of numbers, the values of black and of white in images
-            that are no bytes. Defaults to `(-1, 1)`.
+            that are not bytes. Defaults to `(-1, 1)`.
         **options: Passed on to `torch_fidelity.calculate_metrics`, such as
             `kid_subset_size`, or `feature_extractor_weights_path`. Unless
             given: `cuda` as PyTorch finds it, `verbose=False`, and
@@ -103,8 +104,8 @@ def torch_fidelity_score(
     return {name: float(value) for name, value in scores.items()}
 
 
-def to_bytes(name: str, images: Array, input_range: Any):
-    """Return images as bytes with three channels first.
+def to_bytes(name: str, images: Array, input_range: Sequence[float]) -> Array:
+    """Returns images as bytes with three channels first.
 
     Args:
         name: String, the name of the argument in errors.
@@ -132,7 +133,7 @@ def to_bytes(name: str, images: Array, input_range: Any):
     return np.ascontiguousarray(images.repeat(3 // images.shape[1], axis=1))
 
 
-def _import_torch_fidelity():
+def _import_torch_fidelity() -> tuple[Any, Any]:
     try:
         import torch_fidelity
     except ImportError as error:
@@ -148,12 +149,12 @@ def _import_torch_fidelity():
     return torch, torch_fidelity
 
 
-def _dataset(torch, images: Array):
+def _dataset(torch: Any, images: Array) -> Any:
     class Images(torch.utils.data.Dataset):
-        def __len__(self):
+        def __len__(self) -> int:
             return len(images)
 
-        def __getitem__(self, index):
+        def __getitem__(self, index: int) -> Tensor:
             return torch.from_numpy(images[index])
 
     return Images()

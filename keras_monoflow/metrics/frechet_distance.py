@@ -1,11 +1,11 @@
 """The Fréchet distance between Gaussians fitted to two sets of features."""
 
 import warnings
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
-from keras_monoflow.metrics.feature_metric import FeatureMetric
+from keras_monoflow.metrics.feature_metric import FeatureMetric, Side
 from keras_monoflow.metrics.moments import Moments
 from keras_monoflow.registry import METRICS
 from keras_monoflow.typing import Array
@@ -34,9 +34,9 @@ class FrechetDistance(FeatureMetric):
     as `n d^2 + d^3`. Without an extractor, d is the number of values in a
     sample: large images need one.
 
-    The estimate is biased upwards, by an amount that falls as 1 / n. Compare
-    values at equal n only. With `n <= d` samples a covariance has no full rank,
-    a warning is given, and the value says little.
+    The estimate is biased upward, by an amount that falls as 1 / n. Compare
+    values at equal n only. With `n <= d` samples a covariance is singular: a
+    warning is given, and the value says little.
 
     Args:
         feature_extractor: A `keras.Model`, `keras.Layer` or callable that maps
@@ -69,22 +69,22 @@ class FrechetDistance(FeatureMetric):
     default_name = "frechet_distance"
     needs_rows = False
 
-    def statistics(self, name: str, features: Any) -> Any:
+    def statistics(self, name: str, features: Iterator[Array]) -> Moments:
         moments = Moments()
         for rows in features:
             moments.update(rows)
         _check_count(name, moments.count, moments.width)
         return moments.finish()
 
-    def compute(self, real: Array, generated: Array) -> Any:
-        real, generated = real.statistics, generated.statistics
-        shift = np.sum((real.mean - generated.mean) ** 2)
-        traces = np.trace(real.covariance) + np.trace(generated.covariance)
-        common = _trace_of_root(real.covariance, generated.covariance)
-        return max(shift + traces - 2.0 * common, 0.0)
+    def compute(self, real: Side, generated: Side) -> float:
+        p, q = real.statistics, generated.statistics
+        shift = np.sum((p.mean - q.mean) ** 2)
+        traces = np.trace(p.covariance) + np.trace(q.covariance)
+        common = _trace_of_root(p.covariance, q.covariance)
+        return max(float(shift + traces - 2.0 * common), 0.0)
 
 
-def _check_count(name: str, count: int, width: int):
+def _check_count(name: str, count: int, width: int) -> None:
     if count < 2:
         raise ValueError(
             f"`{name}` must hold at least two samples: one has no covariance. "
@@ -100,8 +100,8 @@ def _check_count(name: str, count: int, width: int):
         )
 
 
-def _trace_of_root(a: float, b):
-    """Return `tr (A B)^(1/2)` of two covariances, by symmetric problems only.
+def _trace_of_root(a: Array, b: Array) -> float:
+    """Returns `tr (A B)^(1/2)` of two covariances, by symmetric problems only.
 
     With any `F` for which `A = F F^T`, the eigenvalues of `A B` are those of
     the symmetric `F^T B F`; with `F = A^(1/2)` this is `A^(1/2) B A^(1/2)`.
@@ -115,11 +115,11 @@ def _trace_of_root(a: float, b):
         product[:, columns] = factor.T @ (b @ factor[:, columns])
     del factor
     values = np.linalg.eigvalsh(product)
-    return np.sum(np.sqrt(np.maximum(values, 0.0)))
+    return float(np.sum(np.sqrt(np.maximum(values, 0.0))))
 
 
-def _factor(a: float):
-    """Return `F` with `F F^T = A`: Cholesky's, which takes the least time.
+def _factor(a: Array) -> Array:
+    """Returns `F` with `F F^T = A`: Cholesky's, which takes the least time.
 
     A singular `A` has none. Then it is `V diag(s)^(1/2)`, for the eigenvectors
     `V` and the eigenvalues `s`.

@@ -1,20 +1,23 @@
 """Features of the Inception network that Keras ships."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Self
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_monoflow.metrics import features
-from keras_monoflow.typing import Array, Config, Tensor
+from keras_monoflow.typing import Array, ArrayLike, Config
 
 # The size of the images that the network was trained on.
 _SIZE = 299
 
 
-def inception(input_range: Any = (-1, 1), weights="imagenet"):
-    """Return an extractor of 2048 features, for the metrics of this package.
+def inception(
+    input_range: Sequence[float] = (-1, 1), weights: str | None = "imagenet"
+) -> "InceptionFeatures":
+    """Returns an extractor of 2048 features, for the metrics of this package.
 
     It is `keras.applications.InceptionV3` up to its global average pooling.
     Images of any size are resized to 299 x 299 pixels, bilinearly and without
@@ -64,12 +67,16 @@ def inception(input_range: Any = (-1, 1), weights="imagenet"):
 class InceptionFeatures:
     """The extractor that `inception` returns."""
 
-    def __init__(self, input_range: Any = (-1, 1), weights="imagenet") -> None:
+    def __init__(
+        self,
+        input_range: Sequence[float] = (-1, 1),
+        weights: str | None = "imagenet",
+    ) -> None:
         self.input_range = features.check_input_range(input_range)
         self.weights_source = weights
         self.network = _load(weights)
 
-    def __call__(self, images: Array) -> Tensor:
+    def __call__(self, images: ArrayLike) -> Array:
         images = ops.convert_to_tensor(self._as_color(images), "float32")
         low, high = self.input_range
         images = (images - low) * (2.0 / (high - low)) - 1.0
@@ -83,7 +90,7 @@ class InceptionFeatures:
         )
         return features.apply(self.network, images)
 
-    def _as_color(self, images: Array):
+    def _as_color(self, images: ArrayLike) -> Array:
         images = np.asarray(ops.convert_to_numpy(images))
         axis = -1 if keras.config.image_data_format() == "channels_last" else 1
         if images.ndim == 3:
@@ -106,11 +113,11 @@ class InceptionFeatures:
         }
 
     @classmethod
-    def from_config(cls, config: Config) -> Any:
+    def from_config(cls, config: Config) -> Self:
         return cls(**config)
 
 
-def _load(weights):
+def _load(weights: str | None) -> keras.Model:
     try:
         return keras.applications.InceptionV3(
             include_top=False, weights=weights, pooling="avg"

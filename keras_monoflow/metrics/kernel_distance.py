@@ -1,13 +1,14 @@
 """The squared kernel distance (MMD) between two sets of features."""
 
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
-from keras_monoflow.arguments import check_integer
-from keras_monoflow.metrics.feature_metric import FeatureMetric
+from keras_monoflow.arguments import check_integer, check_number
+from keras_monoflow.metrics.feature_metric import FeatureMetric, Side
+from keras_monoflow.metrics.features import Extractor
 from keras_monoflow.registry import METRICS
-from keras_monoflow.typing import Array, Tensor
+from keras_monoflow.typing import Array, ArrayLike, Config
 
 # Rows of each set whose kernel values are held at a time.
 _BLOCK = 1024
@@ -78,28 +79,36 @@ class KernelDistance(FeatureMetric):
 
     def __init__(
         self,
-        feature_extractor: Any = None,
+        feature_extractor: Extractor | None = None,
         degree: int = 3,
         gamma: float | None = None,
         coef0: float = 1.0,
         subsets: int | None = None,
         subset_size: int = 1000,
-        seed: int | None = 0,
+        seed: int = 0,
         batch_size: int = 256,
         name: str | None = None,
     ) -> None:
         super().__init__(feature_extractor, batch_size, name)
         self.degree = check_integer("degree", degree, minimum=1)
-        _check_kernel(gamma, coef0)
-        self.gamma = gamma if gamma is None else float(gamma)
-        self.coef0 = float(coef0)
+        if gamma is not None:
+            gamma = check_number(
+                "gamma", gamma, above=0, hint="`None` stands for 1 / d."
+            )
+        self.gamma = gamma
+        self.coef0 = check_number(
+            "coef0",
+            coef0,
+            minimum=0,
+            hint="Below 0 the kernel is not an inner product.",
+        )
         if subsets is not None:
             subsets = check_integer("subsets", subsets, minimum=1)
         self.subsets = subsets
         self.subset_size = check_integer("subset_size", subset_size, minimum=2)
         self.seed = check_integer("seed", seed, minimum=0)
 
-    def settings(self):
+    def settings(self) -> Config:
         return {
             "degree": self.degree,
             "gamma": self.gamma,
@@ -110,7 +119,7 @@ class KernelDistance(FeatureMetric):
             **super().settings(),
         }
 
-    def statistics(self, name: str, features: Any) -> Any:
+    def statistics(self, name: str, features: Array) -> float | None:
         least = 2 if self.subsets is None else self.subset_size
         if len(features) < least:
             raise ValueError(
@@ -120,11 +129,13 @@ class KernelDistance(FeatureMetric):
             )
         return self._mean_within(features) if self.subsets is None else None
 
-    def compute(self, real: Array, generated: Array) -> Any:
+    def compute(self, real: Side, generated: Side) -> float:
         return self._details(real, generated)["mean"]
 
-    def details(self, real: Tensor, generated: Tensor):
-        """Return the distance, and how much it varies between subsets.
+    def details(
+        self, real: ArrayLike, generated: ArrayLike
+    ) -> dict[str, float]:
+        """Returns the distance, and how much it varies between subsets.
 
         Args:
             real: Array or tensor of shape `(n, ...)`.
@@ -136,7 +147,7 @@ class KernelDistance(FeatureMetric):
         """
         return self._details(*self.prepare(real, generated))
 
-    def _details(self, real: Tensor, generated: Tensor):
+    def _details(self, real: Side, generated: Side) -> dict[str, float]:
         if self.subsets is None:
             within = real.statistics + generated.statistics
             between = self._mean_between(real.rows, generated.rows)
@@ -149,7 +160,9 @@ class KernelDistance(FeatureMetric):
         ]
         return {"mean": float(np.mean(values)), "std": float(np.std(values))}
 
-    def _subset_value(self, rng, x: Tensor, y: Tensor):
+    def _subset_value(
+        self, rng: np.random.RandomState, x: Array, y: Array
+    ) -> float:
         # The generated samples come first, as `input1` of torch-fidelity.
         y = y[rng.choice(len(y), self.subset_size, replace=False)]
         x = x[rng.choice(len(x), self.subset_size, replace=False)]
@@ -158,11 +171,11 @@ class KernelDistance(FeatureMetric):
 
     # ------------------------------------------------------- sums in blocks
 
-    def _kernel(self, x: Tensor, y: Tensor):
+    def _kernel(self, x: Array, y: Array) -> Array:
         gamma = 1.0 / x.shape[1] if self.gamma is None else self.gamma
         return (gamma * (x @ y.T) + self.coef0) ** self.degree
 
-    def _mean_between(self, x: Tensor, y: Tensor):
+    def _mean_between(self, x: Array, y: Array) -> float:
         total = sum(
             self._kernel(block, other).sum()
             for block in _blocks(x)
@@ -170,8 +183,8 @@ class KernelDistance(FeatureMetric):
         )
         return total / (len(x) * len(y))
 
-    def _mean_within(self, x: Tensor):
-        """Mean kernel value of pairs of different rows."""
+    def _mean_within(self, x: Array) -> float:
+        """Returns the mean kernel value of pairs of different rows."""
         total = 0.0
         for i, block in enumerate(_blocks(x)):
             values = self._kernel(block, block)
@@ -182,20 +195,7 @@ class KernelDistance(FeatureMetric):
         return total / (len(x) * (len(x) - 1))
 
 
-def _check_kernel(gamma: float | None, coef0: float):
-    if gamma is not None and not 0 < gamma < np.inf:
-        raise ValueError(
-            "`gamma` must be positive and finite, or `None` for 1 / d. "
-            f"Received: gamma={gamma!r}"
-        )
-    if not 0 <= coef0 < np.inf:
-        raise ValueError(
-            "`coef0` must be finite and at least 0, or the kernel is no "
-            f"inner product. Received: coef0={coef0!r}"
-        )
-
-
-def _blocks(rows: Array):
-    """Yield the rows in float64, block by block."""
+def _blocks(rows: Array) -> Iterator[Array]:
+    """Yields the rows in float64, block by block."""
     for start in range(0, len(rows), _BLOCK):
         yield rows[start : start + _BLOCK].astype("float64")

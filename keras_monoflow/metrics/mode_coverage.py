@@ -1,13 +1,11 @@
 """How many modes of a known mixture the generated samples reach."""
 
-import operator
-from typing import Any
-
 import numpy as np
 
+from keras_monoflow.arguments import check_integer, check_number
 from keras_monoflow.metrics.base import DistributionMetric, flatten_samples
 from keras_monoflow.registry import METRICS
-from keras_monoflow.typing import Array, ArrayLike, Config, Tensor
+from keras_monoflow.typing import Array, ArrayLike, Config
 
 
 @METRICS.register()
@@ -29,7 +27,7 @@ class ModeCoverage(DistributionMetric):
     threshold 98.9% in the plane, and fewer in more dimensions.
 
     Args:
-        centres: Array of shape `(modes, ...)`, the centers of the modes.
+        centers: Array of shape `(modes, ...)`, the centers of the modes.
         std: Positive number, the standard deviation of a mode in each
             coordinate, in data units.
         threshold: Positive number, the radius of a mode in units of `std`.
@@ -37,6 +35,7 @@ class ModeCoverage(DistributionMetric):
         minimum_samples: Integer, the samples of high quality that make a mode
             covered. Defaults to `1`.
         name: String. Defaults to `"mode_coverage"`.
+        centres: The former name of `centers`.
 
     Returns:
         When called, the number of covered modes as a float, from 0 to the
@@ -46,6 +45,8 @@ class ModeCoverage(DistributionMetric):
     Raises:
         ValueError: If an argument is out of its range; when called, if the
             samples do not have the shape of the centers.
+        TypeError: If `centers` is missing or given by both names, or if
+            `minimum_samples` is not an integer.
 
     Example:
 
@@ -67,25 +68,39 @@ class ModeCoverage(DistributionMetric):
 
     def __init__(
         self,
-        centres: ArrayLike,
-        std: float,
+        centers: ArrayLike = None,
+        std: float | None = None,
         threshold: float = 3.0,
         minimum_samples: int = 1,
         name: str | None = None,
+        *,
+        centres: ArrayLike = None,
     ) -> None:
         super().__init__(name)
-        self.centres = flatten_samples("centres", centres)
-        self.std = _positive("std", std)
-        self.threshold = _positive("threshold", threshold)
-        # A fraction would be rounded down to 0, which every mode reaches.
-        self.minimum_samples = operator.index(minimum_samples)
-        _positive("minimum_samples", self.minimum_samples)
+        if (centers is None) == (centres is None):
+            raise TypeError(
+                "Pass the modes as `centers`, or by the former name `centres`."
+            )
+        centers = centres if centers is None else centers
+        self.centers = flatten_samples("centers", centers)
+        self.std = check_number("std", std, above=0)
+        self.threshold = check_number("threshold", threshold, above=0)
+        self.minimum_samples = check_integer(
+            "minimum_samples", minimum_samples, minimum=1
+        )
 
-    def compute(self, real: Array, generated: Array) -> Any:
+    @property
+    def centres(self) -> Array:
+        """The former name of `centers`."""
+        return self.centers
+
+    def compute(self, real: None, generated: Array) -> float:
         return self._details(generated)["modes"]
 
-    def details(self, real: Tensor, generated: Tensor):
-        """Return the number of covered modes and the share of good samples.
+    def details(
+        self, real: ArrayLike | None, generated: ArrayLike
+    ) -> dict[str, float]:
+        """Returns the number of covered modes and the share of good samples.
 
         Args:
             real: Not used, may be `None`.
@@ -97,20 +112,20 @@ class ModeCoverage(DistributionMetric):
         """
         return self._details(self.prepare(real, generated)[1])
 
-    def _details(self, generated: Tensor):
-        if generated.shape[1] != self.centres.shape[1]:
+    def _details(self, generated: Array) -> dict[str, float]:
+        if generated.shape[1] != self.centers.shape[1]:
             raise ValueError(
                 "`generated` must have samples of the shape of the centers. "
                 f"Received: samples with {generated.shape[1]} coordinates, "
-                f"centers with {self.centres.shape[1]}."
+                f"centers with {self.centers.shape[1]}."
             )
         # One mode at a time: all differences at once could fill the memory.
         distances = np.stack(
-            [np.linalg.norm(generated - c, axis=1) for c in self.centres]
+            [np.linalg.norm(generated - c, axis=1) for c in self.centers]
         )
         nearest = distances.argmin(axis=0)
         good = distances.min(axis=0) <= self.threshold * self.std
-        counts = np.bincount(nearest[good], minlength=len(self.centres))
+        counts = np.bincount(nearest[good], minlength=len(self.centers))
         return {
             "modes": float(np.sum(counts >= self.minimum_samples)),
             "high_quality": float(good.mean()),
@@ -118,17 +133,9 @@ class ModeCoverage(DistributionMetric):
 
     def get_config(self) -> Config:
         return {
-            "centres": self.centres.tolist(),
+            "centers": self.centers.tolist(),
             "std": self.std,
             "threshold": self.threshold,
             "minimum_samples": self.minimum_samples,
             **super().get_config(),
         }
-
-
-def _positive(name: str, value: Any):
-    if not 0 < value < np.inf:
-        raise ValueError(
-            f"`{name}` must be positive and finite. Received: {name}={value!r}"
-        )
-    return float(value)

@@ -1,5 +1,7 @@
 """Mean and covariance of rows that come in blocks."""
 
+from typing import Self
+
 import numpy as np
 
 from keras_monoflow.typing import Array
@@ -20,19 +22,24 @@ class Moments:
 
     Attributes:
         count: Integer, the rows seen.
-        mean: Array of shape `(d,)`.
+        mean: Array of shape `(d,)`, from the first update on.
+        covariance: Array of shape `(d, d)`, after `finish`.
     """
 
+    mean: Array
+    covariance: Array
+
     def __init__(self) -> None:
-        self.count, self.mean = 0, None
+        self.count = 0
 
     @property
-    def width(self):
+    def width(self) -> int:
+        """The number of columns, d."""
         return len(self.mean)
 
     def update(self, rows: Array) -> None:
-        """Take in a float64 array of shape `(b, d)`."""
-        if self.mean is None:
+        """Takes in a float64 array of shape `(b, d)`."""
+        if not self.count:
             self.mean = np.zeros(rows.shape[1])
             self._moment = np.zeros((rows.shape[1],) * 2)
             self._product = np.empty_like(self._moment)
@@ -48,8 +55,8 @@ class Moments:
         self.mean += block / together * shift
         self.count = together
 
-    def finish(self):
-        """Free the working memory; `covariance` may then be read.
+    def finish(self) -> Self:
+        """Frees the working memory; `covariance` may then be read.
 
         Returns:
             The object itself. Its `covariance` is the array of shape `(d, d)`

@@ -1,16 +1,17 @@
 """How metrics keep a network or a function that is one of their arguments."""
 
-from typing import Any
+from typing import Any, Self
 
 import keras
 
 from keras_monoflow.metrics import features
+from keras_monoflow.metrics.base import DistributionMetric
 from keras_monoflow.metrics.real_side import weights_checksum
 from keras_monoflow.typing import Config
 
 
-class NetworkArgument:
-    """The half of a metric that checks and saves its extractor or classifier.
+class NetworkArgument(DistributionMetric):
+    """Base class of metrics that have an extractor or classifier to save.
 
     A config holds how a network is built, not its weights. It holds their
     checksum, so that a metric that was made from a config refuses to compute
@@ -21,31 +22,31 @@ class NetworkArgument:
     """
 
     network_role = "feature_extractor"
-    _awaited_weights = None
+    _awaited_weights: int | None = None
 
     @property
-    def _network(self):
+    def _network(self) -> Any:
         return getattr(self, self.network_role)
 
     @property
-    def saved_weights(self):
+    def saved_weights(self) -> list[Any]:
         """The weights that a config leaves out: those of a Keras network."""
         network = self._network
         return network.weights if features.is_network(network) else []
 
-    def settings(self):
-        """Return the arguments of the subclass, which `get_config` extends."""
+    def settings(self) -> Config:
+        """Returns the arguments of the subclass, which `get_config` extends."""
         return {}
 
-    def _check_callable(self, network: Any):
+    def _check_callable(self, network: Any) -> None:
         if not callable(network):
             raise TypeError(
                 f"`{self.network_role}` must be a Keras model or a callable. "
                 f"Received: {self.network_role}={network!r}"
             )
 
-    def _check_weights(self):
-        """Return the checksum of the network's weights, if it has any."""
+    def _check_weights(self) -> int | None:
+        """Returns the checksum of the network's weights, if it has any."""
         if not features.is_network(self._network):
             return None
         weights = weights_checksum(self._network)
@@ -71,7 +72,7 @@ class NetworkArgument:
             **super().get_config(),
         }
 
-    def _serialized_network(self):
+    def _serialized_network(self) -> Any:
         network, role = self._network, self.network_role
         if network is None:
             return None
@@ -90,8 +91,8 @@ class NetworkArgument:
         return keras.saving.serialize_keras_object(network)
 
     @classmethod
-    def from_config(cls, config: Config) -> Any:
-        """Make the metric; a network has its weights still to be loaded."""
+    def from_config(cls, config: Config) -> Self:
+        """Makes the metric; the weights of a network are still to be loaded."""
         config = dict(config)
         weights = config.pop(f"{cls.network_role}_weights", None)
         config[cls.network_role] = keras.saving.deserialize_keras_object(

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from types import ModuleType
 
 # The switches that POT reads when it is first imported.
 _SWITCHES = {
@@ -12,8 +13,8 @@ _SWITCHES = {
 }
 
 
-def import_pot():
-    """Import POT (`ot`), keeping it from loading further frameworks.
+def import_pot() -> tuple[ModuleType, ModuleType]:
+    """Returns POT (`ot`) and SciPy's `distance`; loads no other framework.
 
     POT imports every framework that is installed. Only its NumPy side is used
     here; loading TensorFlow in a JAX program costs seconds and memory, and

@@ -1,13 +1,14 @@
-"""Precision and recall of generated samples, by nearest neighbors."""
+"""Precision and recall of generated samples, by nearest neighbours."""
 
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.metrics.feature_metric import FeatureMetric
+from keras_monoflow.metrics.feature_metric import FeatureMetric, Side
+from keras_monoflow.metrics.features import Extractor
 from keras_monoflow.registry import METRICS
-from keras_monoflow.typing import Array, ArrayLike, Tensor
+from keras_monoflow.typing import Array, ArrayLike, Config
 
 # Rows of each set whose distances are held at a time.
 _BLOCK = 1024
@@ -39,7 +40,7 @@ class PrecisionRecall(FeatureMetric):
         feature_extractor: A `keras.Model`, `keras.Layer` or callable that maps
             a batch of samples to an array of shape `(b, d)`; a callable is
             given NumPy arrays. `None` flattens the samples.
-        k: Integer, the neighbor that sets the radius. Defaults to `3`.
+        k: Integer, the neighbour that sets the radius. Defaults to `3`.
         which: `"f1"`, `"precision"` or `"recall"`, the value when called.
             Defaults to `"f1"`.
         batch_size: Integer, the samples that the extractor gets at a time.
@@ -54,7 +55,7 @@ class PrecisionRecall(FeatureMetric):
 
     Raises:
         ValueError: If an argument is out of its range; when called, if a set
-            has not more than `k` samples, or if the extractor does not give
+            has only `k` samples or fewer, or if the extractor does not give
             finite rows.
 
     Example:
@@ -76,7 +77,7 @@ class PrecisionRecall(FeatureMetric):
 
     def __init__(
         self,
-        feature_extractor: Any = None,
+        feature_extractor: Extractor | None = None,
         k: int = 3,
         which: str = "f1",
         batch_size: int = 256,
@@ -93,10 +94,10 @@ class PrecisionRecall(FeatureMetric):
         self.k = check_integer("k", k, minimum=1)
         self.which = which
 
-    def settings(self):
+    def settings(self) -> Config:
         return {"k": self.k, "which": self.which, **super().settings()}
 
-    def statistics(self, name: str, features: Any) -> Any:
+    def statistics(self, name: str, features: Array) -> Array:
         if len(features) <= self.k:
             raise ValueError(
                 f"`{name}` must hold more than k={self.k} samples. Received: "
@@ -104,11 +105,13 @@ class PrecisionRecall(FeatureMetric):
             )
         return squared_radii(features, self.k)
 
-    def compute(self, real: Array, generated: Array) -> Any:
+    def compute(self, real: Side, generated: Side) -> float:
         return self._details(real, generated)[self.which]
 
-    def details(self, real: Tensor, generated: Tensor):
-        """Return precision, recall and their harmonic mean.
+    def details(
+        self, real: ArrayLike, generated: ArrayLike
+    ) -> dict[str, float]:
+        """Returns precision, recall and their harmonic mean.
 
         Args:
             real: Array or tensor of shape `(n, ...)`.
@@ -119,7 +122,7 @@ class PrecisionRecall(FeatureMetric):
         """
         return self._details(*self.prepare(real, generated))
 
-    def _details(self, real: Tensor, generated: Tensor):
+    def _details(self, real: Side, generated: Side) -> dict[str, float]:
         precise = in_manifold(generated.rows, real.rows, real.statistics)
         recalled = in_manifold(real.rows, generated.rows, generated.statistics)
         precision, recall = float(precise.mean()), float(recalled.mean())
@@ -128,8 +131,8 @@ class PrecisionRecall(FeatureMetric):
         return {"precision": precision, "recall": recall, "f1": f1}
 
 
-def squared_radii(rows: Array, k: int):
-    """Return each row's squared distance to its k-th nearest other row.
+def squared_radii(rows: Array, k: int) -> Array:
+    """Returns each row's squared distance to its k-th nearest other row.
 
     Args:
         rows: Array of shape `(n, d)`, with `n > k`.
@@ -152,8 +155,8 @@ def squared_radii(rows: Array, k: int):
     return np.concatenate(radii)
 
 
-def in_manifold(rows: Array, centers: ArrayLike, radii):
-    """Return which rows lie in one of the closed balls around other rows.
+def in_manifold(rows: Array, centers: Array, radii: Array) -> Array:
+    """Returns which rows lie in one of the closed balls around other rows.
 
     Args:
         rows: Array of shape `(n, d)`.
@@ -173,18 +176,18 @@ def in_manifold(rows: Array, centers: ArrayLike, radii):
     return inside
 
 
-def _center(rows: Array):
+def _center(rows: Array) -> Array:
     # Squares of numbers far from 0 would leave few digits to distances.
     return rows.mean(axis=0, dtype="float64")
 
 
-def _blocks(rows: Array, center):
+def _blocks(rows: Array, center: Array) -> Iterator[tuple[int, Array]]:
     for start in range(0, len(rows), _BLOCK):
         yield start, rows[start : start + _BLOCK].astype("float64") - center
 
 
-def _squared_distances(x: Tensor, y: Tensor):
-    """Return all squared distances, and how much of each may be rounding."""
+def _squared_distances(x: Array, y: Array) -> tuple[Array, Array]:
+    """Returns all squared distances, and how much of each may be rounding."""
     squares = np.sum(x**2, axis=1)[:, None] + np.sum(y**2, axis=1)
     distances = np.maximum(squares - 2.0 * (x @ y.T), 0.0)
     return distances, _ROUNDING * squares

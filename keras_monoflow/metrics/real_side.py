@@ -2,19 +2,20 @@
 
 import weakref
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_monoflow.typing import ArrayLike
+from keras_monoflow.typing import Array, ArrayLike
 
 # Bytes that are summed at a time, so that strided arrays are not copied whole.
 _CHUNK = 2**24
 
 
-def checksum(array: ArrayLike):
-    """Return a number that changes with the values, dtype or shape.
+def checksum(array: Array) -> int:
+    """Returns a number that changes with the values, dtype or shape.
 
     Args:
         array: NumPy array of any shape.
@@ -27,12 +28,12 @@ def checksum(array: ArrayLike):
     step = max(1, _CHUNK * len(rows) // max(1, rows.nbytes))
     for start in range(0, len(rows), step):
         chunk = np.ascontiguousarray(rows[start : start + step])
-        total = zlib.crc32(chunk.reshape(-1).view("uint8"), total)
+        total = zlib.crc32(chunk.reshape(-1).view("uint8").data, total)
     return total
 
 
-def weights_checksum(network: Any):
-    """Return a number that changes with any weight of a Keras layer."""
+def weights_checksum(network: Any) -> int:
+    """Returns a number that changes with any weight of a Keras layer."""
     total = 0
     for weight in network.weights:
         value = np.asarray(keras.ops.convert_to_numpy(weight))
@@ -51,11 +52,14 @@ class RealSide:
     def __init__(self) -> None:
         self.forget()
 
-    def forget(self):
-        self._source, self._key, self._value = None, None, None
+    def forget(self) -> None:
+        """Drops the value."""
+        self._source: weakref.ref[Any] | None = None
+        self._key: Any = None
+        self._value: Any = None
 
-    def get(self, source, key, make) -> Any:
-        """Return the value for `source`, made by `make()` if it is not known.
+    def get(self, source: ArrayLike, key: Any, make: Callable[[], Any]) -> Any:
+        """Returns the value for `source`, made by `make()` if it is not known.
 
         Args:
             source: The array or tensor as the user passed it.
@@ -75,5 +79,5 @@ class RealSide:
         self._key, self._value = key, value
         return value
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type, tuple[()]]:
         return type(self), ()

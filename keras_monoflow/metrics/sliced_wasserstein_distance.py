@@ -1,10 +1,8 @@
 """The sliced Wasserstein distance between two sets of samples."""
 
-from typing import Any
-
 import numpy as np
 
-from keras_monoflow.arguments import check_integer
+from keras_monoflow.arguments import check_integer, check_number
 from keras_monoflow.metrics.base import DistributionMetric
 from keras_monoflow.metrics.optimal_transport import import_pot
 from keras_monoflow.registry import METRICS
@@ -69,20 +67,15 @@ class SlicedWassersteinDistance(DistributionMetric):
         self,
         projections: int = 500,
         order: float = 2,
-        seed: int | None = 0,
+        seed: int = 0,
         name: str | None = None,
     ) -> None:
         super().__init__(name)
         self.projections = check_integer("projections", projections, minimum=1)
-        if not 1 <= order < np.inf:
-            raise ValueError(
-                "`order` must be a finite number of at least 1. "
-                f"Received: order={order!r}"
-            )
-        self.order = order
+        self.order = check_number("order", order, minimum=1)
         self.seed = check_integer("seed", seed, minimum=0)
 
-    def compute(self, real: Array, generated: Array) -> Any:
+    def compute(self, real: Array, generated: Array) -> float:
         ot, _ = import_pot()
         # Powers of unit-free values neither overflow nor vanish.
         center = real.mean(axis=0)
@@ -100,7 +93,7 @@ class SlicedWassersteinDistance(DistributionMetric):
             total += some.shape[1] * float(mean) ** self.order
         return unit * (total / self.projections) ** (1.0 / self.order)
 
-    def _directions(self, width: int):
+    def _directions(self, width: int) -> Array:
         rng = np.random.default_rng(self.seed)
         directions = rng.normal(size=(width, self.projections))
         return directions / np.linalg.norm(directions, axis=0)

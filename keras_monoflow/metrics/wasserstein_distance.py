@@ -1,9 +1,8 @@
 """The exact Wasserstein distance between two sets of samples."""
 
-from typing import Any
-
 import numpy as np
 
+from keras_monoflow.arguments import check_integer, check_number
 from keras_monoflow.metrics.base import DistributionMetric
 from keras_monoflow.metrics.optimal_transport import import_pot
 from keras_monoflow.registry import METRICS
@@ -77,21 +76,13 @@ class WassersteinDistance(DistributionMetric):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        if not 1 <= order < np.inf:
-            raise ValueError(
-                "`order` must be a finite number of at least 1. "
-                f"Received: order={order!r}"
-            )
-        if max_samples is not None and max_samples < 1:
-            raise ValueError(
-                "`max_samples` must be at least 1, or `None` for all. "
-                f"Received: max_samples={max_samples!r}"
-            )
-        self.order = order
+        self.order = check_number("order", order, minimum=1)
+        if max_samples is not None:
+            max_samples = check_integer("max_samples", max_samples, minimum=1)
         self.max_samples = max_samples
         self.seed = seed
 
-    def compute(self, real: Array, generated: Array) -> Any:
+    def compute(self, real: Array, generated: Array) -> float:
         rng = np.random.default_rng(self.seed)
         real, generated = self._thin(real, rng), self._thin(generated, rng)
         ot, distance = import_pot()
@@ -103,7 +94,7 @@ class WassersteinDistance(DistributionMetric):
         least = ot.emd2([], [], cost, numItermax=_NO_LIMIT)
         return unit * max(least, 0.0) ** (1.0 / self.order)
 
-    def _thin(self, samples: Any, rng):
+    def _thin(self, samples: Array, rng: np.random.Generator) -> Array:
         if self.max_samples is None or len(samples) <= self.max_samples:
             return samples
         return samples[

@@ -87,9 +87,30 @@ def test_config(rng):
     assert ModeCoverage.direction == "max"
 
 
+def test_former_name_of_centers():
+    metric = ModeCoverage(centres=[[0.0, 1.0]], std=0.1)
+    np.testing.assert_array_equal(metric.centers, [[0.0, 1.0]])
+    np.testing.assert_array_equal(metric.centres, [[0.0, 1.0]])
+    # What version 0.1 wrote.
+    config = {
+        "centres": [[0.0, 1.0]],
+        "std": 0.1,
+        "threshold": 3.0,
+        "minimum_samples": 1,
+        "name": "mode_coverage",
+    }
+    again = ModeCoverage.from_config(config)
+    assert again.get_config() == metric.get_config()
+    assert "centers" in again.get_config()
+    assert "centres" not in again.get_config()
+    for arguments in ({}, {"centers": [[0.0]], "centres": [[0.0]]}):
+        with pytest.raises(TypeError, match="`centers`"):
+            ModeCoverage(std=0.1, **arguments)
+
+
 def test_bad_arguments():
     centres = [[0.0, 1.0]]
-    with pytest.raises(ValueError, match="`centres` must be finite"):
+    with pytest.raises(ValueError, match="`centers` must be finite"):
         ModeCoverage([[0.0, np.nan]], 1.0)
     for value in (0.0, -1.0, np.nan, np.inf):
         with pytest.raises(ValueError, match=f"`std`.*std={value}"):

@@ -3,6 +3,8 @@
 Nothing here imports a framework that `import keras` does not.
 """
 
+from typing import Any
+
 from keras_monoflow import (
     callbacks,
     constraints,
@@ -48,7 +50,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     # `tuning` derives from classes of KerasTuner, which is optional.
     if name == "tuning":
         import importlib

@@ -1,6 +1,12 @@
 """One Keras optimizer that owns those of both networks."""
 
+import functools
+from collections.abc import Sequence
+from typing import Any
+
 import keras
+
+from keras_monoflow.typing import Config, Tensor
 
 LossScaleOptimizer = keras.optimizers.LossScaleOptimizer
 
@@ -28,11 +34,11 @@ class PairOptimizer(keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        generator_optimizer,
-        discriminator_optimizer,
-        role="discriminator",
-        name="pair_optimizer",
-    ):
+        generator_optimizer: Any,
+        discriminator_optimizer: Any,
+        role: str = "discriminator",
+        name: str = "pair_optimizer",
+    ) -> None:
         super().__init__(learning_rate=0.0, name=name)
         self.role = role
         self.generator = _get(generator_optimizer, "generator_optimizer")
@@ -43,9 +49,7 @@ class PairOptimizer(keras.optimizers.Optimizer):
                 "two objects, because each keeps the state of one network. "
                 f"Received the same one twice: {self.generator}."
             )
-        self._name_children()
-
-    def _name_children(self):
+        self._finalizers: list = []
         for optimizer, name in (
             (self.generator, "generator"),
             (self.discriminator, self.role),
@@ -54,7 +58,7 @@ class PairOptimizer(keras.optimizers.Optimizer):
             without_loss_scaling(optimizer).name = name
 
     @property
-    def optimizers(self):
+    def optimizers(self) -> list[keras.Optimizer]:
         """The two optimizers, without loss scaling, as callbacks want them."""
         return [
             without_loss_scaling(self.generator),
@@ -62,17 +66,26 @@ class PairOptimizer(keras.optimizers.Optimizer):
         ]
 
     @property
-    def variables(self):
+    def variables(self) -> list[keras.Variable]:
         children = self.generator.variables + self.discriminator.variables
-        return self._variables + children
+        return super().variables + children
 
-    def build_networks(self, generator_variables, discriminator_variables):
+    def build_networks(
+        self,
+        generator_variables: Sequence[keras.Variable],
+        discriminator_variables: Sequence[keras.Variable],
+    ) -> None:
         """Creates the slots of both optimizers."""
         self.generator.build(generator_variables)
         self.discriminator.build(discriminator_variables)
+        of_networks = generator_variables, discriminator_variables
+        self._finalizers = [
+            functools.partial(optimizer.finalize_variable_values, variables)
+            for optimizer, variables in zip(self.optimizers, of_networks)
+        ]
         self.built = True
 
-    def build(self, variables):
+    def build(self, variables: Sequence[keras.Variable]) -> None:
         """Does nothing once built: Keras calls it with all variables."""
         if not self.built:
             raise ValueError(
@@ -81,22 +94,27 @@ class PairOptimizer(keras.optimizers.Optimizer):
                 "the package's models calls."
             )
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(
+        self,
+        grads: Sequence[Tensor],
+        trainable_variables: Sequence[keras.Variable] | None = None,
+    ) -> None:
         raise ValueError(
             "A PairOptimizer takes no step itself. Call `apply` of its "
             "`generator` or its `discriminator`."
         )
 
-    def count_round(self):
-        self._iterations.assign_add(1)
+    def count_round(self) -> None:
+        """Adds 1 to `iterations`."""
+        self.iterations.assign_add(1)
 
     @property
-    def learning_rate(self):
+    def learning_rate(self) -> Tensor:
         """The generator's. Setting it scales both by the same factor."""
         return self.generator.learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, value):
+    def learning_rate(self, value: float) -> None:
         old = float(keras.ops.convert_to_numpy(self.learning_rate))
         if old <= 0.0:
             raise ValueError(
@@ -108,11 +126,14 @@ class PairOptimizer(keras.optimizers.Optimizer):
             rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
             optimizer.learning_rate = rate * float(value) / old
 
-    def finalize_variable_values(self, var_list):
-        for optimizer in self.optimizers:
-            optimizer.finalize_variable_values(optimizer._trainable_variables)
+    def finalize_variable_values(
+        self, var_list: Sequence[keras.Variable]
+    ) -> None:
+        """Lets each optimizer overwrite the weights of its network."""
+        for finalize in self._finalizers:
+            finalize()
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             "generator_optimizer": serialize(self.generator),
             "discriminator_optimizer": serialize(self.discriminator),
@@ -121,7 +142,7 @@ class PairOptimizer(keras.optimizers.Optimizer):
         }
 
 
-def serialize(optimizer):
+def serialize(optimizer: keras.Optimizer) -> Config:
     """Returns a configuration that loads on every backend.
 
     On PyTorch, Keras writes the name of its own subclass for that backend,
@@ -138,21 +159,27 @@ def serialize(optimizer):
     return config
 
 
-def scale_losses(optimizer):
+def scale_losses(optimizer: keras.Optimizer) -> keras.Optimizer:
     """Wraps an optimizer for float16, unless it is wrapped already."""
     if isinstance(optimizer, LossScaleOptimizer):
         return optimizer
     return LossScaleOptimizer(optimizer)
 
 
-def without_loss_scaling(optimizer):
+def without_loss_scaling(optimizer: keras.Optimizer) -> keras.Optimizer:
     """Returns an optimizer, or the one that a `LossScaleOptimizer` wraps."""
     if isinstance(optimizer, LossScaleOptimizer):
         return optimizer.inner_optimizer
     return optimizer
 
 
-def _get(optimizer, argument):
+def clips(optimizer: keras.Optimizer) -> bool:
+    """Returns whether an optimizer clips gradients."""
+    limits = (optimizer.clipnorm, optimizer.global_clipnorm)
+    return any(limit is not None for limit in (*limits, optimizer.clipvalue))
+
+
+def _get(optimizer: Any, argument: str) -> keras.Optimizer:
     if optimizer is None:
         raise ValueError(
             f"`{argument}` is required, for example "

@@ -175,7 +175,7 @@ class DRAGAN(GradientPenalty):
 
     Args:
         weight: Positive float `w`.
-        scale: Positive float, the size of the neighbourhood in standard
+        scale: Positive float, the size of the neighborhood in standard
             deviations of the data.
 
     Source: Kodali et al. 2017, arXiv 1705.07215, and the authors' code.

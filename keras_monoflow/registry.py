@@ -36,13 +36,14 @@ class Registry:
         argument: What error messages call the argument that takes the names.
 
     Attributes:
-        makers: Dictionary from canonical names to functions of no arguments.
+        makers: Dictionary from canonical names to what makes an object, with no
+            arguments or with some.
         aliases: Dictionary from other names to canonical ones.
     """
 
     def __init__(self, argument: str) -> None:
         self.argument = argument
-        self.makers: dict[str, Callable[[], Any]] = {}
+        self.makers: dict[str, Callable[..., Any]] = {}
         self.aliases: dict[str, str] = {}
 
     def register(

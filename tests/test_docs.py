@@ -168,6 +168,17 @@ def test_known_gan_follows_the_flow_that_it_names(name):
     np.testing.assert_allclose(factor, factor[0], rtol=1e-4)
 
 
+def test_known_wgans_have_their_penalty():
+    expected = {
+        "WGAN-GP": kmf.penalties.GradientPenalty,
+        "WGAN-LP": kmf.penalties.LipschitzPenalty,
+    }
+    for name, kind in expected.items():
+        (penalty,) = kmf.penalties.get(arguments_of(KNOWN[name][1])["penalty"])
+        assert type(penalty) is kind
+        assert penalty.weight == 10.0
+
+
 def test_home_page_has_the_table_and_the_code_of_the_readme():
     home = (DOCS / "index.md").read_text("utf-8")
     rows = {name: (model, code) for name, model, code, _ in ROW.findall(home)}

@@ -162,7 +162,12 @@ def both_ways(policy, steps=6):
 
 
 @pytest.mark.parametrize(
-    ("policy", "steps"), [("float32", 6), ("mixed_float16", 6), ("float32", 5)]
+    ("policy", "steps"),
+    [
+        ("float32", 6),
+        pytest.param("mixed_float16", 6, marks=pytest.mark.slow),
+        pytest.param("float32", 5, marks=pytest.mark.slow),
+    ],
 )
 def test_loop_equals_unrolled(policy, steps):
     states = both_ways(policy, steps)

@@ -71,7 +71,7 @@ def test_a_generator_made_before_the_loop_goes_on():
     "index",
     [lambda i: i == 0, bool, float, lambda i: 2 * i, lambda i: [8, 9, 7][i]],
 )
-def test_iterations_that_differ_are_written_out(index):
+def test_iterations_that_differ_are_unrolled(index):
     total = keras.Variable([0.0, 0.0])
 
     def step(x):

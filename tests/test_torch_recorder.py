@@ -119,9 +119,9 @@ def test_noise_from_what_is_computed_stays_in_the_graph():
 
 def test_what_cannot_be_recorded():
     outside = torch.zeros(2)
-    with pytest.raises(torch_graph.NotTraceable, match="reads the value"):
+    with pytest.raises(torch_graph.NotRecordable, match="reads the value"):
         replay(lambda x: [x * x.sum().item()], torch.ones(2))
-    with pytest.raises(torch_graph.NotTraceable, match="no variable"):
+    with pytest.raises(torch_graph.NotRecordable, match="no variable"):
         replay(lambda x: [outside.add_(x)], torch.ones(2))
 
 
@@ -137,7 +137,7 @@ def test_what_cannot_be_recorded():
     ],
 )
 def test_values_cannot_be_read(fn):
-    with pytest.raises(torch_graph.NotTraceable, match="value"):
+    with pytest.raises(torch_graph.NotRecordable, match="value"):
         replay(fn, torch.ones(2))
 
 
@@ -411,20 +411,20 @@ def test_what_cannot_be_a_loop():
         leaks_from_a_failure,
         leaks_from_a_loop_in_a_loop,
     ):
-        with pytest.raises(torch_graph.NotTraceable, match="on its way"):
+        with pytest.raises(torch_graph.NotRecordable, match="on its way"):
             replay(fn, torch.ones(2))
 
     def constant(values):
         return [torch.ones(2).view(2)]
 
-    with pytest.raises(torch_graph.NotTraceable, match="assigns a constant"):
+    with pytest.raises(torch_graph.NotRecordable, match="assigns a constant"):
         replay(lambda x: loop(2, constant, [x]), torch.ones(2))
 
     def both(values):
         values[0].add_(1)
         return [values[0] * 2]
 
-    with pytest.raises(torch_graph.NotTraceable, match="changes it in place"):
+    with pytest.raises(torch_graph.NotRecordable, match="changes it in place"):
         replay(lambda x: loop(2, both, [x]), torch.ones(2))
 
     generator = torch.Generator()
@@ -433,7 +433,7 @@ def test_what_cannot_be_a_loop():
         p = torch.sigmoid(values[0])
         return [torch.bernoulli(p, generator=generator)]
 
-    with pytest.raises(torch_graph.NotTraceable, match="draws noise"):
+    with pytest.raises(torch_graph.NotRecordable, match="draws noise"):
         replay(lambda x: loop(2, draws, [x]), torch.ones(2))
 
     def transformed(x):
@@ -442,7 +442,7 @@ def test_what_cannot_be_a_loop():
 
         return [torch.func.grad(total)(x)]
 
-    with pytest.raises(torch_graph.NotTraceable, match="transform"):
+    with pytest.raises(torch_graph.NotRecordable, match="transform"):
         replay(transformed, torch.ones(2))
 
 
@@ -453,7 +453,7 @@ def test_a_constant_that_a_loop_changes_cannot_be_recorded():
         outside.add_(1)
         return [values[0] + outside]
 
-    with pytest.raises(torch_graph.NotTraceable, match="no variable"):
+    with pytest.raises(torch_graph.NotRecordable, match="no variable"):
         replay(lambda x: loop(2, step, [x]), torch.ones(2))
 
 

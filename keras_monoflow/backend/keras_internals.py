@@ -34,12 +34,10 @@ def layers_of(layer: keras.Layer) -> list:
             continue
         layers.append(found)
         waiting += getattr(found, "layers", [])
-        waiting += [v for v in vars(found).values() if _is_layer(v)]
+        # On PyTorch layers are modules, which keep their parts elsewhere.
+        parts = [*vars(found).values(), *getattr(found, "children", list)()]
+        waiting += [v for v in parts if isinstance(v, keras.Layer)]
     return layers
-
-
-def _is_layer(value: Any) -> bool:
-    return isinstance(value, keras.Layer)
 
 
 def seed_generators(layer: keras.Layer) -> list:
@@ -131,16 +129,25 @@ def _shorten(tensor: Tensor, norm: Tensor, limit: float) -> Tensor:
     return tensor * limit / ops.maximum(norm, limit)
 
 
-def use_common_update(optimizer: keras.Optimizer) -> None:
-    """Lets an optimizer on PyTorch update weights as on all backends.
+@contextlib.contextmanager
+def common_update(optimizer: keras.Optimizer) -> Iterator[None]:
+    """Inside, SGD on PyTorch updates weights as on all backends.
 
     Keras's own SGD for PyTorch reads the value of its learning rate, which no
     recorded step can do. Fallback: it stays as it is, and steps with it run
     operation by operation.
     """
     step = getattr(keras.Optimizer, "_backend_update_step", None)
-    if step is not None and "_backend_update_step" not in vars(optimizer):
-        optimizer._backend_update_step = functools.partial(step, optimizer)
+    is_new = "_backend_update_step" not in vars(optimizer)
+    is_sgd = isinstance(optimizer, keras.optimizers.SGD)
+    if step is None or not is_new or not is_sgd:
+        yield
+        return
+    optimizer._backend_update_step = functools.partial(step, optimizer)
+    try:
+        yield
+    finally:
+        del optimizer._backend_update_step
 
 
 def adam_slots(optimizer: keras.Optimizer) -> Callable | None:

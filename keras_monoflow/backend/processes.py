@@ -1,42 +1,28 @@
 """Several processes that train one model together.
 
-Those of `jax.distributed`, or of `torch.distributed` once it is initialised.
+Those of `jax.distributed`, or of `torch.distributed` once it is initialized.
 """
 
 import contextlib
 import re
+from collections.abc import Iterator, Sequence
 
 import keras
-from keras import ops
 
-_BACKEND = keras.backend.backend()
-
-if _BACKEND == "jax":
-    import jax
-elif _BACKEND == "torch":
-    import torch
-    import torch.distributed
+from keras_monoflow.backend import framework
 
 
-def count():
+def count() -> int:
     """Returns how many processes train together."""
-    if _BACKEND == "jax":
-        return jax.process_count()
-    if _BACKEND == "torch" and _is_initialized():
-        return torch.distributed.get_world_size()
-    return 1
+    return framework.processes.count()
 
 
-def index():
+def index() -> int:
     """Returns which of them this one is, from 0; the first writes files."""
-    if _BACKEND == "jax":
-        return jax.process_index()
-    if _BACKEND == "torch" and _is_initialized():
-        return torch.distributed.get_rank()
-    return 0
+    return framework.processes.index()
 
 
-def copy_from_first(values):
+def copy_from_first(values: Sequence) -> Sequence:
     """Returns a list of arrays as the first process has them.
 
     Args:
@@ -44,22 +30,15 @@ def copy_from_first(values):
     """
     if count() == 1:
         return values
-    if _BACKEND == "jax":
-        from jax.experimental import multihost_utils
-
-        return [multihost_utils.broadcast_one_to_all(v) for v in values]
-    copies = [ops.convert_to_tensor(v) for v in values]
     with explaining():
-        for copy in copies:
-            torch.distributed.broadcast(copy, src=0)
-    return [ops.convert_to_numpy(copy) for copy in copies]
+        return framework.processes.copy_from_first(values)
 
 
 _BROKEN = re.compile("gloo|nccl|peer|heartbeat|coordination|distributed", re.I)
 
 
 @contextlib.contextmanager
-def explaining():
+def explaining() -> Iterator[None]:
     """Says what a broken connection to another process means."""
     try:
         yield
@@ -75,8 +54,8 @@ def explaining():
 
 
 @contextlib.contextmanager
-def apart(variables):
-    """Inside, one process may save variables without the others.
+def apart(variables: Sequence) -> Iterator[None]:
+    """Lets one process save variables without the others.
 
     To find out what to save, Keras makes new objects, whose variables JAX
     would otherwise place on the devices of all processes. JAX also computes
@@ -87,7 +66,7 @@ def apart(variables):
     if count() == 1 or distribution is None:
         yield
         return
-    jax.block_until_ready([v.value for v in variables])
+    framework.processes.wait_for(variables)
     keras.distribution.set_distribution(None)
     try:
         yield
@@ -95,22 +74,10 @@ def apart(variables):
         keras.distribution.set_distribution(distribution)
 
 
-@contextlib.contextmanager
-def local(variables):
-    """Inside, one process may compute with variables without the others.
+def local(variables: Sequence) -> contextlib.AbstractContextManager:
+    """Lets one process compute with variables without the others.
 
     On JAX those of a training on several processes belong to all of them;
     this lends copies of their values.
     """
-    if _BACKEND != "jax" or count() == 1:
-        yield
-        return
-    copies = [ops.convert_to_numpy(v) for v in variables]
-    mapping = [(v, jax.numpy.asarray(c)) for v, c in zip(variables, copies)]
-    with keras.StatelessScope(state_mapping=mapping):
-        yield
-
-
-def _is_initialized():
-    distributed = torch.distributed
-    return distributed.is_available() and distributed.is_initialized()
+    return framework.processes.local(variables)

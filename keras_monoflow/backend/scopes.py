@@ -1,28 +1,40 @@
-"""Stateful functions as pure ones, in scopes that map variables to values."""
+"""Stateful functions as pure ones, in scopes that map variables to values.
+
+Inside a `keras.StatelessScope` a variable is what the scope says, and what is
+assigned to it stays in the scope. The transforms of a framework are applied to
+such a pure function, and the values that it assigned are handed back to the
+scope around it. Scopes nest, so a gradient may be taken inside a gradient.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 
+from keras_monoflow.backend.keras_internals import current_scope
+from keras_monoflow.typing import Tensor
 
-class Trace(keras.StatelessScope):
+
+class NestedScope(keras.StatelessScope):
     """A stateless scope that sees the values of the scope around it.
 
     It also remembers, in `assigned`, which variables were given a new value.
     """
 
-    def __init__(self, state_mapping=None):
-        super().__init__(state_mapping=state_mapping)
-        self.assigned = {}
+    state_mapping: dict
 
-    def __enter__(self):
+    def __init__(self, state_mapping: Sequence | None = None) -> None:
+        super().__init__(state_mapping=state_mapping)
+        self.assigned: dict[int, keras.Variable] = {}
+
+    def __enter__(self) -> "NestedScope":
+        outer = current_scope()
         super().__enter__()
-        if self.original_scope is not None:
-            self.state_mapping = {
-                **self.original_scope.state_mapping,
-                **self.state_mapping,
-            }
+        if outer is not None:
+            self.state_mapping = {**outer.state_mapping, **self.state_mapping}
         return self
 
-    def add_update(self, update):
+    def add_update(self, update: tuple[keras.Variable, Tensor]) -> None:
         variable, _ = update
         self.assigned[id(variable)] = variable
         super().add_update(update)
@@ -35,32 +47,86 @@ class Pure:
     `fn` assigned, which `commit` then assigns in the scope around it.
     """
 
-    def __init__(self, fn, variables=()):
+    def __init__(self, fn: Callable, variables: Sequence = ()) -> None:
         self.fn = fn
         self.variables = list(variables)
-        self.assigned = []
+        self.assigned: list[keras.Variable] = []
 
-    def __call__(self, values, *args):
-        with Trace(list(zip(self.variables, values))) as trace:
+    def __call__(self, values: Sequence, *args: Any) -> tuple[Any, list]:
+        with NestedScope(list(zip(self.variables, values))) as scope:
             outputs = self.fn(*args)
-        self.assigned = list(trace.assigned.values())
-        return outputs, [trace.get_current_value(v) for v in self.assigned]
+        self.assigned = list(scope.assigned.values())
+        return outputs, [scope.get_current_value(v) for v in self.assigned]
 
-    def commit(self, values):
-        for variable, value in zip(self.assigned, values):
+    def commit(self, values: Sequence) -> None:
+        assign(self.assigned, values)
+
+
+def assign(variables: Sequence, values: Sequence) -> None:
+    """Assigns to each variable its value."""
+    for variable, value in zip(variables, values):
+        variable.assign(value)
+
+
+def discard_updates(fn: Callable) -> Callable:
+    def frozen(*args: Any, **kwargs: Any) -> Any:
+        with NestedScope():
+            return fn(*args, **kwargs)
+
+    return frozen
+
+
+def postponed(fn: Callable) -> tuple[Any, list, list]:
+    """Calls `fn()` and returns its output, and what it would have assigned.
+
+    Trainable variables are assigned at once: spectral normalization rescales
+    kernels in its forward pass, and an optimizer steps from there.
+
+    Returns:
+        The output, non-trainable variables, and their new values.
+    """
+    pure = Pure(fn)
+    outputs, values = pure(())
+    variables, updates = [], []
+    for variable, value in zip(pure.assigned, values):
+        if variable.trainable:
             variable.assign(value)
+        else:
+            variables.append(variable)
+            updates.append(value)
+    return outputs, variables, updates
 
 
-def on_values(body, loop, scope=Trace):
+def average_floats(values: Sequence, mean: Callable) -> list:
+    """Returns values that replicas agree on, as each computed its own.
+
+    Batch norm statistics do not depend on the order of the replicas then. They
+    are alike in all of them already if no layer looks at the whole batch.
+
+    Args:
+        values: Tensors; integers (seeds, counters) are alike everywhere.
+        mean: A function that averages a list of tensors over the replicas.
+    """
+    values = list(values)
+    is_float = keras.backend.is_float_dtype
+    places = [i for i, value in enumerate(values) if is_float(value.dtype)]
+    for i, value in zip(places, mean([values[i] for i in places])):
+        values[i] = value
+    return values
+
+
+def on_values(
+    body: Callable, loop: Callable, scope: type[NestedScope] = NestedScope
+) -> None:
     """Lets `loop` run `body(i)` as a function `(i, values)` of all values.
 
     Args:
         body: A stateful function of an index.
         loop: A function of `body(i, values)`, which returns new values, and of
             the first values. It returns the last ones.
-        scope: The kind of `Trace` that the body runs in.
+        scope: The kind of scope that the body runs in.
     """
-    with Trace() as outer:
+    with NestedScope() as outer:
         keys = list(outer.state_mapping)
         assigned = {}
 
@@ -85,8 +151,7 @@ def on_values(body, loop, scope=Trace):
         variable.assign(new_values[key])
 
 
-def all_variables(model):
-    """Returns what a training step of a compiled model may read or assign."""
+def all_variables(model: keras.Model) -> list:
     return [
         *model.variables,
         *model.optimizer.variables,

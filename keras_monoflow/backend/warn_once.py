@@ -5,10 +5,10 @@ import warnings
 
 
 @functools.cache
-def warn_once(lost: str, name: str) -> None:
-    """Warns that a private name is gone, and says what is lost by it."""
+def warn_once(lost: str, moved: str) -> None:
+    """Says what is lost because a private name has moved."""
     warnings.warn(
-        f"{lost}. (The installed version of a library has no "
-        f"`{name}`: please tell the authors of keras_monoflow.)",
+        f"{lost}. (The installed versions lack a private name that "
+        f"keras_monoflow uses; please tell its authors: {moved})",
         stacklevel=3,
     )

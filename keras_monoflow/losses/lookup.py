@@ -27,7 +27,7 @@ def get(discriminator_loss: Any, mapping: Any = None) -> Any:
 
     Raises:
         ValueError: If a name is unknown, or the mapping has no dual.
-        TypeError: If it is no `DensityRatioLoss`.
+        TypeError: If it is not a `DensityRatioLoss`.
     """
     if isinstance(discriminator_loss, dict):
         discriminator_loss = keras.saving.deserialize_keras_object(
@@ -39,7 +39,7 @@ def get(discriminator_loss: Any, mapping: Any = None) -> Any:
         raise TypeError(
             "`discriminator_loss` must be a name or a `keras_monoflow.losses."
             "DensityRatioLoss`, which knows the log density ratio that its "
-            "minimiser stands for. Received: discriminator_loss="
+            "minimizer stands for. Received: discriminator_loss="
             f"{discriminator_loss!r}."
         )
     if discriminator_loss == "wasserstein":

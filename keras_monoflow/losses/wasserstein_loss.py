@@ -12,7 +12,7 @@ from keras_monoflow.typing import Config, Tensor
 class WassersteinLoss(keras.losses.Loss):
     """`E_q d - E_p d`, minus the Kantorovich dual of W1(p, q).
 
-    Over all 1-Lipschitz `d` its minimum is `-W1(p, q)`, and a minimiser is
+    Over all 1-Lipschitz `d` its minimum is `-W1(p, q)`, and a minimizer is
     minus a Kantorovich potential. It estimates no density ratio, so it has no
     `log_ratio`. The Lipschitz bound must come from elsewhere: a penalty, weight
     clipping or spectral normalization.

@@ -1,9 +1,9 @@
 """Mappings: the strictly increasing functions `h` of the log density ratio.
 
 With `u = log(p_data / p_gen)`, samples move along `grad h(u)` and the generator
-minimises `-E h(u)` (MonoFlow, arXiv 2302.01075). The *dual* `g`, with
+minimizes `-E h(u)` (MonoFlow, arXiv 2302.01075). The *dual* `g`, with
 `g'(u) = exp(-u) h'(u)`, makes `E_gen[h(u)] - E_data[g(u)]` a discriminator
-objective whose minimiser is the log density ratio.
+objective whose minimizer is the log density ratio.
 """
 
 from keras_monoflow.mappings.lookup import (

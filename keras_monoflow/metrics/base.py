@@ -14,8 +14,8 @@ class DistributionMetric(abc.ABC):
     """Base class of metrics that compare two sets of samples.
 
     A metric is called with arrays or tensors of any backend and returns a
-    float. Unlike a `keras.metrics.Metric` it is no running mean over batches:
-    a distance between distributions has to see all samples at once.
+    float. Unlike a `keras.metrics.Metric` it is not a running mean over
+    batches: a distance between distributions has to see all samples at once.
 
     A subclass sets `default_name` and `direction`, writes
     `compute(real, generated)` and, if it has arguments, extends `get_config`.

@@ -38,7 +38,7 @@ def apply(extractor, batch: Any):
         batch: NumPy array of shape `(b, ...)`.
 
     Returns:
-        A NumPy array, or what the extractor gave if it is no single tensor.
+        A NumPy array, or what the extractor gave if it is not a single tensor.
     """
     if isinstance(extractor, keras.Model):
         outputs = extractor.predict_on_batch(batch)

@@ -28,7 +28,7 @@ class FrechetDistance(FeatureMetric):
     (Heusel et al., 2017, arXiv 1706.08500), whose published values need one
     set of weights and one way of resizing: see `torch_fidelity_score`.
 
-    Covariances are normalised by `n - 1`. Means and covariances are gathered in
+    Covariances are normalized by `n - 1`. Means and covariances are gathered in
     float64 while the features come in, so that memory does not grow with the
     number of samples: it is some `d x d` matrices, for `d` features. Time grows
     as `n d^2 + d^3`. Without an extractor, d is the number of values in a

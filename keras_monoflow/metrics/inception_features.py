@@ -41,7 +41,7 @@ def inception(input_range: Any = (-1, 1), weights="imagenet"):
         `weights=None` the random weights are lost.
 
     Raises:
-        ValueError: If `input_range` is no pair of increasing numbers; when
+        ValueError: If `input_range` is not a pair of increasing numbers; when
             called, if the images have another shape.
         RuntimeError: If the weights cannot be downloaded or read.
 
@@ -70,7 +70,7 @@ class InceptionFeatures:
         self.network = _load(weights)
 
     def __call__(self, images: Array) -> Tensor:
-        images = ops.convert_to_tensor(self._as_colour(images), "float32")
+        images = ops.convert_to_tensor(self._as_color(images), "float32")
         low, high = self.input_range
         images = (images - low) * (2.0 / (high - low)) - 1.0
         # Float32 as it is, whatever the format of the channels.
@@ -83,7 +83,7 @@ class InceptionFeatures:
         )
         return features.apply(self.network, images)
 
-    def _as_colour(self, images: Array):
+    def _as_color(self, images: Array):
         images = np.asarray(ops.convert_to_numpy(images))
         axis = -1 if keras.config.image_data_format() == "channels_last" else 1
         if images.ndim == 3:

@@ -14,8 +14,8 @@ from keras_monoflow.typing import Array, ArrayLike, Config, Tensor
 class ModeCoverage(DistributionMetric):
     """Number of modes of a known mixture that generated samples reach.
 
-    A sample belongs to the mode whose centre is nearest. It is of *high
-    quality* if it lies within `threshold` standard deviations of that centre,
+    A sample belongs to the mode whose center is nearest. It is of *high
+    quality* if it lies within `threshold` standard deviations of that center,
     in Euclidean distance. A mode is *covered* if at least `minimum_samples`
     samples of high quality belong to it.
 
@@ -29,7 +29,7 @@ class ModeCoverage(DistributionMetric):
     threshold 98.9% in the plane, and fewer in more dimensions.
 
     Args:
-        centres: Array of shape `(modes, ...)`, the centres of the modes.
+        centres: Array of shape `(modes, ...)`, the centers of the modes.
         std: Positive number, the standard deviation of a mode in each
             coordinate, in data units.
         threshold: Positive number, the radius of a mode in units of `std`.
@@ -40,12 +40,12 @@ class ModeCoverage(DistributionMetric):
 
     Returns:
         When called, the number of covered modes as a float, from 0 to the
-        number of centres. The real samples are not looked at and may be
+        number of centers. The real samples are not looked at and may be
         `None`.
 
     Raises:
         ValueError: If an argument is out of its range; when called, if the
-            samples do not have the shape of the centres.
+            samples do not have the shape of the centers.
 
     Example:
 
@@ -100,9 +100,9 @@ class ModeCoverage(DistributionMetric):
     def _details(self, generated: Tensor):
         if generated.shape[1] != self.centres.shape[1]:
             raise ValueError(
-                "`generated` must have samples of the shape of the centres. "
+                "`generated` must have samples of the shape of the centers. "
                 f"Received: samples with {generated.shape[1]} coordinates, "
-                f"centres with {self.centres.shape[1]}."
+                f"centers with {self.centres.shape[1]}."
             )
         # One mode at a time: all differences at once could fill the memory.
         distances = np.stack(

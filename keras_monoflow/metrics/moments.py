@@ -6,7 +6,7 @@ from keras_monoflow.typing import Array
 
 
 class Moments:
-    """Running mean and centred second moment, in float64.
+    """Running mean and centered second moment, in float64.
 
     With `n` rows seen, of mean `m` and moment `M = sum (x - m)(x - m)^T`, a
     block of `b` rows with mean `m_b` and moment `M_b` gives
@@ -53,7 +53,7 @@ class Moments:
 
         Returns:
             The object itself. Its `covariance` is the array of shape `(d, d)`
-            with the normalisation `1 / (count - 1)`.
+            with the normalization `1 / (count - 1)`.
         """
         self._moment /= self.count - 1
         self.covariance = self._moment

@@ -1,4 +1,4 @@
-"""Precision and recall of generated samples, by nearest neighbours."""
+"""Precision and recall of generated samples, by nearest neighbors."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ class PrecisionRecall(FeatureMetric):
         feature_extractor: A `keras.Model`, `keras.Layer` or callable that maps
             a batch of samples to an array of shape `(b, d)`; a callable is
             given NumPy arrays. `None` flattens the samples.
-        k: Integer, the neighbour that sets the radius. Defaults to `3`.
+        k: Integer, the neighbor that sets the radius. Defaults to `3`.
         which: `"f1"`, `"precision"` or `"recall"`, the value when called.
             Defaults to `"f1"`.
         batch_size: Integer, the samples that the extractor gets at a time.
@@ -138,11 +138,11 @@ def squared_radii(rows: Array, k: int):
     Returns:
         A float64 array of shape `(n,)`.
     """
-    centre = _centre(rows)
+    center = _center(rows)
     radii = []
-    for i, block in _blocks(rows, centre):
+    for i, block in _blocks(rows, center):
         nearest = np.full((len(block), k), np.inf)
-        for j, other in _blocks(rows, centre):
+        for j, other in _blocks(rows, center):
             squared, _ = _squared_distances(block, other)
             if i == j:
                 np.fill_diagonal(squared, np.inf)
@@ -152,35 +152,35 @@ def squared_radii(rows: Array, k: int):
     return np.concatenate(radii)
 
 
-def in_manifold(rows: Array, centres: ArrayLike, radii):
+def in_manifold(rows: Array, centers: ArrayLike, radii):
     """Return which rows lie in one of the closed balls around other rows.
 
     Args:
         rows: Array of shape `(n, d)`.
-        centres: Array of shape `(m, d)`.
+        centers: Array of shape `(m, d)`.
         radii: Array of shape `(m,)`, squared.
 
     Returns:
         A Boolean array of shape `(n,)`.
     """
     inside = np.zeros(len(rows), bool)
-    origin = _centre(centres)
+    origin = _center(centers)
     for i, block in _blocks(rows, origin):
-        for j, other in _blocks(centres, origin):
+        for j, other in _blocks(centers, origin):
             squared, rounding = _squared_distances(block, other)
             limits = radii[j : j + _BLOCK] + rounding
             inside[i : i + _BLOCK] |= (squared <= limits).any(axis=1)
     return inside
 
 
-def _centre(rows: Array):
+def _center(rows: Array):
     # Squares of numbers far from 0 would leave few digits to distances.
     return rows.mean(axis=0, dtype="float64")
 
 
-def _blocks(rows: Array, centre):
+def _blocks(rows: Array, center):
     for start in range(0, len(rows), _BLOCK):
-        yield start, rows[start : start + _BLOCK].astype("float64") - centre
+        yield start, rows[start : start + _BLOCK].astype("float64") - center
 
 
 def _squared_distances(x: Tensor, y: Tensor):

@@ -85,8 +85,8 @@ class SlicedWassersteinDistance(DistributionMetric):
     def compute(self, real: Array, generated: Array) -> Any:
         ot, _ = import_pot()
         # Powers of unit-free values neither overflow nor vanish.
-        centre = real.mean(axis=0)
-        real, generated = real - centre, generated - centre
+        center = real.mean(axis=0)
+        real, generated = real - center, generated - center
         unit = max(np.abs(real).max(), np.abs(generated).max()) or 1.0
         real, generated = real / unit, generated / unit
         directions = self._directions(real.shape[1])

@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from keras_monoflow.backend.keras_internals import layers_of
 from keras_monoflow.networks.arguments import Seeds
 
 
@@ -23,9 +24,7 @@ def seed_power_iterations(model: keras.Model, seeds: Seeds) -> None:
 
     The wrapper of Keras draws them without a seed.
     """
-    for layer in model.layers:
-        # Backwards, as in version 0.1: a seed must go on giving its weights.
-        for variable in reversed(layer.non_trainable_variables):
-            if variable.name == "vector_u":
-                normal = keras.initializers.RandomNormal(seed=next(seeds))
-                variable.assign(normal(variable.shape))
+    for layer in layers_of(model):
+        if isinstance(layer, layers.SpectralNormalization):
+            normal = keras.initializers.RandomNormal(seed=next(seeds))
+            layer.vector_u.assign(normal(layer.vector_u.shape))

@@ -197,13 +197,17 @@ def _draw_field(figure, axes, velocity, limits):
         width=0.0028,
         zorder=2,
     )
+    _draw_speed_bar(figure, matplotlib.ticker, quiver, low, high)
+
+
+def _draw_speed_bar(figure, ticker, quiver, low, high):
     bar = figure.colorbar(
         quiver,
         cax=figure.add_axes(_in_inches(figure, 5.95, 0.9, 0.18, 4.2)),
         extend="both",
     )
     # Plain numbers; 0.3 is easier to read than 3 x 10^-1.
-    plain = matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:.2g}")
+    plain = ticker.FuncFormatter(lambda value, _: f"{value:.2g}")
     bar.ax.yaxis.set_major_formatter(plain)
     if high < 30 * low:
         bar.ax.yaxis.set_minor_formatter(plain)

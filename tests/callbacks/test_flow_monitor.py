@@ -285,9 +285,9 @@ def test_panels_of_short_histories():
     assert ticks == [7]
     low, high = one_epoch.get_ylim()
     labels = [
-        tick.label1.get_text()
-        for tick in one_epoch.yaxis.get_major_ticks()
-        if low <= tick.get_loc() <= high
+        label.get_text()
+        for label in one_epoch.get_yticklabels()
+        if low <= label.get_position()[1] <= high
     ]
     assert labels == ["0.05", "0.1", "0.2"]
     # A diverged run may have nothing to show.

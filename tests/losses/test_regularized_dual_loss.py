@@ -1,4 +1,4 @@
-"""The regularised dual against NumPy and POT."""
+"""The regularized dual against NumPy and POT."""
 
 import keras
 import numpy as np
@@ -31,7 +31,7 @@ def test_value(phi, psi, cost, weight):
 
 
 def test_optimum_of_pot_is_a_minimum(rng):
-    """POT's L2-regularised dual has the same optimum and value."""
+    """POT's L2-regularized dual has the same optimum and value."""
     ot = pytest.importorskip("ot")
     n, weight = 6, 20.0
     x, y = rng.normal(size=(n, 2)), rng.normal(size=(n, 2)) + 1.0

@@ -18,7 +18,7 @@ only_torch = pytest.mark.skipif(
     BACKEND != "torch", reason="only PyTorch replays operations"
 )
 
-always_traced = pytest.mark.filterwarnings("error:.*cannot be traced")
+always_recorded = pytest.mark.filterwarnings("error:.*cannot be recorded")
 
 OPTIMIZERS = ["Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl"]
 OPTIMIZERS += ["Lamb", "Lion", "RMSprop", "SGD"]
@@ -87,14 +87,14 @@ def test_steps_in_one_program_with_a_rest(data, batch_size, together):
     """Batches of 16, or of 20 and a last one of 4."""
     assert len(data) == 64
     one, logs = train("w1fe", data, batch_size)
-    other, their_logs = train(
+    other, fused_logs = train(
         "w1fe", data, batch_size, steps_per_execution=together
     )
     assert_same(one, other)
-    assert logs.keys() == their_logs.keys()
+    assert logs.keys() == fused_logs.keys()
     for name in logs:
         np.testing.assert_allclose(
-            logs[name], their_logs[name], rtol=1e-4, atol=1e-5
+            logs[name], fused_logs[name], rtol=1e-4, atol=1e-5
         )
 
 
@@ -119,8 +119,8 @@ def test_callbacks_see_the_last_of_several_steps(data):
 def test_jax_calls_one_program_for_several_steps(data):
     gan = make_gan(steps_per_execution=4)
     traced = []
-    step = gan._round
-    gan._round = lambda batch: traced.append(batch) or step(batch)
+    step = gan._train_on
+    gan._train_on = lambda batch: traced.append(batch) or step(batch)
     gan.fit(data, batch_size=8, epochs=3, verbose=0)
     assert len(traced) == 1  # and not once for each of the single steps
 
@@ -164,7 +164,7 @@ def test_convolutions_are_in_no_loop_on_a_cpu(warmup, rng):
 
 @pytest.mark.skipif(BACKEND != "jax", reason="others have no such loops")
 @pytest.mark.parametrize("steps", [5, 6])
-def test_only_few_steps_are_written_out_on_a_cpu(steps, rng):
+def test_only_few_steps_are_unrolled_on_a_cpu(steps, rng):
     model = kmf.W1FE(
         kmf.networks.mlp_generator(2, 2), kmf.networks.mlp_discriminator(2)
     )
@@ -224,7 +224,7 @@ def gan_with(layer, **compile_arguments):
 
 
 @only_torch
-def test_a_step_is_traced_once_for_each_shape(data):
+def test_a_step_is_recorded_once_for_each_shape(data):
     layer = Counts()
     gan = gan_with(layer)
     gan.fit(data[:40], batch_size=20, verbose=0)
@@ -237,7 +237,7 @@ def test_a_step_is_traced_once_for_each_shape(data):
 
 @only_torch
 @pytest.mark.parametrize("steps", ["discriminator_steps", "persistency"])
-def test_inner_steps_are_traced_once(steps, data):
+def test_inner_steps_are_recorded_once(steps, data):
     calls = set()
     for n in (3, 9):
         layer = Counts()
@@ -273,8 +273,8 @@ def assert_fit_is_eager(make, data, **arguments):
 
 
 @only_torch
-@always_traced
-def test_what_a_loop_leaves_behind_has_it_written_out(data):
+@always_recorded
+def test_what_a_loop_leaves_behind_unrolls_it(data):
     def make(**arguments):
         return gan_with(FillsACache(), **arguments)
 
@@ -293,8 +293,10 @@ def test_every_optimizer_gives_the_same(name, data):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert_fit_is_eager(make, data[:60], discriminator_steps=3)
-    is_traced = not any("cannot be traced" in str(w.message) for w in caught)
-    assert is_traced == (name in OPTIMIZERS)
+    is_recorded = not any(
+        "cannot be recorded" in str(w.message) for w in caught
+    )
+    assert is_recorded == (name in OPTIMIZERS)
 
 
 class Remembers(layers.Dense):
@@ -312,7 +314,7 @@ class Remembers(layers.Dense):
 
 
 @only_torch
-@always_traced
+@always_recorded
 def test_a_layer_may_keep_its_weights(data):
     def make(**arguments):
         return gan_with(Remembers(4), **arguments)
@@ -321,7 +323,7 @@ def test_a_layer_may_keep_its_weights(data):
 
 
 @only_torch
-def test_inner_steps_that_differ_are_written_out(data):
+def test_inner_steps_that_differ_are_unrolled(data):
     assert_fit_is_eager(
         make_gan, data[:40], discriminator_steps=4, split_batch=True
     )
@@ -329,7 +331,7 @@ def test_inner_steps_that_differ_are_written_out(data):
 
 @only_torch
 @pytest.mark.skipif(not shutil.which("g++"), reason="needs a compiler of C++")
-@pytest.mark.parametrize("steps", [1, 6])  # written out, and in a loop
+@pytest.mark.parametrize("steps", [1, 6])  # unrolled, and in a loop
 def test_torch_compile_gives_the_same(steps, data):
     one, other = (
         make_gan(jit_compile=jit, discriminator_steps=steps)
@@ -350,15 +352,38 @@ class ReadsValues(layers.Layer):
 
 
 @only_torch
-def test_a_step_that_cannot_be_traced_runs_and_warns(data):
+def test_a_step_that_cannot_be_recorded_runs_and_warns(data):
     gan = gan_with(ReadsValues())
     before = gan.generator.get_weights()
-    with pytest.warns(UserWarning, match="reads the value of a tensor"):
-        gan.fit(data, batch_size=32, verbose=0)
+    with pytest.warns(UserWarning, match="cannot be recorded") as caught:
+        gan.fit(data, batch_size=25, verbose=0)  # the last batch is smaller
+    messages = [str(w.message) for w in caught]
+    (message,) = [m for m in messages if "cannot be recorded" in m]
+    assert "ReadsValues" in message
+    assert "It reads the value of a tensor: use" in message
+    assert "compile with `run_eagerly=True`" in message
+    assert "\n" not in message
+    assert "\x1b" not in message
     assert np.abs(gan.generator.get_weights()[0] - before[0]).max() > 0
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gan.fit(data, batch_size=32, verbose=0)  # once is enough
+
+
+@only_torch
+def test_a_broken_off_recording_leaves_nothing_behind(data):
+    from keras.src.backend.torch import random as keras_torch_random
+
+    optimizer = keras.optimizers.SGD(0.1)
+    before = set(vars(optimizer)), keras_torch_random.torch_seed_generator
+    gan = gan_with(ReadsValues(), discriminator_optimizer=optimizer)
+    optimizer.build(gan.discriminator.trainable_variables)
+    with pytest.warns(UserWarning, match="cannot be recorded"):
+        gan.fit(data, batch_size=32, verbose=0)
+    after = set(vars(optimizer)), keras_torch_random.torch_seed_generator
+    assert "_backend_update_step" not in after[0] - before[0]
+    assert after[1] is before[1]
+    assert kmf.gradients.torch_program._recording is None
 
 
 class OwnStep(kmf.MonoFlowGAN):
@@ -376,7 +401,7 @@ class OwnStep(kmf.MonoFlowGAN):
 def test_a_step_of_the_user_may_use_autograd(data):
     gan = OwnStep(*make_networks())
     gan.compile(keras.optimizers.Adam(1e-2), keras.optimizers.Adam(1e-2))
-    with pytest.warns(UserWarning, match="cannot be traced"):
+    with pytest.warns(UserWarning, match="cannot be recorded"):
         history = gan.fit(data, batch_size=32, verbose=0)
     assert history.history["slope"][0] > 0
 

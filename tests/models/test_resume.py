@@ -22,8 +22,8 @@ ORDERS = ["in_order", "shuffled"]
 pairs = pytest.mark.parametrize(
     ("flow", "order"),
     [
-        ("w1fe", "shuffled"),
         ("particles", "shuffled"),
+        pytest.param("w1fe", "shuffled", marks=pytest.mark.slow),
         pytest.param("monoflow", "shuffled", marks=pytest.mark.slow),
         pytest.param("monoflow", "in_order", marks=pytest.mark.slow),
         pytest.param("w2fe", "shuffled", marks=pytest.mark.slow),

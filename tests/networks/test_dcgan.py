@@ -25,7 +25,13 @@ def layers_of(model, *kinds):
 
 @pytest.mark.parametrize("blocks", BLOCKS)
 @pytest.mark.parametrize(
-    "image_shape", [(28, 28, 1), (32, 32, 3), (8, 12, 2), (4, 4, 1)]
+    "image_shape",
+    [
+        pytest.param((28, 28, 1), marks=pytest.mark.slow),
+        pytest.param((32, 32, 3), marks=pytest.mark.slow),
+        (8, 12, 2),
+        (4, 4, 1),
+    ],
 )
 def test_shapes_and_ranges(image_shape, blocks):
     generator = dcgan_generator(5, image_shape, filters=4, blocks=blocks)

@@ -5,8 +5,14 @@ import operator
 import torch
 
 
-class NotTraceable(Exception):
+class NotRecordable(Exception):
     """A function does something that cannot be replayed."""
+
+
+READS_A_VALUE = (
+    "It reads the value of a tensor: use functions of `keras.ops` on tensors "
+    "instead, such as `where`"
+)
 
 
 class Loop(torch.nn.Module):
@@ -58,9 +64,9 @@ def finish(module):
 
 
 def check_operation(func, args):
-    """Raises `NotTraceable` if what an operation does depends on values."""
+    """Raises `NotRecordable` if what an operation does depends on values."""
     if torch.Tag.data_dependent_output in func.tags:
-        raise NotTraceable("It reads the value of a tensor")
+        raise NotRecordable(READS_A_VALUE)
     if torch.Tag.dynamic_output_shape not in func.tags:
         return
     # Places of whole numbers give as many items whatever they are.
@@ -69,21 +75,25 @@ def check_operation(func, args):
         i is not None and i.dtype in masks for i in args[1]
     ):
         return
-    raise NotTraceable("It makes a tensor whose shape depends on values")
+    raise NotRecordable(
+        "It makes a tensor whose shape depends on values: use a mask instead"
+    )
 
 
 def fold_constants(module):
     """Computes what depends on no input once and for all.
 
     Raises:
-        NotTraceable: If the operations change a constant.
+        NotRecordable: If the operations change a constant.
     """
     graph, known = module.graph, {}
     changed = _changed_in_place(graph)
     for node in list(graph.nodes):
         if node.op == "get_attr":
             if node in changed:
-                raise NotTraceable("It changes a tensor that is no variable")
+                raise NotRecordable(
+                    "It changes a tensor that is not a variable: make it one"
+                )
             known[node] = getattr(module, node.target)
         if not _is_foldable(node, known, changed):
             continue
@@ -99,7 +109,7 @@ def fold_constants(module):
 
 
 def drop_detached(module):
-    """Puts tensors for their detached views: autograd is off in a replay."""
+    """Replaces detached views by the tensors: a replay needs no autograd."""
     aten = torch.ops.aten
     for node in list(module.graph.nodes):
         if node.target in (aten.detach.default, aten.lift_fresh.default):
@@ -153,7 +163,7 @@ def aliases(graph, n, places):
         place, and `shared`, those that change if its outputs do.
 
     Raises:
-        NotTraceable: If later iterations may do something else.
+        NotRecordable: If later iterations may do something else.
     """
     (outputs,) = (
         node.all_input_nodes for node in graph.nodes if node.op == "output"
@@ -162,11 +172,11 @@ def aliases(graph, n, places):
     shared = _changed_in_place(graph, later=outputs)
     inputs = _inputs(graph)
     if any("generator" in node.kwargs for node in graph.nodes):
-        raise NotTraceable("It draws noise from what it computes")
+        raise NotRecordable("It draws noise from what it computes")
     if any(inputs[place] in written for place in places):
-        raise NotTraceable("It assigns a variable and changes it in place")
+        raise NotRecordable("It assigns a variable and changes it in place")
     if any(node.op == "get_attr" for node in shared):
-        raise NotTraceable("It assigns a constant to a variable")
+        raise NotRecordable("It assigns a constant to a variable")
     return {
         "written": {i for i in range(n) if inputs[i] in written},
         "shared": {i for i in range(n) if inputs[i] in shared},

@@ -2,7 +2,7 @@
 
 On small networks, the Python of Keras's layers, of stateless scopes and of
 `torch.func` takes longer than the arithmetic. Here it runs once for each
-shape of a batch: `torch_recorder` writes down which operations of PyTorch it
+shape of a batch: `recorder.py` writes down which operations of PyTorch it
 leads to, gradients included, and later steps replay these.
 
 The recorded operations change variables in place. Noise is drawn before each
@@ -13,38 +13,45 @@ so that a replayed step gives what the step itself would have given.
 import contextlib
 import functools
 import math
+import re
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import torch
 
-from keras_monoflow.backend.scopes import Trace, all_variables, on_values
+from keras_monoflow.backend.keras_internals import stored_value
+from keras_monoflow.backend.scopes import NestedScope, all_variables, on_values
 from keras_monoflow.backend.torch import recorder as torch_recorder
-from keras_monoflow.backend.torch.graph import Loop, NotTraceable
+from keras_monoflow.backend.torch.graph import Loop, NotRecordable
 from keras_monoflow.backend.torch.seeds import Seeds
 
 #: What `torch.compile` makes of one step is called from Python each time. So it
-#: gets up to that many steps written out, which takes longer to compile.
+#: gets up to that many steps unrolled, which takes longer to compile.
 SHORT_LOOP = 5
 
+LONGEST_REASON = 300
 
-class TracedStep:
+
+class RecordedStep:
     """A `train_function` for Keras's trainer that replays its step.
 
-    A step that cannot be replayed runs as it is, and a warning says why.
+    A step that cannot be replayed runs as it is, and one warning says why.
 
     Args:
         model: The `keras.Model`.
         compiled: Whether `torch.compile` makes kernels of the operations.
     """
 
-    def __init__(self, model, compiled):
+    def __init__(self, model: keras.Model, compiled: bool) -> None:
         self._model = model
         self._compiled = compiled
-        self._programs = {}
-        self._reason = None
+        self._programs: dict[tuple, list] = {}
+        self._error: Exception | None = None
+        self._has_warned = False
 
-    def __call__(self, batches):
+    def __call__(self, batches: Sequence) -> Any:
         data = keras.tree.map_structure(
             lambda x: x if x is None else keras.ops.convert_to_tensor(x),
             batches[0],
@@ -55,13 +62,9 @@ class TracedStep:
                 return program(data)
         logs = self._model.train_step(data)
         # The step itself had no error, or would have explained it better.
-        if self._reason is not None:
-            warnings.warn(
-                "The training step cannot be traced, and runs operation by "
-                f"operation, which is slower: {self._reason}",
-                stacklevel=2,
-            )
-            self._reason = None
+        if not self._has_warned:
+            warnings.warn(_explain(self._error), stacklevel=2)
+            self._has_warned = True
         return logs
 
     def _program_for(self, data):
@@ -71,21 +74,37 @@ class TracedStep:
                 return program
         try:
             with torch.no_grad():
-                programs.append(self._trace(data))
+                programs.append(self._record(data))
         except Exception as error:
             programs.append(None)
-            self._reason = str(error)
+            # Its frames would keep the tensors of the step.
+            self._error = error.with_traceback(None)
         return programs[-1]
 
-    def _trace(self, data):
+    def _record(self, data):
         step, variables = self._model.train_step, all_variables(self._model)
         try:
             return Program(step, variables, data, self._compiled)
-        except NotTraceable:
+        except NotRecordable:
             return Program(step, variables, data, self._compiled, loops=False)
 
 
-class _CopyingTrace(Trace):
+def _explain(error):
+    """Returns a warning in one plain line."""
+    # Keras sets the message in bold, and lists the layer's arguments below.
+    message = re.sub(r"\x1b\[\d*m", "", str(error))
+    message, _, _ = message.partition("\n\nArguments received by")
+    reason = " ".join(message.split()).rstrip(".") or type(error).__name__
+    if len(reason) > LONGEST_REASON:
+        reason = reason[:LONGEST_REASON] + " ..."
+    return (
+        "The training step cannot be recorded, so it runs operation by "
+        f"operation, which is slower. {reason}. To run it so without this "
+        "warning, compile with `run_eagerly=True`."
+    )
+
+
+class _CopyingScope(NestedScope):
     """A variable that is given the value of another one gets a copy.
 
     Optimizers change weights in place.
@@ -115,22 +134,22 @@ class Program:
         loops: Whether repeated steps may be loops.
 
     Raises:
-        NotTraceable: If the step decides by values of tensors, uses a seed
+        NotRecordable: If the step decides by values of tensors, uses a seed
             that is none of Keras, or assigns another variable.
-        Exception: Whatever else the step raises while it is traced.
+        Exception: Whatever else the step raises while it is recorded.
     """
 
     def __init__(self, step, variables, data, compiled=False, loops=True):
         self._step = step
-        self._longest_written_out = SHORT_LOOP if compiled else 0
+        self._longest_unrolled = SHORT_LOOP if compiled else 0
         if not loops:
-            self._longest_written_out = math.inf
+            self._longest_unrolled = math.inf
         self._variables = variables
         self._data = data
-        self._seeds = Seeds()
+        self._seeds = Seeds(variables[0].value.device)
         self._conditions = _Conditions(variables)
         copies = [v.value.detach().clone() for v in variables]
-        with self._recorded(), self._seeds.recorded():
+        with self._active(), self._seeds.recorded():
             inputs = [*copies, *_tensors(data)]
             self._run, self._draws = torch_recorder.record(
                 self._flat_step, inputs
@@ -143,29 +162,29 @@ class Program:
         """The step as a function of flat tensors, which it changes."""
         values = tensors[: len(self._variables)]
         batch = _with_tensors(self._data, tensors[len(self._variables) :])
-        with _CopyingTrace(list(zip(self._variables, values))) as trace:
+        with _CopyingScope(list(zip(self._variables, values))) as scope:
             logs = self._step(batch)
         before = dict(zip(map(id, self._variables), values))
-        for variable in trace.assigned.values():
+        for variable in scope.assigned.values():
             if id(variable) not in before:
-                raise NotTraceable(
+                raise NotRecordable(
                     f"It assigns {variable.path!r}, which is not a variable "
-                    "of the model, its optimizer or its metrics"
+                    "of the model, its optimizer or its metrics: make it one"
                 )
-            value = trace.get_current_value(variable)
+            value = scope.get_current_value(variable)
             if value is not before[id(variable)]:
                 before[id(variable)].copy_(value)
         self._logs = keras.tree.map_structure(lambda _: 0, logs)
         return keras.tree.flatten(logs)
 
     @contextlib.contextmanager
-    def _recorded(self):
+    def _active(self):
         global _recording
-        _recording = self
+        before, _recording = _recording, self
         try:
             yield
         finally:
-            _recording = None
+            _recording = before
 
     def evaluate(self, condition):
         """Returns the value of a condition, which the program relies on."""
@@ -176,18 +195,18 @@ class Program:
 
         def loop(body, values):
             once = functools.partial(body, _NoIndex())
-            at = self._seeds.generators()
+            generator_at = self._seeds.generators()
             # An error of the body itself comes again below.
             with contextlib.suppress(Exception):
-                return torch_recorder.loop(n, once, values, at)
+                return torch_recorder.loop(n, once, values, generator_at)
             for i in range(n):
                 values = body(i, values)
             return values
 
-        if n <= self._longest_written_out:
-            _write_out(n, body)
+        if n <= self._longest_unrolled:
+            _unroll(n, body)
         else:
-            on_values(self._seeds.follow(body), loop, _CopyingTrace)
+            on_values(self._seeds.follow(body), loop, _CopyingScope)
 
     def _compile(self):
         for module in self._run.modules():
@@ -204,7 +223,7 @@ class Program:
         noise = [
             target(*args, **kwargs) for target, args, kwargs in self._draws
         ]
-        values = [v._value for v in self._variables]
+        values = [stored_value(v) for v in self._variables]
         logs = self._run(*values, *_tensors(data), *noise)
         return keras.tree.pack_sequence_as(self._logs, logs)
 
@@ -213,7 +232,7 @@ class _NoIndex:
     """Stands for the index of a loop. A body that uses it cannot be one."""
 
     def _refuse(self, *arguments):
-        raise NotTraceable("It uses the index of a loop")
+        raise NotRecordable("It uses the index of a loop")
 
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __hash__ = _refuse
     __bool__ = __int__ = __float__ = __index__ = __array__ = _refuse
@@ -221,18 +240,6 @@ class _NoIndex:
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _refuse
     __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = _refuse
     __mod__ = __rmod__ = __pow__ = __rpow__ = __len__ = __iter__ = _refuse
-
-
-def make_traceable(optimizer):
-    """Keeps an optimizer from reading values of tensors in its steps.
-
-    Keras's SGD on PyTorch reads its learning rate; the one that Keras has for
-    all backends does not.
-    """
-    is_new = "_backend_update_step" not in vars(optimizer)
-    if is_new and isinstance(optimizer, keras.optimizers.SGD):
-        step = keras.optimizers.Optimizer._backend_update_step
-        optimizer._backend_update_step = functools.partial(step, optimizer)
 
 
 def signature(data):
@@ -266,10 +273,10 @@ def repeat(n, body):
     if _recording is not None:
         _recording.repeat(n, body)
     else:
-        _write_out(n, body)
+        _unroll(n, body)
 
 
-def _write_out(n, body):
+def _unroll(n, body):
     for i in range(n):
         body(i)
 
@@ -292,7 +299,7 @@ class _Conditions:
         self._values = []
 
     def evaluate(self, condition):
-        present = [(v, v._value) for v in self._variables]
+        present = [(v, stored_value(v)) for v in self._variables]
         with torch_recorder.paused(), keras.StatelessScope(present):
             value = bool(condition())
         self._values.append((condition, value))

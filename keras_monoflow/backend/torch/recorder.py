@@ -9,12 +9,10 @@ import operator
 
 import torch
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from keras_monoflow.backend.torch import graph as torch_graph
-from keras_monoflow.backend.torch.graph import NotTraceable
+from keras_monoflow.backend.torch import torch_internals as internals
+from keras_monoflow.backend.torch.graph import NotRecordable
 
 
 def record(fn, tensors):
@@ -25,8 +23,9 @@ def record(fn, tensors):
         are, `(function, args, kwargs)`.
 
     Raises:
-        NotTraceable: If the operations cannot be replayed.
+        NotRecordable: If the operations cannot be replayed.
     """
+    internals.check_names()
     # Two inputs may be one tensor now, and will be two.
     tensors = [tensor.detach() for tensor in tensors]
     graph = _Graph()
@@ -54,14 +53,14 @@ def loop(n, fn, values, generator_at):
         count, are read while the rest is recorded.
 
     Raises:
-        NotTraceable: If the loop cannot be replayed as one.
+        NotRecordable: If the loop cannot be replayed as one.
     """
     recorder = _Recorder.active
     outer = recorder.graph
     # A tensor that a closure holds stays what it was before the loop.
     carried = [value.detach() for value in values]
     if not all(outer.knows(tensor) for tensor in carried):
-        raise NotTraceable("It has a loop inside a transform of torch.func")
+        raise NotRecordable("It has a loop inside a transform of torch.func")
     recorder.graph = body = _Graph(outer)
     try:
         outputs = [
@@ -86,14 +85,14 @@ def loop(n, fn, values, generator_at):
 @contextlib.contextmanager
 def paused():
     """A context whose operations are not written down."""
-    before, _Recorder.is_paused = _Recorder.is_paused, True
+    was_paused, _Recorder.is_paused = _Recorder.is_paused, True
     try:
         yield
     finally:
-        _Recorder.is_paused = before
+        _Recorder.is_paused = was_paused
 
 
-class _Recorder(TorchDispatchMode):
+class _Recorder(internals.TorchDispatchMode):
     """Writes down every operation, below autograd and `torch.func`."""
 
     active = None
@@ -122,7 +121,7 @@ class _Recorder(TorchDispatchMode):
 
 
 class _NoReading(TorchFunctionMode):
-    """Refuses what takes values out of a tensor, and is no operation."""
+    """Refuses what takes values out of a tensor without an operation."""
 
     _READINGS = (
         torch.Tensor.numpy,
@@ -133,14 +132,14 @@ class _NoReading(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func in self._READINGS and not _Recorder.is_paused:
-            raise NotTraceable("It reads the value of a tensor")
+            raise NotRecordable(torch_graph.READS_A_VALUE)
         return func(*args, **(kwargs or {}))
 
 
 class _Graph:
     """A graph that is being written, and which node made which tensor.
 
-    A tensor that no operation made, and that is no input, is a constant.
+    A tensor that is neither made by an operation nor an input is a constant.
 
     Args:
         outer: The graph of the loop that this one is the body of. What that
@@ -152,10 +151,10 @@ class _Graph:
         self._outer = outer
         self._inputs = []
         self._last_input = None
-        self._nodes = WeakTensorKeyDictionary()
+        self._nodes = internals.WeakTensorKeyDictionary()
         # What the bodies of all loops made, which is not there after them.
         self._of_bodies = (
-            outer._of_bodies if outer else WeakTensorKeyDictionary()
+            outer._of_bodies if outer else internals.WeakTensorKeyDictionary()
         )
 
     def add_input(self, tensor):
@@ -208,13 +207,13 @@ class _Graph:
         return self._module, torch_graph.finish(self._module)
 
     def knows(self, tensor):
-        """Returns whether a tensor was made here, and is no constant."""
+        """Returns whether a tensor was made here, and is not a constant."""
         if tensor in self._nodes:
             return self._nodes[tensor].op != "get_attr"
         return self._outer is not None and self._outer.knows(tensor)
 
     def _call(self, func, args, kwargs):
-        inputs = tree_map(self._node_of, (args, kwargs))
+        inputs = torch.fx.node.map_aggregate((args, kwargs), self._node_of)
         return self._module.graph.call_function(func, *inputs)
 
     def _add_items(self, node, items):
@@ -244,7 +243,7 @@ class _Graph:
         if self._outer is not None and self._outer.knows(tensor):
             self.add_input(tensor)
         elif tensor in self._of_bodies:
-            raise NotTraceable("It uses what a loop computed on its way")
+            raise NotRecordable("It uses what a loop computed on its way")
         else:
             node = torch_graph.add_constant(self._module, tensor)
             self._nodes[tensor] = node

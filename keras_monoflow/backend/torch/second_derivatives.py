@@ -1,16 +1,25 @@
 """Derivatives of gradients on PyTorch, without products with zeros.
 
-As in `tensorflow_kinks`: the second derivative of a ReLU is zero, and so is
-that of an average. PyTorch takes both back through all layers below, as tensors
-of zeros.
+The second derivative of a ReLU is zero, and so is that of an average. PyTorch
+takes both back through all layers below, as tensors of zeros.
+
+What is private in PyTorch is looked up when this module is imported, which
+fails if it has moved.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+_leaky_relu_backward = torch.ops.aten.leaky_relu_backward
+_threshold_backward = torch.ops.aten.threshold_backward
+_avg_pool2d_backward = torch.ops.aten.avg_pool2d_backward
 
-class NoZeros(TorchFunctionMode):
+
+class SkipZeroSecondDerivatives(TorchFunctionMode):
     """Inside, ReLUs and averages of images have no second derivative."""
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
@@ -53,9 +62,7 @@ def _in_pieces(x, derivative, transposed):
 
 def _leaky_relu(x, negative_slope=0.01, inplace=False):
     def derivative(tensor, x):
-        return torch.ops.aten.leaky_relu_backward(
-            tensor, x, negative_slope, False
-        )
+        return _leaky_relu_backward(tensor, x, negative_slope, False)
 
     # It multiplies each number by a slope: the transposed map is the same.
     return _in_pieces(x, derivative, derivative)
@@ -63,7 +70,7 @@ def _leaky_relu(x, negative_slope=0.01, inplace=False):
 
 def _relu(x, inplace=False):
     def derivative(tensor, x):
-        return torch.ops.aten.threshold_backward(tensor, x, 0)
+        return _threshold_backward(tensor, x, 0)
 
     return _in_pieces(x, derivative, derivative)
 
@@ -89,14 +96,12 @@ def _average(
         return functional.avg_pool2d(tensor, size, stride, *options)
 
     def transposed(tensor, x):
-        return torch.ops.aten.avg_pool2d_backward(
-            tensor, x, size, stride, *options
-        )
+        return _avg_pool2d_backward(tensor, x, size, stride, *options)
 
     return _in_pieces(x, average, transposed)
 
 
-_REPLACEMENTS = {
+_REPLACEMENTS: dict[Any, Callable] = {
     functional.leaky_relu: _leaky_relu,
     functional.relu: _relu,
     torch.relu: _relu,

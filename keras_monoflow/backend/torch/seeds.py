@@ -1,15 +1,14 @@
 """Noise of recorded steps: generators that are seeded before each replay."""
 
-import contextlib
 import functools
 from typing import NamedTuple
 
 import keras
 import torch
-from keras.src.backend.torch import random as keras_torch_random
 
+from keras_monoflow.backend.keras_internals import generators_from, stored_value
 from keras_monoflow.backend.torch import recorder as torch_recorder
-from keras_monoflow.backend.torch.graph import NotTraceable
+from keras_monoflow.backend.torch.graph import NotRecordable
 
 
 class _Draw(NamedTuple):
@@ -26,31 +25,29 @@ class Seeds:
     so does each iteration of a loop.
     """
 
-    def __init__(self):
+    def __init__(self, device):
+        self._device = device
         self._draws = []
         self._ends = {}
 
-    @contextlib.contextmanager
     def recorded(self):
-        original = keras_torch_random.torch_seed_generator
-        keras_torch_random.torch_seed_generator = self._record
-        try:
-            yield
-        finally:
-            keras_torch_random.torch_seed_generator = original
+        """Returns a context whose draws are those of the program."""
+        return generators_from(self._record)
 
     def _record(self, seed):
-        device = keras_torch_random.get_device()
         if isinstance(seed, keras.random.SeedGenerator):
             state = seed.next()
-            offset = _total(state) - _total(seed.state._value)
-            return self._add(device, seed, offset)
+            offset = _total(state) - _total(stored_value(seed.state))
+            return self._add(seed, offset)
         if isinstance(seed, int):
-            return self._add(device, None, seed)
-        raise NotTraceable(f"It draws noise with seed={seed!r}")
+            return self._add(None, seed)
+        raise NotRecordable(
+            f"It draws noise with seed={seed!r}: use a "
+            "`keras.random.SeedGenerator`"
+        )
 
-    def _add(self, device, seed, offset):
-        draw = _Draw(torch.Generator(device=device), seed, offset)
+    def _add(self, seed, offset):
+        draw = _Draw(torch.Generator(device=self._device), seed, offset)
         self._draws.append(draw)
         _set([draw])
         return draw.generator
@@ -76,18 +73,18 @@ class Seeds:
         start = len(self._draws)
 
         @functools.cache
-        def at(key, i):
+        def generator_at(key, i):
             draws = {_key(draw.generator): draw for draw in self._draws[start:]}
             if key not in draws:
-                raise NotTraceable("It draws from a generator made elsewhere")
+                raise NotRecordable("It draws from a generator made elsewhere")
             generator, seed, offset = draws[key]
             if i == 0:
                 return generator
             if seed is not None:
                 offset += i * (self._ends[seed] - _total(seed.state.value))
-            return self._add(generator.device, seed, offset)
+            return self._add(seed, offset)
 
-        return lambda generator, i: at(_key(generator), i)
+        return lambda generator, i: generator_at(_key(generator), i)
 
 
 def _key(generator):
@@ -105,6 +102,6 @@ def _set(draws):
     for generator, seed, offset in draws:
         if seed is not None:
             if seed not in sums:
-                sums[seed] = _total(seed.state._value)
+                sums[seed] = _total(stored_value(seed.state))
             offset = offset + sums[seed]
         generator.manual_seed(offset & 0xFFFFFFFF)

@@ -1,0 +1,37 @@
+"""Every private name of PyTorch that recorded steps need.
+
+Without one of them, steps run operation by operation.
+`tests/backend/test_torch_fallbacks.py` trains without each.
+"""
+
+import importlib
+from typing import Any
+
+from keras_monoflow.backend.torch.graph import NotRecordable
+
+_missing: list[str] = []
+
+
+def _find(module: str, name: str, stand_in: type) -> Any:
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError):
+        _missing.append(f"{module}.{name}")
+        return stand_in
+
+
+TorchDispatchMode = _find(
+    "torch.utils._python_dispatch", "TorchDispatchMode", object
+)
+WeakTensorKeyDictionary = _find(
+    "torch.utils.weak", "WeakTensorKeyDictionary", dict
+)
+
+
+def check_names() -> None:
+    """Raises `NotRecordable` if a name is missing."""
+    if _missing:
+        raise NotRecordable(
+            f"The installed PyTorch has no {' and no '.join(_missing)}. Use a "
+            "version that this version of keras_monoflow was tested with"
+        )

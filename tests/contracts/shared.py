@@ -1,5 +1,6 @@
 """What every class with a name promises, whatever it is."""
 
+import inspect
 import json
 
 import keras
@@ -12,6 +13,8 @@ def config(thing):
 
 def check_round_trip(thing):
     """Returns the copy that JSON carries through `keras.saving`."""
+    arguments = set(inspect.signature(type(thing)).parameters)
+    assert arguments <= set(thing.get_config()), "an argument gets lost"
     written = json.loads(json.dumps(config(thing)))
     copy = keras.saving.deserialize_keras_object(written)
     assert type(copy) is type(thing)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import numpy
 from keras import ops
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from contracts.shared import check_names, check_round_trip, config
 from keras_monoflow import mappings
@@ -74,6 +74,8 @@ def test_config(name):
     mapping = MAKERS[name]()
     copy = check_round_trip(mapping)
     assert repr(copy) == repr(mapping)
+    u = ops.convert_to_tensor([-4.0, 0.5, 4.0])
+    assert_array_equal(numpy(copy(u)), numpy(mapping(u)))
     assert config(mappings.get(mappings.serialize(mapping))) == config(mapping)
 
 

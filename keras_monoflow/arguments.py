@@ -6,6 +6,10 @@ import operator
 from typing import Any
 
 
+class NotANumber(TypeError, ValueError):
+    """A number was expected; version 0.1 raised now the one, now the other."""
+
+
 def check_integer(name: str, value: Any, minimum: int | None = None) -> int:
     """Returns `value` as an `int`, or raises an error that names `name`."""
     try:
@@ -44,8 +48,9 @@ def check_number(
         hint: A sentence for the end of the message: what to do instead.
 
     Raises:
-        ValueError: If it is not a finite number (a bool is not one), or out
-            of bounds.
+        NotANumber: If it is not a number; a bool is not one. This is
+            a `TypeError` and a `ValueError`.
+        ValueError: If it is not finite or out of bounds.
     """
     bounds = [
         f"{words} {bound:g}"
@@ -64,7 +69,7 @@ def check_number(
         f"Received: {argument}={value!r}.{' ' + hint if hint else ''}"
     )
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise ValueError(message)
+        raise NotANumber(message)
     number = float(value)
     if (
         not math.isfinite(number)

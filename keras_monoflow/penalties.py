@@ -224,6 +224,7 @@ def _get_one(entry: Any, penalty: Any) -> Penalty:
         return entry
     raise TypeError(
         "`penalty` must be a name such as 'r1', a "
-        "`keras_monoflow.penalties.Penalty`, a list of them, or None. "
+        "`keras_monoflow.penalties.Penalty` such as R1(10.0), a list of them, "
+        "or None. "
         f"Received: penalty={penalty!r}."
     )

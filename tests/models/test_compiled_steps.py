@@ -374,6 +374,8 @@ def test_a_step_that_cannot_be_recorded_runs_and_warns(data):
 def test_a_broken_off_recording_leaves_nothing_behind(data):
     from keras.src.backend.torch import random as keras_torch_random
 
+    from keras_monoflow.backend.torch import program as recording_program
+
     make_generator = keras_torch_random.torch_seed_generator
     optimizer = keras.optimizers.SGD(0.1)
     gan = gan_with(ReadsValues())
@@ -382,7 +384,7 @@ def test_a_broken_off_recording_leaves_nothing_behind(data):
         gan.fit(data, batch_size=32, verbose=0)
     assert "_backend_update_step" not in vars(optimizer)
     assert keras_torch_random.torch_seed_generator is make_generator
-    assert kmf.gradients.torch_program._recording is None
+    assert recording_program._recording is None
 
 
 class OwnStep(kmf.MonoFlowGAN):

@@ -93,7 +93,7 @@ class MonoFlowGAN(AdversarialModel):
                 `keras.optimizers.schedules` object of the round. It scales the
                 generator's gradient. The default is 1 for `persistency=1`;
                 there is no safe default for more.
-            update: What the `K` updates minimise: `"persistent"` fits the moved
+            update: What the `K` updates minimize: `"persistent"` fits the moved
                 samples, `"naive"` repeats the plain loss, `"proximal"` adds
                 the squared distance to where the samples were.
             normalize_velocity: Whether to divide the velocity by its mean

@@ -174,7 +174,7 @@ class ParticleFlow(FlowModel):
                 length over the particles, so that `step_size` is a length.
             temperature: Size of the Langevin noise, at least 0. Noise of
                 temperature `t` adds `t` times the negative entropy to what the
-                flow minimises: with the mapping `"identity"`,
+                flow minimizes: with the mapping `"identity"`,
                 `KL(q|p) + t E_q log q`.
             **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as
                 in `keras.Model.compile`.

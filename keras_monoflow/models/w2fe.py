@@ -194,7 +194,7 @@ class W2FE(AdversarialModel):
         )
 
     def transport(self, x: ArrayLike) -> Array:
-        """Returns `x - grad phi(x)`, the learnt optimal map to the data.
+        """Returns `x - grad phi(x)`, the learned optimal map to the data.
 
         Args:
             x: Array `(n, *sample_shape)`.

@@ -110,8 +110,9 @@ def average_floats(values: Sequence, mean: Callable) -> list:
     values = list(values)
     is_float = keras.backend.is_float_dtype
     places = [i for i, value in enumerate(values) if is_float(value.dtype)]
-    for i, value in zip(places, mean([values[i] for i in places])):
-        values[i] = value
+    if places:
+        for i, value in zip(places, mean([values[i] for i in places])):
+            values[i] = value
     return values
 
 

@@ -72,11 +72,14 @@ def test_sample_is_a_function_of_the_seed():
     a, b = gan.sample(7, seed=3), gan.sample(7, seed=3, batch_size=2)
     assert isinstance(a, np.ndarray)
     assert a.shape == (7, 2)
-    np.testing.assert_allclose(a, b, rtol=1e-6)
+    # Some processors round a batch of another size otherwise, by 2^-24.
+    np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
     assert not np.allclose(a, gan.sample(7, seed=4))
     assert not np.allclose(gan.sample(7), gan.sample(7))
     z = gan.sample_latent(7, seed=3)
-    np.testing.assert_allclose(gan.predict(z, verbose=0), a, rtol=1e-6)
+    np.testing.assert_allclose(
+        gan.predict(z, verbose=0), a, rtol=1e-6, atol=1e-7
+    )
 
 
 def test_evaluate_repeats_itself_and_sees_all_batches(data):

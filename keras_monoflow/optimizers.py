@@ -104,10 +104,6 @@ class PairOptimizer(keras.optimizers.Optimizer):
             "`generator` or its `discriminator`."
         )
 
-    def count_round(self) -> None:
-        """Adds 1 to `iterations`."""
-        self.iterations.assign_add(1)
-
     @property
     def learning_rate(self) -> Tensor:
         """The generator's. Setting it scales both by the same factor."""

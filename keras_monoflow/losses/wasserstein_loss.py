@@ -1,7 +1,5 @@
 """The critic's objective of the Wasserstein-1 distance."""
 
-from typing import Any
-
 import keras
 
 from keras_monoflow.numerics import at_least_float32, mean
@@ -43,16 +41,6 @@ class WassersteinLoss(keras.losses.Loss):
 
     def call(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
         return mean(fake_output) - mean(real_output)
-
-    def potential(
-        self, mapping: Any, output: Tensor, fake_output: Tensor | None = None
-    ) -> Tensor:
-        """Returns the output itself, which samples climb.
-
-        The arguments are those of `DensityRatioLoss.potential`; the Wasserstein
-        flow has no mapping.
-        """
-        return at_least_float32(output)
 
     def get_config(self) -> Config:
         return {"name": self.name}

@@ -38,6 +38,9 @@ __all__ = [
     "value_and_pullback",
 ]
 
+#: What version 0.1 called it.
+Trace = scopes.NestedScope
+
 Variables = Sequence[keras.Variable]
 Function = TypeVar("Function", bound=Callable[..., Any])
 

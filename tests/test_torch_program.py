@@ -1,6 +1,7 @@
 """What a replayed step gives is what the step itself gives."""
 
 import keras
+import numpy as np
 import pytest
 
 if keras.backend.backend() != "torch":
@@ -11,30 +12,31 @@ from keras import ops
 from keras.src.backend.torch import random as keras_torch_random
 
 from keras_monoflow import gradients
-from keras_monoflow.backend.torch import graph as torch_graph
 from keras_monoflow.backend.torch import program as torch_program
 
 
-@torch.no_grad()
-def assert_replay_is_step(step, variables, x, loops=1):
-    """Runs two steps and their replays; each step repeats `loops` loops."""
+def assert_replay_is_step(step, variables, x):
+    """Runs three steps, and one with two replays of it."""
     before = [v.numpy().copy() for v in variables]
-    program = torch_program.Program(step, variables, x)
     found = []
-    for run in (program, step):
+    for replays in (False, True):
         for variable, value in zip(variables, before):
             variable.assign(value)
-        for _ in range(2):
-            run(x)
+        if replays:
+            logs, program = torch_program.record(step, variables, x)
+            assert isinstance(program, torch_program.Program), program
+            assert program(x).keys() == logs.keys()
+            program(x)
+        else:
+            for _ in range(3):
+                step(x)
         found.append([v.numpy().tolist() for v in variables])
     assert found[0] == found[1]
-    modules = program._run.modules()
-    assert sum(isinstance(m, torch_graph.Loop) for m in modules) == loops
 
 
-def test_each_iteration_draws_what_its_step_would():
+def test_each_step_draws_what_it_would():
     seed = keras.random.SeedGenerator(3)
-    total = keras.Variable([0.0, 0.0])
+    total = keras.Variable([0.0, 0.0], trainable=False)
 
     def step(x):
         def body(i):
@@ -44,99 +46,109 @@ def test_each_iteration_draws_what_its_step_would():
                 total.assign(total * 0.5 + scale * noise)
 
         gradients.repeat(3, body)
-        return {}
+        return {"total": ops.sum(total)}
 
     assert_replay_is_step(step, [total, seed.state], torch.tensor(10.0))
 
 
-def test_a_generator_made_before_the_loop_goes_on():
-    seed = keras.random.SeedGenerator(3)
-    total = keras.Variable([0.0, 0.0])
+def test_a_seed_of_no_layer_goes_on():
+    """It is not among the variables, and its state is kept all the same."""
+    total = keras.Variable([0.0, 0.0], trainable=False)
+    seeds = [keras.random.SeedGenerator(3) for _ in range(2)]
 
-    def step(x):
-        generator = keras_torch_random.torch_seed_generator(seed)
-        gradients.repeat(
-            3,
-            lambda i: total.assign(
-                total * x + torch.randn(2, generator=generator)
-            ),
-        )
-        return {}
+    def step_with(seed):
+        def step(x):
+            total.assign(total * x + keras.random.normal((2,), seed=seed))
+            return {}
 
-    variables = [total, seed.state]
-    assert_replay_is_step(step, variables, torch.tensor(2.0), loops=0)
+        return step
 
-
-@pytest.mark.parametrize(
-    "index",
-    [lambda i: i == 0, bool, float, lambda i: 2 * i, lambda i: [8, 9, 7][i]],
-)
-def test_iterations_that_differ_are_unrolled(index):
-    total = keras.Variable([0.0, 0.0])
-
-    def step(x):
-        gradients.repeat(
-            3, lambda i: total.assign(total * 2 + x * float(index(i)))
-        )
-        return {}
-
-    assert_replay_is_step(step, [total], torch.tensor([1.0, 2.0]), loops=0)
+    x = torch.tensor(2.0)
+    _, program = torch_program.record(step_with(seeds[0]), [total], x)
+    program(x)
+    found = total.numpy().tolist()
+    total.assign([0.0, 0.0])
+    for _ in range(2):
+        step_with(seeds[1])(x)
+    assert total.numpy().tolist() == found
 
 
 def test_a_variable_may_be_laid_out_anew():
-    square = keras.Variable([[1.0, 2.0], [3.0, 4.0]])
+    square = keras.Variable([[1.0, 2.0], [3.0, 4.0]], trainable=False)
 
     def step(x):
-        def body(i):
-            flat = ops.reshape(square, (-1,))
-            square.assign(ops.transpose(square + flat[1] * x))
-
-        gradients.repeat(3, body)
+        flat = ops.reshape(square, (-1,))
+        square.assign(ops.transpose(square + flat[1] * x))
         return {}
 
     assert_replay_is_step(step, [square], torch.tensor(1.0))
 
 
-@pytest.mark.parametrize("loops", [0, 1])
-def test_a_variable_given_the_value_of_another_has_a_copy(loops):
-    kept, weight = keras.Variable([0.0, 0.0]), keras.Variable([1.0, 2.0])
+def test_a_variable_given_the_value_of_another_has_a_copy():
+    kept = keras.Variable([0.0, 0.0], trainable=False)
+    weight = keras.Variable([1.0, 2.0], trainable=False)
 
     def step(x):
-        def body(i):
-            kept.assign(weight)
-            torch._foreach_add_([weight.value], [x])
-
-        gradients.repeat(3 if loops else 1, body)
+        kept.assign(weight)
+        torch._foreach_add_([weight.value], [x])
         return {}
 
-    variables = [kept, weight]
-    assert_replay_is_step(step, variables, torch.tensor([1.0, 5.0]), loops)
+    assert_replay_is_step(step, [kept, weight], torch.tensor([1.0, 5.0]))
 
 
 def test_noise_added_in_place():
     seed = keras.random.SeedGenerator(3)
-    kept, scaled = keras.Variable([0.0, 0.0]), keras.Variable([1.0, 2.0])
+    kept = keras.Variable([0.0, 0.0], trainable=False)
 
     def step(x):
-        def body(i):
-            kept.value.add_(keras.random.normal((2,), seed=seed))
-            scaled.assign(scaled * x)
-
-        gradients.repeat(3, body)
+        kept.value.add_(keras.random.normal((2,), seed=seed) * x)
         return {}
 
-    variables = [kept, scaled, seed.state]
-    assert_replay_is_step(step, variables, torch.tensor(2.0))
+    assert_replay_is_step(step, [kept, seed.state], torch.tensor(2.0))
 
 
-def test_no_iteration():
-    total = keras.Variable(1.0)
+def test_what_a_seed_cannot_repeat_is_drawn_as_ever():
+    total = keras.Variable([0.0, 0.0], trainable=False)
 
     def step(x):
-        gradients.repeat(0, lambda i: total.assign_add(x))
+        total.assign(keras.random.normal((2,), seed=None) * x)
         return {}
 
-    assert_replay_is_step(step, [total], torch.tensor(1.0), loops=0)
+    _, reason = torch_program.record(step, [total], torch.tensor(2.0))
+    assert "seed=None" in str(reason)
+    assert np.abs(total.numpy()).min() > 0
+
+
+def test_a_condition_on_what_the_step_has_changed():
+    count = keras.Variable(0, dtype="int32", trainable=False)
+
+    def step(x):
+        count.assign_add(1)
+        gradients.only_if(lambda: ops.equal(count, 1), lambda: None)
+        return {}
+
+    _, reason = torch_program.record(step, [count], torch.tensor(2.0))
+    assert "decides by a variable" in str(reason)
+
+
+def test_a_condition_decides_which_program_holds():
+    count = keras.Variable(0, dtype="int32", trainable=False)
+    total = keras.Variable(0.0, trainable=False)
+
+    def step(x):
+        gradients.only_if(lambda: count >= 2, lambda: total.assign_add(x))
+        count.assign_add(1)
+        return {}
+
+    x = torch.tensor(2.0)
+    _, program = torch_program.record(step, [count, total], x)
+    assert program.holds()
+    program(x)
+    assert not program.holds()
+    assert total.numpy() == 0
+    _, program = torch_program.record(step, [count, total], x)
+    assert program.holds()
+    assert total.numpy() == 2
 
 
 def test_batches_in_other_layouts_are_other_batches():

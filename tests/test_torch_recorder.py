@@ -1,7 +1,4 @@
-"""Recorded operations of PyTorch, loops of them, and what cannot be."""
-
-import gc
-import weakref
+"""Operations of PyTorch, recorded while they run, and what cannot be."""
 
 import keras
 import numpy as np
@@ -12,13 +9,20 @@ if keras.backend.backend() != "torch":
 
 import torch
 
-from keras_monoflow.backend.torch import graph as torch_graph
 from keras_monoflow.backend.torch import recorder as torch_recorder
+from keras_monoflow.backend.torch.torch_internals import NotRecordable
+
+
+def record(fn, tensors):
+    recorder = torch_recorder.Recorder(tensors)
+    with recorder:
+        outputs = fn(*tensors)
+    return recorder.finish(outputs)
 
 
 def replay(fn, *tensors):
     """Records `fn` on copies, and returns a function that replays it."""
-    module, draws = torch_recorder.record(fn, [t.clone() for t in tensors])
+    module, draws = record(fn, [t.clone() for t in tensors])
 
     def run(*tensors):
         noise = [function(*a, **k) for function, a, k in draws]
@@ -119,9 +123,9 @@ def test_noise_from_what_is_computed_stays_in_the_graph():
 
 def test_what_cannot_be_recorded():
     outside = torch.zeros(2)
-    with pytest.raises(torch_graph.NotRecordable, match="reads the value"):
+    with pytest.raises(NotRecordable, match="reads the value"):
         replay(lambda x: [x * x.sum().item()], torch.ones(2))
-    with pytest.raises(torch_graph.NotRecordable, match="not a variable"):
+    with pytest.raises(NotRecordable, match="not a variable"):
         replay(lambda x: [outside.add_(x)], torch.ones(2))
 
 
@@ -137,7 +141,7 @@ def test_what_cannot_be_recorded():
     ],
 )
 def test_values_cannot_be_read(fn):
-    with pytest.raises(torch_graph.NotRecordable, match="value"):
+    with pytest.raises(NotRecordable, match="value"):
         replay(fn, torch.ones(2))
 
 
@@ -175,311 +179,49 @@ def test_only_constants_in_use_are_kept():
     assert len(list(replay(fn, torch.ones(3)).buffers())) == 1
 
 
-def test_one_tensor_may_be_two_inputs():
-    x = torch.ones(())
-    module, _ = torch_recorder.record(lambda a, b: [a - 2 * b], [x, x])
-    assert module(torch.tensor(1.0), torch.tensor(0.0))[0] == 1
+def test_what_is_not_seen_is_left_out():
+    recorder = torch_recorder.Recorder([x := torch.ones(2)])
+    with recorder:
+        assert recorder.unseen(lambda: x.sum().item()) == 2
+        assert recorder.unseen(lambda: recorder.unseen(x.tolist)) == [1, 1]
+        outputs = [x + 1]
+    module, _ = recorder.finish(outputs)
+    nodes = [n for n in module.graph.nodes if n.op == "call_function"]
+    assert len(nodes) == 1
 
 
-def test_paused_operations_are_left_out():
-    def fn(x):
-        with torch_recorder.paused():
-            with torch_recorder.paused():
-                assert x.sum().item() == 2
-            assert x.tolist() == [1, 1]
-        return [x + 1]
-
-    assert len(replay(fn, torch.ones(2)).nodes) == 1
+def test_what_cannot_be_recorded_runs_to_its_end():
+    recorder = torch_recorder.Recorder([x := torch.ones(2)])
+    with recorder:
+        y = x * x.sum().item() + 1
+    assert y.tolist() == [3.0, 3.0]
+    with pytest.raises(NotRecordable, match="reads the value"):
+        recorder.finish([y])
 
 
-# ---------------------------------------------------------------------- loops
-
-
-def loop(n, fn, values, generator_at=lambda generator, i: generator):
-    return torch_recorder.loop(n, fn, values, generator_at)
-
-
-def test_a_loop_is_written_down_once():
-    calls = []
-
-    def step(values):
-        x, total, kept = values
-        calls.append(x)
-        total.add_(x)
-        return [x * 2, total, kept]
-
-    def fn(x, total, kept):
-        return [y + 0 for y in loop(5, step, [x, total, kept])]
-
-    run = replay(fn, *torch.zeros(3, 2))
-    inputs = torch.tensor([1.0, 3.0]), torch.zeros(2), torch.ones(2)
-    x, total, kept = run(*inputs)
-    assert len(calls) == 1
-    assert x.tolist() == [32.0, 96.0]
-    assert total.tolist() == [31.0, 93.0]
-    assert inputs[1].tolist() == [31.0, 93.0]
-    assert kept.tolist() == [1.0, 1.0]
-
-
-def test_what_was_there_before_a_loop_stays_what_it_was():
-    def fn(x, y):
-        x = x + 1
-
-        def step(values):
-            (a,) = values
-            return [a * y + x]
-
-        (a,) = loop(3, step, [x])
-        return [a, x]
-
-    a, x = replay(fn, torch.zeros(()), torch.zeros(()))(
-        torch.tensor(1.0), torch.tensor(10.0)
-    )
-    assert x == 2
-    assert a == ((2 * 10 + 2) * 10 + 2) * 10 + 2
-
-
-def test_memory_may_be_laid_out_anew_in_a_loop():
-    def step(values):
-        (x,) = values
-        return [(x + x.reshape(-1)[1]).T]
-
-    def steps(x):
-        for _ in range(3):
-            (x,) = step([x])
-        return [x]
-
-    run = replay(lambda x: loop(3, step, [x]), torch.zeros(2, 2))
-    x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    assert run(x)[0].tolist() == steps(x)[0].tolist()
-
-
-def test_nothing_is_kept_alive():
-    """No cycle holds what was there while a loop was recorded."""
-    kept = []
+def test_parameters_of_others_are_read_and_changed_at_each_replay():
+    other = torch.nn.Parameter(torch.ones(2), requires_grad=False)
 
     def fn(x):
-        x = x * 2
-        kept.append(weakref.ref(x))
-        return loop(2, lambda values: [values[0] + x], [x + 1])
+        other.mul_(2)
+        return [x + other]
 
-    gc.collect()
-    gc.disable()
-    try:
-        replay(fn, torch.ones(2))
-        assert kept[0]() is None
-    finally:
-        gc.enable()
+    run = replay(fn, torch.zeros(2))
+    assert other.tolist() == [2.0, 2.0]
+    assert run(torch.ones(2))[0].tolist() == [5.0, 5.0]
+    other.fill_(10.0)
+    assert run(torch.ones(2))[0].tolist() == [21.0, 21.0]
 
 
-def test_a_loop_in_a_loop():
-    def fn(x, y):
-        def inner(values):
-            return [values[0] + y]
-
-        def outer(values):
-            (a,) = loop(3, inner, values)
-            return [a * 2]
-
-        return loop(2, outer, [x])
-
-    (a,) = replay(fn, torch.zeros(()), torch.zeros(()))(
-        torch.tensor(1.0), torch.tensor(5.0)
-    )
-    assert a == ((1 + 15) * 2 + 15) * 2
-
-
-def test_loops_may_follow_each_other():
-    def fn(x):
-        (x,) = loop(3, lambda values: [values[0] * 2], [x])
-        return loop(2, lambda values: [values[0] - 1], [x])
-
-    assert replay(fn, torch.zeros(()))(torch.tensor(1.0))[0] == 6
-
-
-def test_each_iteration_draws_from_its_generator():
-    generators = [torch.Generator() for _ in range(3)]
+def test_gradients_of_what_an_operation_saved_are_recorded():
+    """The tape saves the output of `tanh` as another tensor."""
 
     def fn(x):
-        def step(values):
-            noise = torch.randn(4, generator=generators[0])
-            return [values[0] * noise]
+        x = x.detach().requires_grad_()
+        with torch.enable_grad():
+            y = torch.tanh(torch.exp(x)).sum()
+            (slope,) = torch.autograd.grad(y, x, create_graph=True)
+            return [torch.autograd.grad((slope**2).sum(), x)[0]]
 
-        return loop(3, step, [x], lambda _, i: generators[i])
-
-    run = replay(fn, torch.ones(4))
-    for i, generator in enumerate(generators):
-        generator.manual_seed(i)
-    (found,) = run(torch.ones(4))
-    expected = torch.ones(4)
-    for i in range(3):
-        generator = torch.Generator().manual_seed(i)
-        expected = expected * torch.randn(4, generator=generator)
-    assert found.tolist() == expected.tolist()
-
-
-def test_noise_may_be_changed_in_place():
-    generators = [torch.Generator() for _ in range(3)]
-
-    def fn(x):
-        def step(values):
-            noise = torch.randn(4, generator=generators[0])
-            return [noise.mul_(values[0])]
-
-        return loop(3, step, [x], lambda _, i: generators[i])
-
-    run = replay(fn, torch.ones(4))
-    for generator in generators:
-        generator.manual_seed(7)
-    (found,) = run(torch.ones(4))
-    noise = torch.randn(4, generator=torch.Generator().manual_seed(7))
-    torch.testing.assert_close(found, noise**3)
-
-
-def test_counts_go_on_while_a_loop_is_recorded():
-    counts = []
-
-    def fn(x):
-        (x,) = loop(5, lambda values: [values[0] + 3], [x])
-        with torch_recorder.paused():
-            counts.append(x.item())
-        return [x]
-
-    assert replay(fn, torch.tensor(4))(torch.tensor(0))[0] == 15
-    assert counts == [19]
-
-
-def test_constants_in_loops_are_computed_once():
-    def fn(x):
-        def step(values):
-            return [values[0] + torch.arange(3.0) * torch.full((3,), 2.0)]
-
-        return loop(2, step, [x])
-
-    run = replay(fn, torch.zeros(3))
-    (module,) = (m for m in run.modules() if isinstance(m, torch_graph.Loop))
-    operations = [n for n in module.body.graph.nodes if n.op == "call_function"]
-    assert [str(n.target) for n in operations] == ["aten.add.Tensor"]
-    assert run(torch.zeros(3))[0].tolist() == [0.0, 4.0, 8.0]
-
-
-def test_what_cannot_be_a_loop():
-    def leaks(x):
-        kept = []
-
-        def step(values):
-            kept.append(values[0] * 2)
-            return [values[0] + 1]
-
-        return [loop(2, step, [x])[0] + kept[0]]
-
-    def leaks_into_another(x):
-        kept = []
-
-        def step(values):
-            kept.append(values[0] * 2)
-            return [values[0] + kept[0]]
-
-        return loop(2, step, loop(2, step, [x]))
-
-    def leaks_from_a_failure(x):
-        kept = []
-
-        def step(values):
-            kept.append(values[0] * 2)
-            raise KeyError
-
-        with pytest.raises(KeyError):
-            loop(2, step, [x])
-        return kept
-
-    def leaks_from_a_loop_in_a_loop(x):
-        kept = []
-
-        def inner(values):
-            kept.append(values[0] * 2)
-            return [values[0] + 1]
-
-        def outer(values):
-            return [loop(2, inner, values)[0] * 1]
-
-        return [loop(2, outer, [x])[0] + kept[0]]
-
-    for fn in (
-        leaks,
-        leaks_into_another,
-        leaks_from_a_failure,
-        leaks_from_a_loop_in_a_loop,
-    ):
-        with pytest.raises(torch_graph.NotRecordable, match="on its way"):
-            replay(fn, torch.ones(2))
-
-    def constant(values):
-        return [torch.ones(2).view(2)]
-
-    with pytest.raises(torch_graph.NotRecordable, match="assigns a constant"):
-        replay(lambda x: loop(2, constant, [x]), torch.ones(2))
-
-    def both(values):
-        values[0].add_(1)
-        return [values[0] * 2]
-
-    with pytest.raises(torch_graph.NotRecordable, match="changes it in place"):
-        replay(lambda x: loop(2, both, [x]), torch.ones(2))
-
-    generator = torch.Generator()
-
-    def draws(values):
-        p = torch.sigmoid(values[0])
-        return [torch.bernoulli(p, generator=generator)]
-
-    with pytest.raises(torch_graph.NotRecordable, match="draws noise"):
-        replay(lambda x: loop(2, draws, [x]), torch.ones(2))
-
-    def transformed(x):
-        def total(x):
-            return loop(2, lambda values: [values[0] * 2], [x])[0].sum()
-
-        return [torch.func.grad(total)(x)]
-
-    with pytest.raises(torch_graph.NotRecordable, match="transform"):
-        replay(transformed, torch.ones(2))
-
-
-def test_a_constant_that_a_loop_changes_cannot_be_recorded():
-    outside = torch.zeros(2)
-
-    def step(values):
-        outside.add_(1)
-        return [values[0] + outside]
-
-    with pytest.raises(torch_graph.NotRecordable, match="not a variable"):
-        replay(lambda x: loop(2, step, [x]), torch.ones(2))
-
-
-def test_a_tensor_that_is_made_and_changed_in_a_loop_starts_anew():
-    def fn(x):
-        total = torch.zeros(2)
-
-        def step(values):
-            total.add_(values[0])
-            return [values[0] + 1]
-
-        loop(3, step, [x])
-        return [total]
-
-    run = replay(fn, torch.ones(2))
-    for _ in range(2):
-        assert run(torch.ones(2))[0].tolist() == [6.0, 6.0]
-
-
-def test_what_a_loop_returns_and_is_changed_starts_anew():
-    def fn(x):
-        ones = torch.ones(2)
-        (kept,) = loop(2, lambda values: [ones.view(2)], [x])
-        kept.add_(x)
-        return [kept]
-
-    run = replay(fn, torch.ones(2))
-    for _ in range(2):
-        assert run(torch.ones(2))[0].tolist() == [2.0, 2.0]
+    x = torch.tensor([0.3, -1.0])
+    assert replay(fn, torch.zeros(2))(x)[0].tolist() == fn(x)[0].tolist()

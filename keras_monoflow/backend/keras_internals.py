@@ -203,7 +203,8 @@ def backup_file(backup: keras.callbacks.BackupAndRestore) -> str:
 
 @contextlib.contextmanager
 def generators_from(make: Callable) -> Iterator[None]:
-    """Inside, `keras.random` on PyTorch draws from generators `make(seed)`.
+    """Inside, `keras.random` on PyTorch draws from generators
+    `make(seed, original)`, where `original(seed)` is what Keras makes.
 
     Raises:
         NotImplementedError: If Keras makes generators elsewhere. The step must
@@ -217,7 +218,7 @@ def generators_from(make: Callable) -> Iterator[None]:
         raise NotImplementedError(
             f"This version of Keras draws noise otherwise: {error}"
         ) from error
-    random.torch_seed_generator = make
+    random.torch_seed_generator = functools.partial(make, original=original)
     try:
         yield
     finally:

@@ -116,23 +116,20 @@ def average_floats(values: Sequence, mean: Callable) -> list:
     return values
 
 
-def on_values(
-    body: Callable, loop: Callable, scope: type[NestedScope] = NestedScope
-) -> None:
+def on_values(body: Callable, loop: Callable) -> None:
     """Lets `loop` run `body(i)` as a function `(i, values)` of all values.
 
     Args:
         body: A stateful function of an index.
         loop: A function of `body(i, values)`, which returns new values, and of
             the first values. It returns the last ones.
-        scope: The kind of scope that the body runs in.
     """
     with NestedScope() as outer:
         keys = list(outer.state_mapping)
         assigned = {}
 
         def iteration(i, values):
-            with scope() as inner:
+            with NestedScope() as inner:
                 inner.state_mapping = dict(zip(keys, values))
                 body(i)
             for key, variable in inner.assigned.items():

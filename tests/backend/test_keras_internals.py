@@ -184,11 +184,13 @@ def test_state_shardings():
 @pytest.mark.skipif(BACKEND != "torch", reason="Others have no generators.")
 def test_generators(monkeypatch):
     import torch
+    from keras.src.backend.torch import random
 
-    asked = []
+    asked, keras_generator = [], random.torch_seed_generator
 
-    def make(seed):
+    def make(seed, original):
         asked.append(seed)
+        assert original is keras_generator
         return torch.Generator().manual_seed(5)
 
     with internals.generators_from(make):
@@ -198,8 +200,7 @@ def test_generators(monkeypatch):
         0.0, 1.0, size=(3,), generator=torch.Generator().manual_seed(5)
     )
     np.testing.assert_array_equal(drawn.cpu().numpy(), expected.numpy())
-    from keras.src.backend.torch import random
-
+    assert random.torch_seed_generator is keras_generator
     monkeypatch.delattr(random, "torch_seed_generator")
     with (
         pytest.raises(NotImplementedError, match="torch_seed_generator"),

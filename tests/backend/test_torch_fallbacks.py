@@ -15,10 +15,16 @@ if keras.backend.backend() != "torch":
 
 
 import keras_monoflow as kmf
-from keras_monoflow.backend.torch import recorder as torch_recorder
-from keras_monoflow.backend.torch import torch_internals
+from keras_monoflow.backend.torch import (
+    graph,
+    program,
+    recorder,
+    seeds,
+    torch_internals,
+)
 
 TORCH_NAMES = [
+    "torch.overrides.TorchFunctionMode",
     "torch.utils._python_dispatch.TorchDispatchMode",
     "torch.utils.weak.WeakTensorKeyDictionary",
 ]
@@ -68,8 +74,8 @@ def reloaded():
     """A function that looks up the private names of PyTorch again."""
 
     def reload():
-        importlib.reload(torch_internals)
-        importlib.reload(torch_recorder)
+        for module in (torch_internals, graph, recorder, seeds, program):
+            importlib.reload(module)
 
     yield reload
     reload()
@@ -107,7 +113,7 @@ def test_without_the_common_update_of_keras(monkeypatch):
 
 
 def test_imports_without_any_name_of_torch():
-    code = ["import torch, torch.utils.weak"]
+    code = ["import torch, torch.overrides, torch.utils.weak"]
     code += ["import torch.utils._python_dispatch, keras"]
     code += [f"del {name}" for name in TORCH_NAMES]
     code += ["import keras_monoflow"]

@@ -235,19 +235,6 @@ def test_a_step_is_recorded_once_for_each_shape(data):
     assert layer.calls > calls
 
 
-@only_torch
-@pytest.mark.parametrize("steps", ["discriminator_steps", "persistency"])
-def test_inner_steps_are_recorded_once(steps, data):
-    calls = set()
-    for n in (3, 9):
-        layer = Counts()
-        gan = gan_with(layer, step_size=0.1, **{steps: n})
-        built = layer.calls
-        gan.fit(data[:20], batch_size=20, verbose=0)
-        calls.add(layer.calls - built)
-    assert len(calls) == 1
-
-
 class FillsACache(layers.Layer):
     """Computes a table when it is first called."""
 
@@ -274,7 +261,7 @@ def assert_fit_is_eager(make, data, **arguments):
 
 @only_torch
 @always_recorded
-def test_what_a_loop_leaves_behind_unrolls_it(data):
+def test_a_layer_may_fill_a_cache(data):
     def make(**arguments):
         return gan_with(FillsACache(), **arguments)
 
@@ -323,15 +310,8 @@ def test_a_layer_may_keep_its_weights(data):
 
 
 @only_torch
-def test_inner_steps_that_differ_are_unrolled(data):
-    assert_fit_is_eager(
-        make_gan, data[:40], discriminator_steps=4, split_batch=True
-    )
-
-
-@only_torch
 @pytest.mark.skipif(not shutil.which("g++"), reason="needs a compiler of C++")
-@pytest.mark.parametrize("steps", [1, 6])  # unrolled, and in a loop
+@pytest.mark.parametrize("steps", [1, 6])  # in one piece, and in several
 def test_torch_compile_gives_the_same(steps, data):
     one, other = (
         make_gan(jit_compile=jit, discriminator_steps=steps)
@@ -371,10 +351,10 @@ def test_a_step_that_cannot_be_recorded_runs_and_warns(data):
 
 
 @only_torch
-def test_a_broken_off_recording_leaves_nothing_behind(data):
+def test_a_failed_recording_leaves_nothing_behind(data):
     from keras.src.backend.torch import random as keras_torch_random
 
-    from keras_monoflow.backend.torch import program as recording_program
+    from keras_monoflow.backend.torch import program
 
     make_generator = keras_torch_random.torch_seed_generator
     optimizer = keras.optimizers.SGD(0.1)
@@ -384,11 +364,19 @@ def test_a_broken_off_recording_leaves_nothing_behind(data):
         gan.fit(data, batch_size=32, verbose=0)
     assert "_backend_update_step" not in vars(optimizer)
     assert keras_torch_random.torch_seed_generator is make_generator
-    assert recording_program._recording is None
+    assert program.recording is None
+
+
+@only_torch
+@pytest.mark.filterwarnings("ignore:.*cannot be recorded")
+def test_a_failed_recording_is_the_step_itself(data):
+    assert_fit_is_eager(
+        lambda **arguments: gan_with(ReadsValues(), **arguments), data[:20]
+    )
 
 
 class OwnStep(kmf.MonoFlowGAN):
-    """A step that differentiates by autograd, as others on PyTorch do."""
+    """A step that calls `backward`, as others on PyTorch do."""
 
     def train_step(self, data):
         logs = super().train_step(data)
@@ -402,9 +390,80 @@ class OwnStep(kmf.MonoFlowGAN):
 def test_a_step_of_the_user_may_use_autograd(data):
     gan = OwnStep(*make_networks())
     gan.compile(keras.optimizers.Adam(1e-2), keras.optimizers.Adam(1e-2))
-    with pytest.warns(UserWarning, match="cannot be recorded"):
+    with pytest.warns(UserWarning, match="It calls `backward`"):
         history = gan.fit(data, batch_size=32, verbose=0)
     assert history.history["slope"][0] > 0
+
+
+class Scaled(layers.Layer):
+    """Has a plain attribute that a callback may change."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = 1.0
+
+    def call(self, x):
+        return self.scale * x
+
+
+class AtTheSecondBatch(keras.callbacks.Callback):
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch == 1:
+            self.change(self.model)
+
+
+def scale(model):
+    model.generator.layers[1].scale = 0.5
+
+
+def freeze(model):
+    model.generator.layers[0].trainable = False
+
+
+def weaken(model):
+    model.penalties[0].weight = 0.1
+
+
+@only_torch
+@always_recorded
+@pytest.mark.parametrize("change", [scale, freeze, weaken])
+def test_attributes_may_change_between_steps(change, data):
+    weights = []
+    for eager in (True, False):
+        gan = gan_with(
+            Scaled(), penalty=kmf.penalties.R1(1.0), run_eagerly=eager
+        )
+        for network in (gan.generator, gan.discriminator):
+            rng = np.random.default_rng(0)
+            network.set_weights(
+                [rng.normal(size=w.shape) for w in network.get_weights()]
+            )
+        gan.fit(
+            data[:48],
+            batch_size=16,
+            verbose=0,
+            shuffle=False,
+            callbacks=[AtTheSecondBatch(change)],
+        )
+        weights.append(gan.get_weights())
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@only_torch
+def test_programs_of_old_shapes_are_let_go(data):
+    from keras_monoflow.backend.torch import program
+
+    gan = make_gan()
+    for size in range(2, program.MAX_PROGRAMS + 4):
+        gan.fit(data[:size], batch_size=size, verbose=0)
+        programs = gan.train_function._programs
+        assert len(programs) <= program.MAX_PROGRAMS
+    assert len(programs) == program.MAX_PROGRAMS
 
 
 @only_torch

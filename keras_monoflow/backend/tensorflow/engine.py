@@ -26,10 +26,10 @@ from keras_monoflow.typing import Tensor
 def value_and_grad(
     loss_fn: Callable, variables: Sequence
 ) -> tuple[Tensor, list]:
-    pure = Pure(loss_fn)
-    with tf.GradientTape() as tape:
+    pure, values = Pure(loss_fn), [v.value for v in variables]
+    with _tape_of(values) as tape:
         loss, updates = pure(())
-    gradients = _tape_gradient(tape, loss, variables)
+    gradients = _tape_gradient(tape, loss, values)
     pure.commit(_agreed(updates))
     return loss, gradients
 
@@ -37,12 +37,12 @@ def value_and_grad(
 def value_and_pullback(
     fn: Callable, variables: Sequence
 ) -> tuple[Tensor, Callable]:
-    pure = Pure(fn)
-    with tf.GradientTape() as tape:
+    pure, values = Pure(fn), [v.value for v in variables]
+    with _tape_of(values) as tape:
         outputs, updates = pure(())
     pure.commit(updates)
     return outputs, lambda cotangent: _tape_gradient(
-        tape, outputs, variables, output_gradients=cotangent
+        tape, outputs, values, output_gradients=cotangent
     )
 
 
@@ -66,13 +66,21 @@ def postpone_updates(fn: Callable) -> tuple[Any, Callable]:
     return outputs, lambda: assign(variables, _agreed(updates))
 
 
+@contextlib.contextmanager
+def _tape_of(values: Sequence) -> Iterator[tf.GradientTape]:
+    """A tape that also sees what a scope around it says that variables are."""
+    with tf.GradientTape() as tape:
+        tape.watch([x for x in values if not isinstance(x, tf.Variable)])
+        yield tape
+
+
 def _tape_gradient(
-    tape: tf.GradientTape, target: Tensor, variables: Sequence, **kwargs: Any
+    tape: tf.GradientTape, target: Tensor, values: Sequence, **kwargs: Any
 ) -> list:
     with skip_zero_second_derivatives():
         gradients = tape.gradient(
             target,
-            [v.value for v in variables],
+            values,
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
             **kwargs,
         )

@@ -4,12 +4,13 @@ The functions are documented in `keras_monoflow.gradients`.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
 import torch
 import torch.distributed
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from keras_monoflow.backend import keras_internals
 from keras_monoflow.backend.scopes import (
@@ -40,34 +41,53 @@ except (ImportError, AttributeError) as error:
 def value_and_grad(
     loss_fn: Callable, variables: Sequence
 ) -> tuple[Tensor, list]:
-    pure = Pure(loss_fn, variables)
-    with torch.no_grad():
-        transform = torch.func.grad_and_value(pure, has_aux=True)
-        gradients, (loss, updates) = transform(_values(variables))
-    pure.commit(_agreed(updates))
-    return loss, list(gradients)
+    pure, leaves = Pure(loss_fn, variables), _leaves(variables)
+    with torch.enable_grad():
+        loss, updates = pure(leaves)
+        gradients = _gradients(loss, leaves)
+    pure.commit(_agreed(_detached(updates)))
+    return loss.detach(), gradients
 
 
 def value_and_pullback(
     fn: Callable, variables: Sequence
 ) -> tuple[Tensor, Callable]:
-    pure, values = Pure(fn, variables), _values(variables)
-    with torch.no_grad():
-        outputs, vjp, updates = torch.func.vjp(pure, values, has_aux=True)
-    pure.commit(updates)
-    return outputs, lambda cotangent: list(vjp(cotangent)[0])
+    pure, leaves = Pure(fn, variables), _leaves(variables)
+    with torch.enable_grad():
+        outputs, updates = pure(leaves)
+    assigned = list(zip(pure.assigned, _detached(updates)))
+    # A weight is assigned in place (spectral normalization rescales kernels),
+    # and the pullback reads what it was.
+    late = [(v, value) for v, value in assigned if v.trainable]
+    assign(*_columns(a for a in assigned if not a[0].trainable))
+
+    def pullback(cotangent):
+        with torch.enable_grad():
+            gradients = _gradients(outputs, leaves, cotangent)
+        assign(*_columns(late))
+        return gradients
+
+    return outputs.detach(), pullback
 
 
 def value_and_input_gradient(fn: Callable, x: Tensor) -> tuple[Tensor, Tensor]:
     pure = Pure(fn)
-
-    def total(x):
+    # Inside a loss, the gradient is to be differentiated again.
+    inside = torch.is_grad_enabled()
+    x = keras.ops.convert_to_tensor(x)
+    if not (inside and x.requires_grad):
+        x = x.detach().requires_grad_()
+    with (
+        torch.enable_grad(),
+        skip_zero_second_derivatives(),
+        twice_differentiable_attention(),
+    ):
         outputs, updates = pure((), x)
-        return keras.ops.sum(outputs), (outputs, updates)
-
-    transform = torch.func.grad(total, has_aux=True)
-    with skip_zero_second_derivatives():
-        gradient, (outputs, updates) = transform(keras.ops.convert_to_tensor(x))
+        (gradient,) = _gradients(
+            keras.ops.sum(outputs), [x], create_graph=inside
+        )
+    if not inside:
+        outputs, *updates = _detached([outputs, *updates])
     pure.commit(updates)
     return outputs, gradient
 
@@ -81,19 +101,58 @@ def postpone_updates(fn: Callable) -> tuple[Any, Callable]:
     return outputs, lambda: assign(variables, _agreed(updates))
 
 
-def _values(variables: Sequence) -> list:
-    return [v.value.detach() for v in variables]
+def _leaves(variables: Sequence) -> list:
+    """Returns the values, as tensors to which gradients are taken.
+
+    Parameters are that already. Layers of `torch.nn` read them themselves.
+    """
+    values = [v.value for v in variables]
+    return [
+        x if x.is_leaf and x.requires_grad else x.detach().requires_grad_()
+        for x in values
+    ]
+
+
+def _gradients(outputs, leaves, cotangent=None, create_graph=False):
+    if not leaves or not outputs.requires_grad:
+        return [torch.zeros_like(x) for x in leaves]
+    return list(
+        torch.autograd.grad(
+            outputs,
+            leaves,
+            cotangent,
+            create_graph=create_graph,
+            allow_unused=True,
+            materialize_grads=True,
+        )
+    )
+
+
+def _detached(values: Sequence) -> list:
+    return [value.detach() for value in values]
+
+
+def _columns(pairs: Iterable) -> tuple[list, list]:
+    pairs = list(pairs)
+    return [a for a, _ in pairs], [b for _, b in pairs]
+
+
+def twice_differentiable_attention() -> contextlib.AbstractContextManager:
+    """Inside, attention has a second derivative; flash attention has none."""
+    return sdpa_kernel(SDPBackend.MATH)
 
 
 # --------------------------------------------------- loops and conditions
 
 
 def repeat(n: int, body: Callable, unroll: bool = False) -> None:
-    if n < 2 or unroll:
-        for i in range(n):
-            body(i)
-    else:
-        program.repeat(n, body)
+    cuts = program.recording is not None and n > program.SHORT_LOOP
+    for i in range(n):
+        if cuts:
+            program.cut()
+        body(i)
+    if cuts:
+        program.cut()
 
 
 def only_if(
@@ -123,7 +182,7 @@ def train_step(model: keras.Model, step: Callable, arguments: tuple) -> Any:
 
 
 def test_step(model: keras.Model, step: Callable, arguments: tuple) -> Any:
-    # Gradients are taken by torch.func; the tape of autograd stays off.
+    # The tape runs where gradients are taken, and nowhere else.
     with torch.no_grad():
         return step(*arguments)
 

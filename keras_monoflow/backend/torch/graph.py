@@ -1,13 +1,16 @@
 """What is done to a graph of recorded operations before it is replayed."""
 
 import operator
+from collections.abc import Container, Iterator, Mapping
+from typing import Any
 
 import torch
+from torch.fx import Graph, GraphModule, Node
 
-
-class NotRecordable(Exception):
-    """A function does something that cannot be replayed."""
-
+from keras_monoflow.backend.torch.torch_internals import (
+    NotRecordable,
+    arguments_of,
+)
 
 READS_A_VALUE = (
     "It reads the value of a tensor: use functions of `keras.ops` on tensors "
@@ -15,41 +18,7 @@ READS_A_VALUE = (
 )
 
 
-class Loop(torch.nn.Module):
-    """Runs a recorded body once for each list of noise that it gets.
-
-    Args:
-        body: A `GraphModule`, whose inputs are those of the loop and the noise
-            of an iteration.
-        places: For each output of the body, which input it replaces in the
-            next iteration.
-    """
-
-    _is_impure = True  # so that `torch.fx` keeps it
-
-    def __init__(self, body, places):
-        super().__init__()
-        self.body = body
-        self._places = places
-
-    def forward(self, inputs, noise):
-        inputs = list(inputs)
-        for place in self._places:
-            # `torch.compile` would compile once more for a Parameter.
-            inputs[place] = inputs[place].detach()
-        for drawn in noise:
-            outputs = self.body(*inputs, *drawn)
-            for place, output in zip(self._places, outputs):
-                inputs[place] = output
-        return outputs
-
-    def compile_body(self):
-        """Lets `torch.compile` make kernels of one iteration, and no more."""
-        self.body.compile()
-        self.forward = torch.compiler.disable(self.forward)
-
-
-def finish(module):
+def finish(module: GraphModule) -> list[tuple]:
     """Does everything below, and makes code of the graph.
 
     Returns:
@@ -63,7 +32,7 @@ def finish(module):
     return draws
 
 
-def check_operation(func, args):
+def check_operation(func: Any, args: tuple) -> None:
     """Raises `NotRecordable` if what an operation does depends on values."""
     if torch.Tag.data_dependent_output in func.tags:
         raise NotRecordable(READS_A_VALUE)
@@ -80,21 +49,26 @@ def check_operation(func, args):
     )
 
 
-def fold_constants(module):
+def fold_constants(module: GraphModule) -> None:
     """Computes what depends on no input once and for all.
 
     Raises:
         NotRecordable: If the operations change a constant.
     """
-    graph, known = module.graph, {}
+    graph: Graph = module.graph
+    known: dict[Node, Any] = {}
     changed = _changed_in_place(graph)
     for node in list(graph.nodes):
         if node.op == "get_attr":
+            value = getattr(module, node.target)
+            # What is a variable elsewhere is read, and changed, at each replay.
+            if isinstance(value, torch.nn.Parameter):
+                continue
             if node in changed:
                 raise NotRecordable(
                     "It changes a tensor that is not a variable: make it one"
                 )
-            known[node] = getattr(module, node.target)
+            known[node] = value
         if not _is_foldable(node, known, changed):
             continue
         args, kwargs = _with_values(node, known)
@@ -108,7 +82,7 @@ def fold_constants(module):
     graph.eliminate_dead_code()
 
 
-def drop_detached(module):
+def drop_detached(module: GraphModule) -> None:
     """Replaces detached views by the tensors: a replay needs no autograd."""
     aten = torch.ops.aten
     for node in list(module.graph.nodes):
@@ -117,7 +91,7 @@ def drop_detached(module):
             module.graph.erase_node(node)
 
 
-def take_out_draws(module):
+def take_out_draws(module: GraphModule) -> list[tuple]:
     """Makes what generators draw inputs of the graph.
 
     Returns:
@@ -141,52 +115,18 @@ def take_out_draws(module):
     return draws
 
 
-def drop_unused_constants(module):
+def drop_unused_constants(module: GraphModule) -> None:
     """Lets go of constants that only other constants were computed from."""
     used = {n.target for n in module.graph.nodes if n.op == "get_attr"}
-    for name in set(module._buffers) - used:
+    for name in dict(module.named_buffers()).keys() - used:
         delattr(module, name)
 
 
-def aliases(graph, n, places):
-    """Tells which of the first `n` inputs of a body share memory.
-
-    Also makes sure that one iteration of the loop tells what all others do.
-
-    Args:
-        graph: The graph of the body, finished.
-        n: Number of inputs of the loop; the others are noise.
-        places: As for `Loop`.
-
-    Returns:
-        Two sets of places: `written`, the inputs that the body changes in
-        place, and `shared`, those that change if its outputs do.
-
-    Raises:
-        NotRecordable: If later iterations may do something else.
-    """
-    (outputs,) = (
-        node.all_input_nodes for node in graph.nodes if node.op == "output"
-    )
-    written = _changed_in_place(graph)
-    shared = _changed_in_place(graph, later=outputs)
-    inputs = _inputs(graph)
-    if any("generator" in node.kwargs for node in graph.nodes):
-        raise NotRecordable("It draws noise from what it computes")
-    if any(inputs[place] in written for place in places):
-        raise NotRecordable("It assigns a variable and changes it in place")
-    if any(node.op == "get_attr" for node in shared):
-        raise NotRecordable("It assigns a constant to a variable")
-    return {
-        "written": {i for i in range(n) if inputs[i] in written},
-        "shared": {i for i in range(n) if inputs[i] in shared},
-    }
-
-
-def add_constant(module, value):
+def add_constant(module: GraphModule, value: Any) -> Node:
     """Adds a tensor or generator to a module, and its node to the graph."""
     if isinstance(value, torch.Tensor):
-        name = f"constant_{len(module._buffers)}"
+        number = module.meta["constants"] = module.meta.get("constants", 0) + 1
+        name = f"constant_{number}"
         module.register_buffer(name, value, persistent=False)
     else:
         name = f"generator_{id(value)}"
@@ -194,12 +134,12 @@ def add_constant(module, value):
     return module.graph.create_node("get_attr", name)
 
 
-def _with_values(node, known):
+def _with_values(node: Node, known: Mapping) -> tuple:
     """The arguments of a node whose inputs are all known."""
     return torch.fx.node.map_arg((node.args, node.kwargs), known.__getitem__)
 
 
-def _is_foldable(node, known, changed):
+def _is_foldable(node: Node, known: Mapping, changed: Container) -> bool:
     is_random = torch.Tag.nondeterministic_seeded in getattr(
         node.target, "tags", ()
     )
@@ -212,39 +152,29 @@ def _is_foldable(node, known, changed):
     )
 
 
-def _inputs(graph):
+def _inputs(graph: Graph) -> list[Node]:
     return [n for n in graph.nodes if n.op == "placeholder"]
 
 
-def _shared(node, written=False):
+def _shared(node: Node, written: bool = False) -> Iterator[Node]:
     """The inputs whose memory an output shares, or that are written to."""
-    if "written" in node.meta:  # a loop
-        places = node.meta["written" if written else "shared"]
-        yield from (node.args[0][i] for i in places)
     views = (operator.getitem, torch.ops.aten._unsafe_view.default)
     if node.target in views and not written:
         yield node.args[0]
-    if not hasattr(node.target, "_schema"):
-        return
-    arguments = node.target._schema.arguments
+    arguments = arguments_of(node.target)
     values = [*node.args, *(None for _ in arguments[len(node.args) :])]
     for argument, value in zip(arguments, values):
         value = node.kwargs.get(argument.name, value)
         alias = argument.alias_info
         if alias is None or (written and not alias.is_write):
             continue
-        values = value if isinstance(value, (list, tuple)) else [value]
-        yield from (v for v in values if isinstance(v, torch.fx.Node))
+        several = value if isinstance(value, (list, tuple)) else [value]
+        yield from (v for v in several if isinstance(v, Node))
 
 
-def _changed_in_place(graph, later=()):
-    """The nodes whose memory an operation writes to later on.
-
-    Args:
-        graph: A `torch.fx.Graph`.
-        later: Nodes whose memory is written to after the graph.
-    """
-    changed = set(later)
+def _changed_in_place(graph: Graph) -> set[Node]:
+    """The nodes whose memory an operation writes to later on."""
+    changed: set[Node] = set()
     for node in reversed(graph.nodes):
         changed.update(_shared(node, written=True))
         if node in changed:

@@ -1,14 +1,13 @@
 """Noise of recorded steps: generators that are seeded before each replay."""
 
-import functools
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import torch
 
-from keras_monoflow.backend.keras_internals import generators_from, stored_value
-from keras_monoflow.backend.torch import recorder as torch_recorder
-from keras_monoflow.backend.torch.graph import NotRecordable
+from keras_monoflow.backend.keras_internals import stored_value
+from keras_monoflow.backend.torch.torch_internals import NotRecordable
 
 
 class _Draw(NamedTuple):
@@ -21,24 +20,28 @@ class Seeds:
     """Seeds the generators of a program as Keras would in an eager step.
 
     Keras's seed state is a pair of numbers, whose sum seeds a generator for
-    each draw; a draw in a step adds a known offset to where the state is, and
-    so does each iteration of a loop.
+    each draw; a draw in a step adds a known offset to where the state was when
+    the step began.
+
+    Args:
+        device: Where the noise is drawn.
+        unseen: A function that calls another one, and lets nobody notice.
     """
 
-    def __init__(self, device):
+    def __init__(self, device: torch.device, unseen: Callable) -> None:
         self._device = device
-        self._draws = []
-        self._ends = {}
+        self._unseen = unseen
+        self._draws: list[_Draw] = []
+        self._starts: dict[keras.random.SeedGenerator, int] = {}
 
-    def recorded(self):
-        """Returns a context whose draws are those of the program."""
-        return generators_from(self._record)
+    def generator(self, seed: Any) -> torch.Generator:
+        """Returns what Keras draws from in the step that is recorded.
 
-    def _record(self, seed):
+        Raises:
+            NotRecordable: If no replay could know the seed.
+        """
         if isinstance(seed, keras.random.SeedGenerator):
-            state = seed.next()
-            offset = _total(state) - _total(stored_value(seed.state))
-            return self._add(seed, offset)
+            return self._next(seed)
         if isinstance(seed, int):
             return self._add(None, seed)
         raise NotRecordable(
@@ -46,62 +49,37 @@ class Seeds:
             "`keras.random.SeedGenerator`"
         )
 
-    def _add(self, seed, offset):
+    def _next(self, seed: keras.random.SeedGenerator) -> torch.Generator:
+        if seed not in self._starts:
+            self._starts[seed] = self._total(stored_value(seed.state))
+        offset = self._total(seed.next()) - self._starts[seed]
+        return self._add(seed, offset)
+
+    def _add(
+        self, seed: keras.random.SeedGenerator | None, offset: int
+    ) -> torch.Generator:
         draw = _Draw(torch.Generator(device=self._device), seed, offset)
         self._draws.append(draw)
-        _set([draw])
+        _set([draw], self._starts)
         return draw.generator
 
-    def set(self):
+    def _total(self, state: torch.Tensor) -> int:
+        return self._unseen(lambda: total(state))
+
+    def set(self) -> None:
         """Seeds all generators for the step that comes."""
-        _set(self._draws)
-
-    # ------------------------------------------------------------- in loops
-
-    def follow(self, body):
-        """Returns a body that notes the state of each seed at its end."""
-
-        def followed(i):
-            body(i)
-            for seed in {draw.seed for draw in self._draws} - {None}:
-                self._ends[seed] = _total(seed.state.value)
-
-        return followed
-
-    def generators(self):
-        """Returns the `generator_at` of a loop whose draws are yet to come."""
-        start = len(self._draws)
-
-        @functools.cache
-        def generator_at(key, i):
-            draws = {_key(draw.generator): draw for draw in self._draws[start:]}
-            if key not in draws:
-                raise NotRecordable("It draws from a generator made elsewhere")
-            generator, seed, offset = draws[key]
-            if i == 0:
-                return generator
-            if seed is not None:
-                offset += i * (self._ends[seed] - _total(seed.state.value))
-            return self._add(seed, offset)
-
-        return lambda generator, i: generator_at(_key(generator), i)
+        starts = {
+            seed: total(stored_value(seed.state)) for seed in self._starts
+        }
+        _set(self._draws, starts)
 
 
-def _key(generator):
-    """PyTorch wraps one generator in several objects of Python."""
-    return generator._cdata
+def total(state: torch.Tensor) -> int:
+    """Returns what the state of a seed seeds a generator with."""
+    return sum(state.tolist())
 
 
-def _total(state):
-    with torch_recorder.paused():
-        return sum(state.tolist())
-
-
-def _set(draws):
-    sums = {}
+def _set(draws: Sequence[_Draw], starts: dict) -> None:
     for generator, seed, offset in draws:
-        if seed is not None:
-            if seed not in sums:
-                sums[seed] = _total(stored_value(seed.state))
-            offset = offset + sums[seed]
-        generator.manual_seed(offset & 0xFFFFFFFF)
+        start = 0 if seed is None else starts[seed]
+        generator.manual_seed((start + offset) & 0xFFFFFFFF)

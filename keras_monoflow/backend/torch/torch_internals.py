@@ -7,7 +7,12 @@ Without one of them, steps run operation by operation.
 import importlib
 from typing import Any
 
-from keras_monoflow.backend.torch.graph import NotRecordable
+import torch
+
+
+class NotRecordable(Exception):
+    """A step does something that cannot be replayed."""
+
 
 _missing: list[str] = []
 
@@ -23,9 +28,14 @@ def _find(module: str, name: str, stand_in: type) -> Any:
 TorchDispatchMode = _find(
     "torch.utils._python_dispatch", "TorchDispatchMode", object
 )
+TorchFunctionMode = _find("torch.overrides", "TorchFunctionMode", object)
 WeakTensorKeyDictionary = _find(
     "torch.utils.weak", "WeakTensorKeyDictionary", dict
 )
+try:
+    torch.ops.aten.add_.Tensor._schema  # noqa: B018
+except AttributeError:
+    _missing.append("torch.ops.aten.add_.Tensor._schema")
 
 
 def check_names() -> None:
@@ -35,3 +45,12 @@ def check_names() -> None:
             f"The installed PyTorch has no {' and no '.join(_missing)}. Use a "
             "version that this version of keras_monoflow was tested with"
         )
+
+
+def arguments_of(operation: Any) -> list:
+    """Returns what the schema of an operation says of its arguments.
+
+    That is empty for functions of Python, which make views at most.
+    """
+    schema = getattr(operation, "_schema", None)
+    return [] if schema is None else list(schema.arguments)

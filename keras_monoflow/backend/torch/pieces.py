@@ -1,0 +1,85 @@
+"""A recorded graph in compiled pieces, of which equal ones are compiled once.
+
+`torch.compile` takes minutes for twenty discriminator steps in one graph. They
+are the same operations, so here each kind of step is compiled once.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.fx import Graph, GraphModule, Node
+
+
+class CompiledPieces:
+    """A function like a `GraphModule`, in pieces that `torch.compile` compiles.
+
+    Args:
+        module: Its nodes tell in `meta["piece"]` which piece they are of.
+    """
+
+    def __init__(self, module: GraphModule) -> None:
+        nodes = list(module.graph.nodes)
+        self._constants = [
+            getattr(module, n.target) for n in nodes if n.op == "get_attr"
+        ]
+        inputs = [n for n in nodes if n.op == "placeholder"]
+        inputs += [n for n in nodes if n.op == "get_attr"]
+        places = {node: i for i, node in enumerate(inputs)}
+        pieces: dict[int, list[Node]] = {}
+        for node in nodes:
+            if node.op == "call_function":
+                pieces.setdefault(node.meta["piece"], []).append(node)
+        compiled: dict[str, Callable] = {}
+        self._calls = []
+        for piece in pieces.values():
+            arguments, results, graph = _cut_out(piece)
+            code = str(graph)
+            if code not in compiled:
+                compiled[code] = torch.compile(GraphModule(module, graph))
+            for node in results:
+                places[node] = len(places)
+            self._calls.append(
+                (
+                    compiled[code],
+                    [places[node] for node in arguments],
+                    [places[node] for node in results],
+                )
+            )
+        (output,) = (n for n in nodes if n.op == "output")
+        self._outputs = torch.fx.node.map_arg(output.args[0], places.get)
+        self._is_tensor = [isinstance(x, Node) for x in output.args[0]]
+
+    def __call__(self, *inputs: torch.Tensor) -> list:
+        values: dict[int, Any] = dict(enumerate([*inputs, *self._constants]))
+        for function, arguments, results in self._calls:
+            outputs = function(*[values[i] for i in arguments])
+            values.update(zip(results, outputs))
+        return [
+            values[x] if is_tensor else x
+            for x, is_tensor in zip(self._outputs, self._is_tensor)
+        ]
+
+
+def _cut_out(
+    nodes: Sequence[Node],
+) -> tuple[list[Node], list[Node], Graph]:
+    """Returns the inputs of nodes, what others read of them, and a graph."""
+    inside = set(nodes)
+    inputs = dict.fromkeys(
+        n for node in nodes for n in node.all_input_nodes if n not in inside
+    )
+    outputs = [n for n in nodes if not inside.issuperset(n.users)]
+    graph = Graph()
+    copies = {
+        node: graph.placeholder(f"input_{i}") for i, node in enumerate(inputs)
+    }
+    for i, node in enumerate(nodes):
+        args, kwargs = torch.fx.node.map_arg(
+            (node.args, node.kwargs), copies.__getitem__
+        )
+        copies[node] = graph.create_node(
+            "call_function", node.target, args, kwargs, name=f"node_{i}"
+        )
+    graph.output([copies[node] for node in outputs])
+    return list(inputs), outputs, graph

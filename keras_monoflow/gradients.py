@@ -36,6 +36,7 @@ __all__ = [
     "value_and_grad",
     "value_and_input_gradient",
     "value_and_pullback",
+    "with_added_losses",
 ]
 
 #: What version 0.1 called it.
@@ -83,8 +84,8 @@ def value_and_grad(
 
 @_in_backend
 def value_and_pullback(
-    fn: Callable[[], Tensor], variables: Variables
-) -> tuple[Tensor, Callable[[Tensor], list[Tensor]]]:
+    fn: Callable[[], Any], variables: Variables
+) -> tuple[Any, Callable[[Any], list[Tensor]]]:
     """Runs `fn` once and returns its output with the pullback of that run.
 
     The pullback maps a cotangent `c` of the output's shape and dtype to the
@@ -92,12 +93,12 @@ def value_and_pullback(
     a velocity field in sample space becomes a step of the generator.
 
     Args:
-        fn: A function of no arguments that returns one tensor.
+        fn: A function of no arguments that returns a tensor or a list of them.
         variables: A list of `keras.Variable`s.
 
     Returns:
         A pair of the output and the function `pullback(cotangent)`, which can
-        be called once.
+        be called once. The cotangent is a list if the output is one.
     """
 
 
@@ -155,6 +156,21 @@ def postpone_updates(fn: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
     Returns:
         A pair of its output and a function `commit()` that makes the
         assignments; what happens in between sees the old values.
+    """
+
+
+@_in_backend
+def with_added_losses(fn: Callable[[], Any]) -> tuple[Any, Tensor | None]:
+    """Returns `fn()`, and the sum of what its layers passed to `add_loss`.
+
+    Activity regularizers are among it, regularizers of weights are not.
+
+    Args:
+        fn: A function of no arguments.
+
+    Returns:
+        A pair of what `fn` returns and a float32 scalar, or `None` if nothing
+        was added.
     """
 
 

@@ -48,6 +48,7 @@ def imported(block=""):
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
+@pytest.mark.slow
 def test_imports_no_framework_that_keras_does_not():
     assert not imported() & (FRAMEWORKS | EXTRAS | {"matplotlib", "scipy"})
 

@@ -10,7 +10,7 @@ if keras.backend.backend() != "torch":
 import torch
 
 from keras_monoflow.backend.torch import recorder as torch_recorder
-from keras_monoflow.backend.torch.torch_internals import NotRecordable
+from keras_monoflow.backend.torch.errors import NotRecordable
 
 
 def record(fn, tensors):

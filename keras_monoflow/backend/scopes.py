@@ -68,6 +68,31 @@ def assign(variables: Sequence, values: Sequence) -> None:
         variable.assign(value)
 
 
+class _LossScope(NestedScope):
+    """A scope that keeps what layers pass to `add_loss`.
+
+    Keras clears the losses of a network that is called again.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.collect_losses = True
+        self.added: list[Tensor] = []
+
+    def add_loss(self, loss: Tensor) -> None:
+        self.added.append(loss)
+
+
+def with_added_losses(fn: Callable) -> tuple[Any, Tensor | None]:
+    with _LossScope() as scope:
+        outputs = fn()
+    for variable in scope.assigned.values():
+        variable.assign(scope.get_current_value(variable))
+    if not scope.added:
+        return outputs, None
+    return outputs, sum(keras.ops.cast(x, "float32") for x in scope.added)
+
+
 def discard_updates(fn: Callable) -> Callable:
     def frozen(*args: Any, **kwargs: Any) -> Any:
         with NestedScope():

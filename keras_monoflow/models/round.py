@@ -52,6 +52,8 @@ class Generated:
 
     inputs: Any
     samples: Any
+    #: What its layers added to the loss, or `None`.
+    added_loss: Any
     pullback: Callable
     commit: Callable
 
@@ -78,16 +80,17 @@ class Trained:
         )
         gradients.apply_gradients(self.optimizer, grads, variables)
 
-    def step_along(
-        self,
-        pullback: Callable[[Tensor], list[Tensor]],
-        cotangent: Tensor,
-        dtype: str,
-    ) -> None:
-        """One optimizer step along a pullback and down the regularization."""
+    def step_along(self, generated: Generated, cotangent: Tensor) -> None:
+        """One optimizer step that moves samples against a cotangent, and goes
+        down what their network adds to the loss and the regularization."""
         variables, optimizer = self.variables, self.optimizer
-        cotangent = optimizer.scale_loss(cotangent)
-        grads = pullback(ops.cast(cotangent, dtype))
+        cotangent = ops.cast(
+            optimizer.scale_loss(cotangent), generated.samples.dtype
+        )
+        if generated.added_loss is not None:
+            one = optimizer.scale_loss(ops.ones((), "float32"))
+            cotangent = [cotangent, one]
+        grads = generated.pullback(cotangent)
         if any(v.regularizer is not None for v in variables):
             _, further = gradients.value_and_grad(
                 lambda: optimizer.scale_loss(regularization(variables)),
@@ -164,10 +167,13 @@ class Round:
         x, labels = real.samples, real.labels
 
         def loss_fn():
-            outputs = self.model.discriminate(x, fake, labels, training=True)
+            outputs, added = gradients.with_added_losses(
+                lambda: self.model.discriminate(x, fake, labels, training=True)
+            )
             loss = self.potential.objective(*outputs, x, fake)
             self.log(x, **{f"{self.model.role}_loss": loss})
             self.log(x, **self.potential.logs(*outputs))
+            loss = total(loss, added)
             if not self.model.penalties:
                 return loss
             frozen = self.frozen_discriminator(labels)
@@ -209,9 +215,7 @@ class Round:
         # is the step itself. Only the persistent loss scales with the step.
         force = step if choices.update == "persistent" else velocity
         size = ops.cast(ops.shape(y)[0], y.dtype)
-        self.generator.step_along(
-            generated.pullback, -force / size, generated.samples.dtype
-        )
+        self.generator.step_along(generated, -force / size)
         if choices.persistency > 1:
             loss_of = self.fit_loss(y, step, step_size, batch)
             gradients.repeat(
@@ -237,13 +241,21 @@ class Round:
         network = self.model.generator
         latent = self.model.prior.draw(batch.size, self.seed)
         inputs = with_labels(latent, batch.labels)
-        (samples, pullback), commit = gradients.postpone_updates(
+
+        def run():
+            samples, added = gradients.with_added_losses(
+                lambda: network(inputs, training=True)
+            )
+            return samples if added is None else [samples, added]
+
+        (outputs, pullback), commit = gradients.postpone_updates(
             lambda: gradients.value_and_pullback(
-                lambda: network(inputs, training=True),
-                network.trainable_variables,
+                run, network.trainable_variables
             )
         )
-        return Generated(inputs, samples, pullback, commit)
+        adds = isinstance(outputs, list)
+        samples, added = outputs if adds else (outputs, None)
+        return Generated(inputs, samples, added, pullback, commit)
 
     def velocity(self, y: Tensor, batch: Batch) -> Tensor:
         """Returns where samples move: `grad V(y)` of the frozen discriminator.
@@ -290,14 +302,16 @@ class Round:
         the same frozen state."""
         network = self.model.generator
         run = gradients.discard_updates(
-            lambda: at_least_float32(network(inputs, training=True))
+            lambda: gradients.with_added_losses(
+                lambda: at_least_float32(network(inputs, training=True))
+            )
         )
 
         def loss_fn():
-            samples = run()
+            samples, added = run()
             loss = loss_of(samples)
             self.log(samples, regression_loss=loss)
-            return loss
+            return total(loss, added)
 
         self.generator.step(loss_fn)
 
@@ -344,6 +358,11 @@ class Round:
 def with_labels(x: Tensor, labels: Tensor | None) -> Any:
     """The inputs of a network: `x`, or `[x, labels]` if there are any."""
     return x if labels is None else [x, labels]
+
+
+def total(loss: Tensor, added: Tensor | None) -> Tensor:
+    """A loss, and what layers added to it if anything."""
+    return loss if added is None else loss + added
 
 
 def regularization(variables: list[keras.Variable]) -> Tensor:

@@ -112,6 +112,7 @@ def test_without_the_common_update_of_keras(monkeypatch):
     assert_trains_unrecorded("reads the value", keras.optimizers.SGD)
 
 
+@pytest.mark.slow
 def test_imports_without_any_name_of_torch():
     code = ["import torch, torch.overrides, torch.utils.weak"]
     code += ["import torch.utils._python_dispatch, keras"]

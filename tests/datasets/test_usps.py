@@ -217,6 +217,7 @@ def run(code, *args):
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_import_is_lazy():
     code = """
 import sys
@@ -234,6 +235,7 @@ except ImportError as error:
     assert run(code) == ["False", "True"]
 
 
+@pytest.mark.slow
 def test_names_are_known_without_an_import(tfds, folder, tmp_path):
     """Both `load_images` first and `tfds.load` after it know the name."""
     code = """

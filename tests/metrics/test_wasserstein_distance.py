@@ -152,6 +152,7 @@ def test_missing_packages(monkeypatch):
         WassersteinDistance()(np.zeros((2, 2)), np.zeros((2, 2)))
 
 
+@pytest.mark.slow
 def test_no_further_framework_is_loaded():
     """POT by itself imports all frameworks that are installed."""
     script = """

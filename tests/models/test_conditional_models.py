@@ -46,6 +46,7 @@ def pairs(rng):
     return x.astype("float32"), labels
 
 
+@pytest.mark.slow
 def test_every_class_goes_to_its_own_place(pairs):
     gan = make_gan(penalty=kmf.penalties.R1(0.1), discriminator_steps=2)
     gan.fit(*pairs, batch_size=32, epochs=8, verbose=0)

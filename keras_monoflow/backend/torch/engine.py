@@ -67,7 +67,7 @@ def value_and_pullback(
         assign(*_columns(late))
         return gradients
 
-    return outputs.detach(), pullback
+    return keras.tree.map_structure(torch.Tensor.detach, outputs), pullback
 
 
 def value_and_input_gradient(fn: Callable, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,14 +113,22 @@ def _leaves(variables: Sequence) -> list:
     ]
 
 
-def _gradients(outputs, leaves, cotangent=None, create_graph=False):
-    if not leaves or not outputs.requires_grad:
+def _gradients(outputs, leaves, cotangents=None, create_graph=False):
+    outputs = keras.tree.flatten(outputs)
+    cotangents = (
+        [None] * len(outputs)
+        if cotangents is None
+        else keras.tree.flatten(cotangents)
+    )
+    pairs = [(y, c) for y, c in zip(outputs, cotangents) if y.requires_grad]
+    if not leaves or not pairs:
         return [torch.zeros_like(x) for x in leaves]
+    outputs, cotangents = _columns(pairs)
     return list(
         torch.autograd.grad(
             outputs,
             leaves,
-            cotangent,
+            cotangents,
             create_graph=create_graph,
             allow_unused=True,
             materialize_grads=True,

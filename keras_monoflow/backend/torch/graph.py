@@ -7,10 +7,8 @@ from typing import Any
 import torch
 from torch.fx import Graph, GraphModule, Node
 
-from keras_monoflow.backend.torch.torch_internals import (
-    NotRecordable,
-    arguments_of,
-)
+from keras_monoflow.backend.torch.errors import NotRecordable
+from keras_monoflow.backend.torch.torch_internals import arguments_of
 
 READS_A_VALUE = (
     "It reads the value of a tensor: use functions of `keras.ops` on tensors "

@@ -22,11 +22,11 @@ import torch
 
 from keras_monoflow.backend.keras_internals import generators_from, stored_value
 from keras_monoflow.backend.scopes import all_variables
+from keras_monoflow.backend.torch.errors import NotRecordable
 from keras_monoflow.backend.torch.pieces import CompiledPieces
 from keras_monoflow.backend.torch.python_state import PythonState
 from keras_monoflow.backend.torch.recorder import Recorder
 from keras_monoflow.backend.torch.seeds import Seeds
-from keras_monoflow.backend.torch.torch_internals import NotRecordable
 
 #: Up to that many repeated steps are compiled as one with what is around them,
 #: which takes longer to compile, and then less time: a compiled piece is called

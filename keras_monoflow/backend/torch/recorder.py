@@ -16,7 +16,7 @@ import torch
 
 from keras_monoflow.backend.torch import graph as torch_graph
 from keras_monoflow.backend.torch import torch_internals as internals
-from keras_monoflow.backend.torch.torch_internals import NotRecordable
+from keras_monoflow.backend.torch.errors import NotRecordable
 
 _READINGS = (
     torch.Tensor.numpy,

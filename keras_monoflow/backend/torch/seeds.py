@@ -7,7 +7,7 @@ import keras
 import torch
 
 from keras_monoflow.backend.keras_internals import stored_value
-from keras_monoflow.backend.torch.torch_internals import NotRecordable
+from keras_monoflow.backend.torch.errors import NotRecordable
 
 
 class _Draw(NamedTuple):

@@ -9,10 +9,7 @@ from typing import Any
 
 import torch
 
-
-class NotRecordable(Exception):
-    """A step does something that cannot be replayed."""
-
+from keras_monoflow.backend.torch.errors import NotRecordable
 
 _missing: list[str] = []
 

@@ -42,6 +42,9 @@ class AdversarialModel(FlowModel):
         name: str | None = None,
     ) -> None:
         networks = {"generator": generator, "discriminator": discriminator}
+        network_checks.check_different(
+            {"generator": generator, self.role: discriminator}
+        )
         super().__init__(networks, seed=seed, name=name)
         self.latent_shape = network_checks.input_shape(generator, "generator")
         network_checks.check_shapes(generator, discriminator, self.role)
@@ -119,6 +122,10 @@ class AdversarialModel(FlowModel):
     def optimizers_by_argument(self) -> dict[str, keras.optimizers.Optimizer]:
         generator = {"generator_optimizer": self.optimizer.generator}
         return {**generator, **super().optimizers_by_argument()}
+
+    def _trained_networks(self):
+        generator = (self.optimizer.generator, [self.generator])
+        return {"generator": generator, **super()._trained_networks()}
 
     @property
     def rounds_counter(self) -> keras.Variable:

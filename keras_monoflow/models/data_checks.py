@@ -41,6 +41,81 @@ def samples_of(batch: Any) -> Array:
     return ops.convert_to_numpy(batch)
 
 
+def check_structure(x: Any, owner: str) -> None:
+    """Checks that `x` of `fit`, or a batch, is samples and not several things.
+
+    Raises:
+        ValueError: For `None`, dictionaries, lists, text, objects and empty
+            arrays.
+    """
+    if x is None:
+        raise ValueError(
+            f"`x` must be given: the samples that {owner} learns from, an "
+            "array or a data set. Received: x=None."
+        )
+    if isinstance(x, dict):
+        keys = sorted(map(str, x))
+        raise ValueError(
+            f"{owner} takes one array of samples, but the data are a dict with "
+            f"the keys {keys}. Choose the samples, as in `dataset.map(lambda "
+            f"d: d[{keys[0]!r}])` for tf.data, or with `fit(data[{keys[0]!r}])`"
+            "; with labels, as a pair `(samples, labels)`."
+        )
+    if isinstance(x, (list, tuple)):
+        raise ValueError(
+            f"{owner} takes one array of samples as `x`, but received a "
+            f"{type(x).__name__} of {len(x)}. Pass `np.stack(...)` or "
+            "`np.concatenate(...)` of what it holds; labels come as `y`."
+        )
+    if isinstance(x, keras.utils.PyDataset):
+        first = x[0]
+        first = first[0] if isinstance(first, (tuple, list)) else first
+        check_structure(first, owner)
+    if not is_array(x):
+        return
+    if not len(x):
+        raise ValueError(
+            "`x` must hold samples. Received an empty array of shape "
+            f"{tuple(x.shape)}."
+        )
+    if getattr(getattr(x, "dtype", None), "kind", "f") in "OSUV":
+        raise ValueError(
+            "`x` must hold numbers. Received an array of dtype "
+            f"{str(x.dtype)!r}: convert it, for instance with "
+            "`np.stack(x).astype('float32')`."
+        )
+
+
+def stream_in_bytes(x: Any) -> bool:
+    """Returns whether the images of a stream that can be read again look like
+    integers in 0..255.
+
+    It reads one batch of a `tf.data.Dataset` or a `DataLoader`, and leaves the
+    random numbers of the latter as they were.
+    """
+    kinds = {kind.__module__.split(".")[0] for kind in type(x).__mro__}
+    if "tensorflow" in kinds and hasattr(x, "take"):
+        batch = next(iter(x.take(1)), None)
+    elif "torch" in kinds and hasattr(x, "batch_size"):
+        import torch
+
+        with torch.random.fork_rng(devices=[]):
+            batch = next(iter(x), None)
+    else:
+        return False
+    batch = batch[0] if isinstance(batch, (tuple, list)) else batch
+    if batch is None or isinstance(batch, dict):
+        return False
+    return in_bytes(ops.convert_to_numpy(batch))
+
+
+def in_bytes(batch: Array) -> bool:
+    """Returns whether a batch looks like images of integers in 0..255."""
+    in_range = batch.min() >= 0 and 1.0 < batch.max() <= 255
+    whole = batch.dtype.kind in "iu" or np.all(batch == np.round(batch))
+    return bool(batch.ndim >= 3 and in_range and whole)
+
+
 def check_data(
     x: Any, sample_shape: tuple[int, ...], batch_size: int, argument: str = "x"
 ) -> bool:
@@ -63,9 +138,7 @@ def check_data(
             f"`{argument}` has {bad} among its first {len(batch)} samples. "
             "They must be finite: remove or replace these values."
         )
-    in_bytes = batch.min() >= 0 and 1.0 < batch.max() <= 255
-    whole = batch.dtype.kind in "iu" or np.all(batch == np.round(batch))
-    return bool(batch.ndim >= 3 and in_bytes and whole)
+    return in_bytes(batch)
 
 
 def check_split(size: int, steps: int, role: str) -> None:
@@ -83,8 +156,9 @@ def check_labels(y: Any, conditional: bool, owner: str) -> None:
     if y is not None and not conditional:
         raise ValueError(
             f"{owner} is unconditional here, since its networks take no "
-            "labels, but the data come with labels. Pass `fit(x)` the samples "
-            "alone, for example `dataset.map(lambda x, y: x)`, or networks "
+            "labels, but the data come with labels. Pass the samples alone: "
+            "`fit(x)` for arrays, `dataset.map(lambda x, y: x)` for tf.data, a "
+            "Dataset that returns no label for a DataLoader. Or pass networks "
             "that take `[z, y]` and `[x, y]`."
         )
     if y is None and conditional:
@@ -117,12 +191,14 @@ def check_label_range(y: Any, networks: list[keras.Model]) -> None:
         )
 
 
-def check_unweighted(weight: Any, owner: str) -> None:
-    """Checks that no sample weights come with the data."""
+def check_unweighted(
+    weight: Any, owner: str, argument: str = "sample_weight"
+) -> None:
+    """Checks that no weights come with the data."""
     if weight is not None:
         raise ValueError(
-            f"{owner} takes no sample weights: pass the samples, and labels "
-            "if the networks take them."
+            f"{owner} takes no sample weights, so `{argument}` would count for "
+            "nothing. Leave it out, and draw rows more or less often instead."
         )
 
 

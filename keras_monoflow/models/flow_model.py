@@ -16,6 +16,7 @@ from keras_monoflow.models import (
 )
 from keras_monoflow.models.evaluation import Evaluation
 from keras_monoflow.models.exact_saving import ExactSaving
+from keras_monoflow.models.learning_check import LearningCheck
 from keras_monoflow.models.refinement import Refinement
 from keras_monoflow.models.round import Batch, Round, with_labels
 from keras_monoflow.optimizers import scale_losses
@@ -83,6 +84,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
             gradients.use_seed_states(network)
             setattr(self, attribute, network)
         network_checks.check_one_output(self.discriminator, self.role)
+        network_checks.warn_if_squashed(self.discriminator, self.role)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed, name="noise")
         self.evaluation_seed = keras.random.SeedGenerator(0, name="evaluation")
@@ -91,6 +93,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         #: What the discriminator learns, and what samples climb.
         self.flow_potential: Any = None  # Potential
         self._round: Any = None  # Round
+        self._looked_at_bytes = self._has_learned = False
         #: The callback of the last `fit` whose values `evaluate` returns too.
         self.distribution_metrics = None
         self.built = True
@@ -120,6 +123,11 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
     def _discriminator_networks(self):
         """The networks that the discriminator's optimizer trains."""
         return [self.discriminator]
+
+    def _trained_networks(self):
+        """The optimizer and the networks of each role."""
+        networks = self._discriminator_networks()
+        return {self.role: (self._discriminator_optimizer, networks)}
 
     def discriminator_variables(self) -> list[keras.Variable]:
         """The trainable variables of these networks."""
@@ -212,6 +220,8 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
     def _batch(self, data):
         """Returns a `Batch` of what Keras hands to a step."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        if isinstance(x, (dict, list, tuple)):
+            data_checks.check_structure(x, type(self).__name__)
         if (y is None) == self.conditional:
             data_checks.check_labels(y, self.conditional, type(self).__name__)
         if weight is not None:
@@ -266,16 +276,36 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
                 f"Call `compile` of {type(self).__name__} before `fit`: it "
                 "takes the optimizers, the losses and all training choices."
             )
+        for name in ("sample_weight", "class_weight"):
+            weight = kwargs.get(name)
+            data_checks.check_unweighted(weight, type(self).__name__, name)
+        for role, (_, networks) in self._trained_networks().items():
+            network_checks.check_trainable(networks, role)
         self._check_data(x, y, batch_size or 32)
         several_processes.check_replicas(self, x, batch_size or 32)
         callbacks = several_processes.for_this_process(callbacks)
         if hasattr(x, "set_epoch"):
             # The order is the data set's own business.
             kwargs["shuffle"] = False
+        elif not data_checks.is_array(x) and not isinstance(
+            x, keras.utils.PyDataset
+        ):
+            # Keras would warn that it cannot shuffle a stream.
+            kwargs.setdefault("shuffle", False)
         held_out = validation_data
         if held_out is None:
             held_out = fitting.split_off(x, y, kwargs.get("validation_split"))
         fitting.introduce(callbacks, self, x, y, held_out)
+        if not self._has_learned:
+            self._has_learned = True
+            callbacks = fitting.with_extra(
+                callbacks,
+                [
+                    LearningCheck(
+                        self._trained_networks(), self.discriminator_warmup
+                    )
+                ],
+            )
         with processes.explaining(), gradients.keep_variables(self):
             return super().fit(
                 x,
@@ -289,6 +319,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
             )
 
     def _check_data(self, x, y, batch_size):
+        data_checks.check_structure(x, type(self).__name__)
         if data_checks.is_array(x):
             data_checks.check_labels(y, self.conditional, type(self).__name__)
             if y is not None:
@@ -298,10 +329,15 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
             steps = self.choices.discriminator_steps
             data_checks.check_split(smallest, steps, self.role)
         shape = network_checks.input_shape(self.discriminator, self.role)
-        if data_checks.check_data(x, shape, batch_size):
-            if not getattr(self, "_warned_in_bytes", False):
-                warnings.warn(data_checks.BYTE_RANGE_WARNING, stacklevel=3)
-            self._warned_in_bytes = True
+        in_bytes = data_checks.check_data(x, shape, batch_size)
+        if self._looked_at_bytes:
+            return
+        # Reading a stream takes time: images alone, and once.
+        if len(shape) >= 2 and not in_bytes:
+            in_bytes = data_checks.stream_in_bytes(x)
+        if in_bytes:
+            warnings.warn(data_checks.BYTE_RANGE_WARNING, stacklevel=3)
+        self._looked_at_bytes = in_bytes or not data_checks.is_array(x)
 
     def optimizers_by_argument(self) -> dict[str, keras.optimizers.Optimizer]:
         """The optimizers by the names of their arguments of `compile`."""

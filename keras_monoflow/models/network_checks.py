@@ -23,9 +23,36 @@ def check_network(network: Any, argument: str) -> None:
         )
 
 
+def _input_shapes(network: keras.Model) -> Any:
+    """Returns the `input_shape` of a network that was defined by its inputs,
+    or what a subclassed one was called on."""
+    shape = getattr(network, "input_shape", None)
+    if shape is not None:
+        return shape
+    shape = (network.get_build_config() or {}).get("input_shape")
+    if shape is not None and keras.tree.is_nested(shape[0]):
+        return [(None, *s[1:]) for s in shape]
+    return None if shape is None else (None, *shape[1:])
+
+
+def output_shape(network: keras.Model) -> tuple[int, ...]:
+    """Returns the shape of what a network returns, `None` for the batch."""
+    shape = getattr(network, "output_shape", None)
+    if shape is None:
+        shapes = _input_shapes(network)
+        inputs = (
+            [keras.KerasTensor(s) for s in shapes]
+            if isinstance(shapes, list)
+            else keras.KerasTensor(shapes)
+        )
+        output = network.compute_output_spec(inputs)
+        shape = keras.tree.map_structure(lambda t: t.shape, output)
+    return tuple(shape)
+
+
 def input_shape(network: keras.Model, role: str) -> tuple[int, ...]:
     """Returns the shape of one sample that a network takes, without labels."""
-    shape = getattr(network, "input_shape", None)
+    shape = _input_shapes(network)
     if isinstance(shape, list) and len(shape) == 2:
         shape = shape[0]
     if not isinstance(shape, tuple) or None in shape[1:]:
@@ -33,14 +60,15 @@ def input_shape(network: keras.Model, role: str) -> tuple[int, ...]:
             f"`{role}` must take one input of a known shape, or two if the "
             "second are labels. Received: "
             f"{network.name!r} with input shape {shape!r}. Build it with "
-            "`keras.Input(shape)`."
+            f"`keras.Input(shape)`: a subclassed network {role} as `i = "
+            f"keras.Input(shape); keras.Model(i, {role}(i))`."
         )
     return shape[1:]
 
 
 def label_shape(network: keras.Model) -> tuple[int, ...] | None:
     """Returns the shape of one label that a network takes, or `None`."""
-    shape = getattr(network, "input_shape", None)
+    shape = _input_shapes(network)
     return shape[1][1:] if isinstance(shape, list) else None
 
 
@@ -71,7 +99,7 @@ def check_shapes(
     generator: keras.Model, discriminator: keras.Model, role: str
 ) -> None:
     """Checks that generated samples fit the discriminator."""
-    generated = tuple(generator.output_shape[1:])
+    generated = output_shape(generator)[1:]
     expected = tuple(input_shape(discriminator, role))
     fits = len(generated) == len(expected) and all(
         b is None or a == b for a, b in zip(generated, expected)
@@ -85,7 +113,7 @@ def check_shapes(
 
 def check_one_output(network: keras.Model, role: str) -> None:
     """Checks that a network returns one number for each sample."""
-    output = tuple(network.output_shape)
+    output = output_shape(network)
     if output[1:] not in ((), (1,)):
         raise ValueError(
             f"`{role}` must return one number for each sample, of shape "
@@ -94,13 +122,54 @@ def check_one_output(network: keras.Model, role: str) -> None:
         )
 
 
-def check_different(potential: keras.Model, conjugate: keras.Model) -> None:
-    """Checks that two networks are not one."""
-    if potential is conjugate:
+def warn_if_squashed(network: keras.Model, role: str) -> None:
+    """Warns if the outputs of a network end in a sigmoid, or are constant.
+
+    Raises:
+        ValueError: For a softmax over one unit, which is always 1.
+    """
+    layer = network
+    while getattr(layer, "layers", None):
+        layer = layer.layers[-1]
+    activation = getattr(layer, "activation", None)
+    name = getattr(activation, "__name__", type(layer).__name__.lower())
+    if name == "softmax":
         raise ValueError(
-            "`potential` and `conjugate` must be two networks. Received the "
-            f"same one twice: {potential.name!r}."
+            f"`{role}` ends in a softmax over one number, which is always 1. "
+            "End it with `Dense(1)` and no activation."
         )
+    if name in ("sigmoid", "hard_sigmoid"):
+        warnings.warn(
+            f"`{role}` ends in a {name}, but its outputs are taken for any "
+            "real numbers (logits, log ratios or potentials): the losses apply "
+            "a sigmoid themselves. End it with `Dense(1)` and no activation.",
+            stacklevel=4,
+        )
+
+
+def check_trainable(networks: list[keras.Model], role: str) -> None:
+    """Checks that networks have weights to train."""
+    for network in networks:
+        if not network.trainable_variables:
+            raise ValueError(
+                f"`{role}` has no trainable weights, so it would never learn. "
+                f"Received: {network.name!r} with trainable="
+                f"{network.trainable}. Set `{role}.trainable = True` before "
+                "`compile`: each network is trained in its own turn, and "
+                "frozen in the other's."
+            )
+
+
+def check_different(networks: dict[str, keras.Model]) -> None:
+    """Checks that no network stands in for two."""
+    roles: dict[int, str] = {}
+    for role, network in networks.items():
+        other = roles.setdefault(id(network), role)
+        if other != role:
+            raise ValueError(
+                f"`{other}` and `{role}` must be two networks. Received the "
+                f"same one twice: {network.name!r}."
+            )
 
 
 def is_registered(thing: Any) -> bool:

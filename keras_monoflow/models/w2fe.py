@@ -88,7 +88,14 @@ class W2FE(AdversarialModel):
         network_checks.check_network(conjugate, "conjugate")
         network_checks.check_shapes(generator, conjugate, "conjugate")
         network_checks.check_one_output(conjugate, "conjugate")
-        network_checks.check_different(potential, conjugate)
+        network_checks.check_different(
+            {
+                "generator": generator,
+                "potential": potential,
+                "conjugate": conjugate,
+            }
+        )
+        network_checks.warn_if_squashed(conjugate, "conjugate")
         gradients.use_seed_states(conjugate)
         self.conjugate = conjugate
         # Both networks tell where samples move before `compile` as well.

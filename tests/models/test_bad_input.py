@@ -1,5 +1,7 @@
 """Bad input gets an error that names the argument and quotes the value."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -232,3 +234,86 @@ def test_pair_optimizer_scales_both_rates():
     ]
     np.testing.assert_allclose(rates, [0.05, 0.1], rtol=1e-6)
     np.testing.assert_allclose(float(gan.optimizer.learning_rate), 0.05)
+
+
+class Pairs(keras.utils.PyDataset):
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return {"image": np.zeros((4, 2), "float32")}
+
+
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        (None, "x=None"),
+        ({"image": np.zeros((4, 2)), "label": np.zeros(4)}, r"d\['image'\]"),
+        ([np.zeros((4, 2)), np.zeros((4, 2))], "list of 2"),
+        (Pairs(), r"\['image'\]"),
+        (np.zeros((0, 2)), r"empty array of shape \(0, 2\)"),
+        (np.array([["a", "b"]]), "dtype '<U1'"),
+        (np.array([[1, None]], dtype=object), "dtype 'object'"),
+    ],
+)
+def test_what_is_no_array_of_samples(x, words):
+    with pytest.raises(ValueError, match=words):
+        make_gan().fit(x, verbose=0)
+
+
+def test_streams_of_dictionaries(data):
+    tf = pytest.importorskip("tensorflow")
+    stream = tf.data.Dataset.from_tensor_slices({"image": data}).batch(8)
+    with pytest.raises(ValueError, match=r"\['image'\]"):
+        make_gan().fit(stream, verbose=0)
+
+
+@pytest.mark.parametrize(
+    "weights", [{"sample_weight": np.ones(64)}, {"class_weight": {0: 1.0}}]
+)
+def test_weights_of_samples(weights, data):
+    (name,) = weights
+    with pytest.raises(ValueError, match=f"`{name}` would count for nothing"):
+        make_gan().fit(data, verbose=0, **weights)
+
+
+def image_gan():
+    gan = kmf.MonoFlowGAN(
+        keras.Sequential(
+            [layers.Input((2,)), layers.Dense(16), layers.Reshape((4, 4, 1))]
+        ),
+        keras.Sequential(
+            [layers.Input((4, 4, 1)), layers.Flatten(), layers.Dense(1)]
+        ),
+        seed=0,
+    )
+    rates = keras.optimizers.SGD(1e-6), keras.optimizers.SGD(1e-6)
+    gan.compile(*rates)
+    return gan
+
+
+def streams(images):
+    import tensorflow as tf
+
+    yield tf.data.Dataset.from_tensor_slices(images).batch(4)
+    if keras.backend.backend() == "torch":
+        import torch
+
+        rows = torch.utils.data.TensorDataset(torch.as_tensor(images))
+        yield torch.utils.data.DataLoader(rows, batch_size=4, shuffle=True)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1 / 255])
+def test_images_in_bytes_from_streams(scale, rng, recwarn):
+    pytest.importorskip("tensorflow")
+    warnings.simplefilter("always")
+    images = rng.integers(0, 256, (8, 4, 4, 1)).astype("float32") * scale
+    for stream in streams(images):
+        recwarn.clear()
+        gan = image_gan()
+        gan.fit(stream, verbose=0)
+        gan.fit(stream, verbose=0)
+        messages = [str(w.message) for w in recwarn.list]
+        assert not any("`shuffle=True` was passed" in m for m in messages)
+        said = ["0..255" in message for message in messages]
+        assert sum(said) == (scale == 1)

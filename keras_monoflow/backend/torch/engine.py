@@ -180,6 +180,9 @@ def apply_gradients(
 ) -> None:
     if count_replicas() > 1:
         gradients = replicas.gradients(optimizer, gradients)
+    if not isinstance(optimizer, keras.optimizers.SGD):
+        optimizer.apply(gradients, variables)
+        return
     with keras_internals.common_update(optimizer):
         optimizer.apply(gradients, variables)
 

@@ -30,15 +30,21 @@ class CompiledPieces:
         for node in nodes:
             if node.op == "call_function":
                 pieces.setdefault(node.meta["piece"], []).append(node)
+        cut = [_cut_out(piece) for piece in pieces.values()]
+        # What any of several equal pieces hands on, they all return.
+        handed_on: dict[str, set[int]] = {}
+        for graph, _, results in cut:
+            handed_on.setdefault(str(graph), set()).update(results)
         compiled: dict[str, Callable] = {}
         self._calls = []
-        for piece in pieces.values():
-            arguments, results, graph = _cut_out(piece)
+        for piece, (graph, arguments, _) in zip(pieces.values(), cut):
             code = str(graph)
+            results = [piece[i] for i in sorted(handed_on[code])]
             if code not in compiled:
-                compiled[code] = torch.compile(GraphModule(module, graph))
-            for node in results:
-                places[node] = len(places)
+                compiled[code] = _compile(module, graph, handed_on[code])
+            places.update(
+                (node, len(places) + i) for i, node in enumerate(results)
+            )
             self._calls.append(
                 (
                     compiled[code],
@@ -61,15 +67,15 @@ class CompiledPieces:
         ]
 
 
-def _cut_out(
-    nodes: Sequence[Node],
-) -> tuple[list[Node], list[Node], Graph]:
-    """Returns the inputs of nodes, what others read of them, and a graph."""
+def _cut_out(nodes: Sequence[Node]) -> tuple[Graph, list[Node], list[int]]:
+    """Returns a graph of nodes, its inputs, and the places of its results.
+
+    The inputs are nodes outside; the results are what nodes outside read.
+    """
     inside = set(nodes)
     inputs = dict.fromkeys(
         n for node in nodes for n in node.all_input_nodes if n not in inside
     )
-    outputs = [n for n in nodes if not inside.issuperset(n.users)]
     graph = Graph()
     copies = {
         node: graph.placeholder(f"input_{i}") for i, node in enumerate(inputs)
@@ -81,5 +87,13 @@ def _cut_out(
         copies[node] = graph.create_node(
             "call_function", node.target, args, kwargs, name=f"node_{i}"
         )
-    graph.output([copies[node] for node in outputs])
-    return list(inputs), outputs, graph
+    results = [
+        i for i, node in enumerate(nodes) if not inside.issuperset(node.users)
+    ]
+    return graph, list(inputs), results
+
+
+def _compile(module: GraphModule, graph: Graph, results: set[int]) -> Callable:
+    nodes = [node for node in graph.nodes if node.op == "call_function"]
+    graph.output([nodes[i] for i in sorted(results)])
+    return torch.compile(GraphModule(module, graph))

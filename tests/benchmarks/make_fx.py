@@ -2,8 +2,8 @@
 
     KERAS_BACKEND=torch OMP_NUM_THREADS=1 python tests/benchmarks/make_fx.py
 
-Processor seconds for one round of W1-FE on the ring with K = 3: run operation by
-operation, run while the package records it, and traced by `make_fx`, which
+Processor seconds for one round of W1-FE on the ring with K = 3: run operation
+by operation, run while the package records it, and traced by `make_fx`, which
 cannot trace the reading of seeds: fixed generators take their place.
 """
 

@@ -311,15 +311,24 @@ def test_a_layer_may_keep_its_weights(data):
 
 @only_torch
 @pytest.mark.skipif(not shutil.which("g++"), reason="needs a compiler of C++")
-@pytest.mark.parametrize("steps", [1, 6])  # in one piece, and in several
+@pytest.mark.parametrize(
+    "steps",
+    [
+        {"discriminator_steps": 1},  # in one piece
+        pytest.param(
+            {"discriminator_steps": 7, "persistency": 9},
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
 def test_torch_compile_gives_the_same(steps, data):
     one, other = (
-        make_gan(jit_compile=jit, discriminator_steps=steps)
+        make_gan(jit_compile=jit, step_size=0.1, **steps)
         for jit in (False, True)
     )
     other.set_weights(one.get_weights())
     for gan in (one, other):
-        gan.fit(data, batch_size=32, verbose=0, shuffle=False)
+        gan.fit(data, batch_size=16, verbose=0, shuffle=False)
     for a, b in zip(everything(one), everything(other), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 

@@ -42,9 +42,8 @@ class CompiledPieces:
             results = [piece[i] for i in sorted(handed_on[code])]
             if code not in compiled:
                 compiled[code] = _compile(module, graph, handed_on[code])
-            places.update(
-                (node, len(places) + i) for i, node in enumerate(results)
-            )
+            first = len(places)
+            places.update((node, first + i) for i, node in enumerate(results))
             self._calls.append(
                 (
                     compiled[code],

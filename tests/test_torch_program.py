@@ -41,15 +41,14 @@ def test_pieces_are_the_whole(monkeypatch):
     weights = keras.Variable([1.0, 2.0]), keras.Variable([3.0, -1.0])
 
     def step(x):
-        kept = [(k + 1) * x for k in range(5)]  # which all steps read
-        carried = kept[:4]
+        long_lived = [(k + 1) * x for k in range(9)]  # which all steps read
+        carried = [x, x + 1]
 
         def body(i):
             for weight, change in zip(weights, carried):
                 weight.assign(0.5 * weight + change)
             carried[:] = [
-                0.1 * c * weights[k % 2] + kept[k + 1]
-                for k, c in enumerate(carried)
+                0.1 * c * weights[0] + sum(long_lived) for c in carried
             ]
 
         gradients.repeat(10, body)

@@ -9,6 +9,7 @@ import keras_tuner
 from keras_monoflow import mappings
 from keras_monoflow.callbacks.distribution_metrics import Metrics
 from keras_monoflow.models import MonoFlowGAN
+from keras_monoflow.registry import MAPPINGS
 from keras_monoflow.tuning.flow_hyper_model import FlowHyperModel
 
 
@@ -84,15 +85,7 @@ class MappingHyperModel(FlowHyperModel):
 
     def default_space(self) -> dict[str, Any]:
         return {
-            "mapping": [
-                "identity",
-                "non_saturating",
-                "vanilla",
-                "arcsinh",
-                "alpha",
-                "jeffreys",
-                "least_squares",
-            ],
+            "mapping": _default_mappings(),
             "shift": [0.0, 1.0, 3.0, 5.0],
             "alpha": [-1.0, 0.5, 1.0, 2.0],
             "limit": [2.0, 12.0],
@@ -174,6 +167,13 @@ def _label(choice):
     if isinstance(choice, str):
         return choice
     return getattr(choice, "__name__", repr(choice))
+
+
+def _default_mappings():
+    """Every registered name, but one for all that differ in `alpha` alone."""
+    named = {name: mappings.get(name) for name in MAPPINGS.makers}
+    others = [n for n, m in named.items() if not isinstance(m, mappings.Alpha)]
+    return [*others, "alpha"]
 
 
 def _parameters(choice):

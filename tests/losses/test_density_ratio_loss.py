@@ -49,7 +49,11 @@ OBJECTIVES = {
     "donsker_varadhan": (DonskerVaradhanLoss(), lambda u: u + 0.7),
     "least_squares_ratio": (LeastSquaresRatioLoss(), np.exp),
 }
-MATCHED = [*(set(mappings.NAMED) - {"arcsinh"}), "alpha3", "vanilla5"]
+MATCHED = [
+    *(n for n in mappings.NAMED if mappings.get(n).dual is not None),
+    "alpha3",
+    "vanilla5",
+]
 for name in sorted(MATCHED):
     mapping = {
         "alpha3": mappings.Alpha(3),

@@ -48,7 +48,7 @@ def test_default_space_has_all_that_it_says(tmp_path):
     assert conditions.pop("mapping") == []
     assert conditions["shift"] == [("mapping", ["vanilla"])]
     assert conditions["alpha"] == [("mapping", ["alpha"])]
-    assert conditions["limit"] == [("mapping", ["alpha", "jeffreys"])]
+    assert conditions["limit"] == [("mapping", ["jeffreys", "alpha"])]
     assert conditions["discriminator_loss_without_dual"] == [
         ("mapping", ["arcsinh"])
     ]

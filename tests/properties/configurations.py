@@ -1,0 +1,162 @@
+"""Random models, layers and trainings, for what all of them must do."""
+
+import dataclasses
+import os
+
+import hypothesis
+import keras
+import numpy as np
+from hypothesis import strategies as st
+from keras import layers, ops
+
+import keras_monoflow as kmf
+
+BACKEND = keras.backend.backend()
+
+#: `KMF_EXAMPLES=200 pytest -m slow tests/properties` looks further.
+EXAMPLES = int(os.environ.get("KMF_EXAMPLES", "6"))
+settings = hypothesis.settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize="KMF_EXAMPLES" not in os.environ,
+    suppress_health_check=list(hypothesis.HealthCheck),
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+)
+
+
+@keras.saving.register_keras_serializable("keras_monoflow_tests")
+class Noise(layers.Layer):
+    """Adds noise, at inference too."""
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.seed_generator = keras.random.SeedGenerator(5)
+
+    def call(self, x):
+        noise = keras.random.normal(
+            ops.shape(x), dtype=x.dtype, seed=self.seed_generator
+        )
+        return x + 0.1 * noise
+
+
+def recurrent(units):
+    return [
+        layers.Reshape((units, 1)),
+        layers.LSTM(4, recurrent_dropout=0.2),
+        layers.Dense(units),
+    ]
+
+
+def attention(units):
+    inputs = keras.Input((units,))
+    rows = layers.Reshape((units, 1))(inputs)
+    rows = layers.MultiHeadAttention(1, 2)(rows, rows)
+    return [keras.Model(inputs, layers.Flatten()(rows))]
+
+
+#: What stands in the middle of a network of 4 units.
+LAYERS = {
+    "none": lambda: [],
+    "batch norm": lambda: [layers.BatchNormalization()],
+    "dropout": lambda: [layers.Dropout(0.3)],
+    "noise": lambda: [Noise()],
+    "recurrent": lambda: recurrent(4),
+    "attention": lambda: attention(4),
+    "spectral": lambda: [layers.SpectralNormalization(layers.Dense(4))],
+    "activity": lambda: [layers.Dense(4, activity_regularizer="l2")],
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Configuration:
+    flow: str
+    generator_layer: str
+    discriminator_layer: str
+    conditional: bool
+    policy: str
+    arguments: dict
+    generator_optimizer: str
+    discriminator_optimizer: str
+
+    def networks(self):
+        classes = [keras.Input((3,), name="labels")] if self.conditional else []
+
+        def network(inputs, middle, outputs):
+            x = keras.Input((inputs,))
+            joined = layers.Concatenate()([x, *classes]) if classes else x
+            h = layers.Dense(4, activation="tanh")(joined)
+            for layer in LAYERS[middle]():
+                h = layer(h)
+            y = layers.Dense(outputs, dtype="float32")(h)
+            return keras.Model([x, *classes] if classes else x, y)
+
+        return (
+            network(3, self.generator_layer, 2),
+            network(2, self.discriminator_layer, 1),
+        )
+
+    def model(self, **trainer):
+        keras.utils.set_random_seed(4)
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(self.policy)
+        try:
+            generator, discriminator = self.networks()
+            flow = getattr(kmf, self.flow)
+            model = flow(generator, discriminator, seed=1)
+            optimizers = [
+                getattr(keras.optimizers, name)(1e-2)
+                for name in (
+                    self.generator_optimizer,
+                    self.discriminator_optimizer,
+                )
+            ]
+            model.compile(*optimizers, **{**self.arguments, **trainer})
+        finally:
+            keras.config.set_dtype_policy(before)
+        return model
+
+    def data(self):
+        """Samples and labels of 20 rows; the last of three batches is small."""
+        rng = np.random.default_rng(2)
+        x = rng.normal(size=(20, 2)).astype("float32")
+        y = np.eye(3, dtype="float32")[np.arange(20) % 3]
+        return (x, y) if self.conditional else (x,)
+
+    def fit(self, model, **arguments):
+        defaults = {"batch_size": 8, "shuffle": False, "verbose": 0}
+        return model.fit(*self.data(), **{**defaults, **arguments})
+
+
+@st.composite
+def configurations(draw):
+    flow = draw(st.sampled_from(["MonoFlowGAN", "W1FE"]))
+    role = "discriminator" if flow == "MonoFlowGAN" else "critic"
+    arguments = {
+        f"{role}_steps": draw(st.sampled_from([1, 2, 6])),
+        f"{role}_warmup": draw(st.sampled_from([0, 1])),
+        "persistency": draw(st.sampled_from([1, 3])),
+        "update": draw(st.sampled_from(["persistent", "naive", "proximal"])),
+        "step_size": 0.1,
+        "normalize_velocity": draw(st.booleans()),
+        "reuse_generated": draw(st.booleans()),
+        "ema": draw(st.sampled_from([None, 0.5])),
+        "penalty": draw(
+            st.sampled_from([None, "r1", "r2", "gradient_penalty", "dragan"])
+        ),
+    }
+    if flow == "MonoFlowGAN":
+        arguments["mapping"] = draw(st.sampled_from(sorted(kmf.mappings.NAMED)))
+        arguments["discriminator_loss"] = draw(
+            st.sampled_from(["logistic", "exponential", "least_squares"])
+        )
+    optimizers = st.sampled_from(["Adam", "SGD", "RMSprop", "Nadam"])
+    return Configuration(
+        flow=flow,
+        generator_layer=draw(st.sampled_from(sorted(LAYERS))),
+        discriminator_layer=draw(st.sampled_from(sorted(LAYERS))),
+        conditional=draw(st.booleans()),
+        policy=draw(st.sampled_from(["float32", "mixed_bfloat16"])),
+        arguments=arguments,
+        generator_optimizer=draw(optimizers),
+        discriminator_optimizer=draw(optimizers),
+    )

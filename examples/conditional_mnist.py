@@ -102,10 +102,8 @@ def main():
         epochs=arguments.epochs,
         callbacks=[
             kmf.callbacks.SampleGrid(output, rows=10, columns=16),
-            keras.callbacks.BackupAndRestore(
-                output / "backup",
-                double_checkpoint=True,
-                delete_checkpoint=False,
+            kmf.callbacks.BackupAndRestore(
+                output / "backup", delete_checkpoint=False
             ),
         ],
     )

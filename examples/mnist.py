@@ -156,10 +156,8 @@ def main():
     callbacks = [
         kmf.callbacks.SampleGrid(output, rows=8, columns=16),
         keras.callbacks.CSVLogger(output / "log.csv", append=True),
-        keras.callbacks.BackupAndRestore(
-            output / "backup",
-            double_checkpoint=True,
-            delete_checkpoint=False,
+        kmf.callbacks.BackupAndRestore(
+            output / "backup", delete_checkpoint=False
         ),
     ]
     if arguments.tensorboard:

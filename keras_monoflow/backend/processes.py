@@ -48,7 +48,7 @@ def explaining() -> Iterator[None]:
         raise RuntimeError(
             "Another process of this training has ended, or cannot be reached. "
             "Look at what it printed, and start all processes again: with "
-            "`keras.callbacks.BackupAndRestore` they go on from the last "
+            "`kmf.callbacks.BackupAndRestore` they go on from the last "
             f"backup. The backend says: {error}"
         ) from error
 

@@ -19,6 +19,7 @@ every callback; a user's own callback may offer them too.
   first one runs it.
 """
 
+from keras_monoflow.callbacks.backup_and_restore import BackupAndRestore
 from keras_monoflow.callbacks.distribution_metrics import DistributionMetrics
 from keras_monoflow.callbacks.flow_animation import FlowAnimation
 from keras_monoflow.callbacks.flow_monitor import FlowMonitor
@@ -28,6 +29,7 @@ from keras_monoflow.callbacks.tensorboard import TensorBoard
 from keras_monoflow.plots import image_grid, plot_scatter
 
 __all__ = [
+    "BackupAndRestore",
     "DistributionMetrics",
     "FlowAnimation",
     "FlowMonitor",

@@ -79,6 +79,24 @@ class DistributionMetrics(HeldOut):
         self.metrics = _check_metrics(metrics)
         self._names = [f"val_{metric.name}" for metric in self.metrics]
 
+    def log_names(self, model: Any = None) -> list[str]:
+        """Returns the names of all logs, for epochs before the first look."""
+        return list(self._names)
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        super().on_train_begin(logs)
+        real, _ = self._known(self.held_out)
+        real = real[: getattr(self.model, "max_samples", None)]
+        for metric in self.metrics:
+            # Most metrics find out what is wrong with samples in computing.
+            try:
+                metric(real, real)
+            except ValueError as error:
+                raise ValueError(
+                    f"`DistributionMetrics` cannot compute {metric.name!r} of "
+                    f"{len(real)} samples: {error}"
+                ) from error
+
     def values(self, epoch: int) -> dict[str, float]:
         values = self.measure(self.model, self.held_out)
         return {f"val_{name}": value for name, value in values.items()}

@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
+from keras_monoflow import files
 from keras_monoflow.arguments import check_integer
+from keras_monoflow.data import first_labels
 from keras_monoflow.plots.style import import_matplotlib
 from keras_monoflow.typing import Array
 
@@ -14,7 +17,7 @@ from keras_monoflow.typing import Array
 class EpochPicture(keras.callbacks.Callback):
     """Base class: draws samples of one seed at the end of epochs.
 
-    A subclass writes `draw(samples, epoch, filename)`.
+    A subclass writes `draw(samples, epoch, filename)` and `check(shape)`.
 
     The samples are `model.sample(count, seed=seed)`: all pictures of
     a training, also of one that was interrupted and resumed, show the same
@@ -32,7 +35,9 @@ class EpochPicture(keras.callbacks.Callback):
     Raises:
         TypeError: If `every` or `seed` is not an integer; at the start of
             `fit`, if the model has no method `sample`.
-        ValueError: If `every` is less than 1.
+        ValueError: If `every` is less than 1, or `seed` than 0; at the start of
+            `fit`, if the samples cannot be drawn.
+        OSError: At the start of `fit`, if the folder cannot be written.
         ImportError: At the start of `fit`, if matplotlib is missing.
     """
 
@@ -49,9 +54,13 @@ class EpochPicture(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.path = os.fspath(path)
+        #: What messages call the callback.
+        self.owner = type(self).__name__
         self.count = count
         self.every = check_integer("every", every, minimum=1)
-        self.seed = check_integer("seed", seed)
+        self.seed = check_integer("seed", seed, minimum=0)
+        # Some of the labels of the data, unless they are class numbers.
+        self._labels: Array | None = None
 
     def set_model(self, model: Any) -> None:
         for name in self.needs:
@@ -67,7 +76,15 @@ class EpochPicture(keras.callbacks.Callback):
         # A missing package or a folder that cannot be made should be found
         # now, not after the first epoch.
         import_matplotlib()
-        os.makedirs(self.path, exist_ok=True)
+        files.check_folder(self.path, self.owner)
+        try:
+            self.check(self._samples(trial=True).shape)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"`{self.owner}`: {error}") from error
+
+    def use_data(self, x: Any, y: Any, validation_data: Any) -> None:
+        """Keeps some labels of the data of `fit`, to draw samples of these."""
+        self._labels = first_labels(x, y)
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
@@ -75,21 +92,49 @@ class EpochPicture(keras.callbacks.Callback):
         if (epoch + 1) % self.every:
             return
         filename = os.path.join(self.path, f"epoch_{epoch + 1:04d}.png")
-        available = getattr(self.model, "max_samples", None) or self.count
-        samples = self.model.sample(
-            min(self.count, available),
-            seed=self.seed,
-            **self.sample_arguments(),
-        )
-        samples = keras.ops.convert_to_numpy(samples)
-        self.draw(samples, epoch + 1, filename)
+        with files.replacing(filename, self.owner) as new:
+            self.draw(self._samples(), epoch + 1, new)
         name = f"{type(self).__name__}/{os.path.basename(self.path)}"
         for board in self.boards:
             board.show_picture(name, filename, epoch)
 
-    def sample_arguments(self) -> dict[str, Any]:
-        """Returns further arguments of `model.sample`, as a dictionary."""
-        return {}
+    def _samples(self, trial: bool = False) -> Array:
+        available = getattr(self.model, "max_samples", None) or self.count
+        arguments: dict[str, Any] = {}
+        if getattr(self.model, "conditional", False):
+            known = self.model.labels
+            if self.has_labels() or known.seen:
+                arguments["labels"] = self.labels_of_samples(known)
+            elif trial and known.may_be_numbers:
+                arguments["labels"] = np.zeros(known.shape, "int32")
+            else:
+                raise ValueError(
+                    "which labels to draw is not known: those of the data are "
+                    "no integers, and are in a stream. Use "
+                    "`SampleGrid(labels=...)`, or pass arrays to `fit`."
+                )
+        samples = self.model.sample(
+            min(self.count, available), seed=self.seed, **arguments
+        )
+        return keras.ops.convert_to_numpy(samples)
+
+    def labels_of_samples(self, known: Any) -> Array | None:
+        """Returns the labels of the samples of a conditional model, or `None`
+        to leave them to the model.
+
+        Args:
+            known: The model's `LabelCounter`.
+        """
+        if self._labels is None:
+            return None
+        return self._labels[np.arange(self.count) % len(self._labels)]
+
+    def has_labels(self) -> bool:
+        """Whether there are labels to draw that the model does not know."""
+        return self._labels is not None
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raises an error if samples `(count, ...)` cannot be drawn."""
 
     def draw(self, samples: Array, epoch: int, filename: str) -> None:
         """Draws the picture of an epoch.

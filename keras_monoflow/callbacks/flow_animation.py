@@ -4,10 +4,12 @@ import os
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.callbacks.sample_grid import SampleGrid
 from keras_monoflow.callbacks.sample_scatter import SampleScatter
+from keras_monoflow.files import check_folder, replacing
 from keras_monoflow.plots.film import check_film, check_writer, write_film
 from keras_monoflow.typing import ArrayLike
 
@@ -20,7 +22,7 @@ class FlowAnimation(keras.callbacks.Callback):
     Points in the plane are drawn as by `SampleScatter`, images as by
     `SampleGrid`, each time from the same seed. The pictures are kept in
     a folder beside the film, and the film is written from all of them when the
-    training ends: it is complete also after `keras.callbacks.BackupAndRestore`
+    training ends: it is complete also after `BackupAndRestore`
     has resumed an interrupted training.
 
     It needs matplotlib, `pip install "keras-monoflow[plot]"`, and for MP4 the
@@ -70,22 +72,35 @@ class FlowAnimation(keras.callbacks.Callback):
         self.samples = samples
         self.data = data
         self.every = check_integer("every", every, minimum=1)
-        self.seed, self.vector_field = seed, vector_field
+        self.seed = check_integer("seed", seed, minimum=0)
+        self.vector_field = vector_field
         self.frames_per_second = check_integer(
             "frames_per_second", frames_per_second, minimum=1
         )
         self.frames = self.path.with_name(self.path.stem + "_frames")
         self._picture: Any = None
         self._last_frame = ""
+        self._data_of_fit: Any = (None, None, None)
+
+    def use_data(self, x: Any, y: Any, validation_data: Any) -> None:
+        """Keeps the data of `fit`, whose labels a picture may need."""
+        self._data_of_fit = x, y, validation_data
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         check_writer(self.path)
+        check_folder(self.path.parent, type(self).__name__)
         self._picture = self._make_picture()
+        self._picture.owner = type(self).__name__
+        self._picture.use_data(*self._data_of_fit)
+        self._data_of_fit = (None, None, None)
         self._picture.set_model(self.model)
         self._picture.on_train_begin(logs)
 
     def _make_picture(self) -> SampleScatter | SampleGrid:
-        shape = self.model.sample(1, seed=self.seed).shape[1:]
+        arguments = {}
+        if getattr(self.model, "conditional", False):
+            arguments["labels"] = np.zeros(self.model.labels.shape, "int32")
+        shape = self.model.sample(1, seed=self.seed, **arguments).shape[1:]
         if shape == (2,):
             return SampleScatter(
                 self.frames,
@@ -106,7 +121,8 @@ class FlowAnimation(keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         # Pictures of a longer training in the same folder are left out.
-        files = sorted(self.frames.glob("epoch_*.png"))
-        files = [file for file in files if file.name <= self._last_frame]
-        if files:
-            write_film(files, self.path, self.frames_per_second)
+        pictures = sorted(self.frames.glob("epoch_*.png"))
+        pictures = [p for p in pictures if p.name <= self._last_frame]
+        if pictures:
+            with replacing(self.path, type(self).__name__) as new:
+                write_film(pictures, new, self.frames_per_second)

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_monoflow import files
 from keras_monoflow.arguments import check_number
+from keras_monoflow.backend import processes
 from keras_monoflow.callbacks.flow_statistics import (
     flow_statistics,
     has_log_ratio,
@@ -96,24 +98,47 @@ class FlowMonitor(HeldOut):
         self.path = None if path is None else os.fspath(path)
         self.threshold = check_number("threshold", threshold, above=0, below=1)
         self.share = check_number("share", share, above=0, maximum=1)
+        if not (true_log_ratio is None or callable(true_log_ratio)):
+            raise TypeError(
+                "`true_log_ratio` must be a function of samples. Received: "
+                f"true_log_ratio={true_log_ratio!r}."
+            )
         self.true_log_ratio = true_log_ratio
         #: Pairs of an epoch, counted from 1, and its logs.
         self.history: list[tuple[int, dict[str, float]]] = []
         self._alarmed = False
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        super().on_train_begin(logs)
         if self.path is not None or self.boards:
             import_matplotlib()
         if self.path is not None:
-            os.makedirs(self.path, exist_ok=True)
+            files.check_folder(self.path, type(self).__name__)
         self._names = self.log_names()
+        real, labels = self._known(self.held_out)
+        if labels is None and getattr(self.model, "conditional", False):
+            raise ValueError(
+                "`FlowMonitor` of a conditional model needs labels: leave out "
+                "`real`, and pass `validation_data=(x, y)` to `fit`."
+            )
+        if self.true_log_ratio is not None:
+            self._check_truth(real)
 
-    def log_names(self) -> list[str]:
+    def _check_truth(self, real: Array) -> None:
+        values = np.asarray(self.true_log_ratio(real))  # type: ignore[misc]
+        if values.size != len(real):
+            raise ValueError(
+                "`true_log_ratio` must return one number for each sample. "
+                f"Received: shape {values.shape} for {len(real)} samples."
+            )
+
+    def log_names(self, model: Any = None) -> list[str]:
         """Returns the names of all logs, for epochs before the first look."""
+        model = self.model if model is None else model
         names = ["speed", "discriminator_gradient"]
-        if hasattr(self.model, "sample_latent"):
+        if hasattr(model, "sample_latent"):
             names.append("generator_gradient")
-        if has_log_ratio(self.model):
+        if has_log_ratio(model):
             names += ["slope_mean", "slope_q10", "slope_q50", "slope_q90"]
             names += ["vanishing", "accuracy"]
             names += ["log_ratio_real", "log_ratio_fake"]
@@ -136,9 +161,11 @@ class FlowMonitor(HeldOut):
         if "slope" in statistics:
             curve = functools.partial(slope, self.model.mapping)
         figure = plot_flow(statistics, self.history, curve, self.threshold)
-        if self.path is not None:
+        if self.path is not None and processes.index() == 0:
             filename = f"flow_{epoch + 1:04d}.png"
-            figure.savefig(os.path.join(self.path, filename))
+            path = os.path.join(self.path, filename)
+            with files.replacing(path, type(self).__name__) as new:
+                figure.savefig(new)
         arrays = {
             f"FlowMonitor/{name}": statistics[name]
             for name in ("log_ratio_real", "log_ratio_fake", "slope", "speed")

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.data import can_be_read_again
-from keras_monoflow.metrics.base import to_numpy
+from keras_monoflow.metrics.base import check_finite, to_numpy
 from keras_monoflow.typing import Array, ArrayLike
 
 #: How the logs begin that are NaN in epochs in which they are not computed.
@@ -66,6 +66,20 @@ class HeldOut(keras.callbacks.Callback):
             x, y, _ = keras.utils.unpack_x_y_sample_weight(validation_data)
         self.held_out = self.choose(x, y)
 
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Checks the real samples, before an epoch is spent on training."""
+        discriminator = getattr(self.model, "discriminator", None)
+        real, _ = self._known(self.held_out)
+        shape = getattr(discriminator, "input_shape", None)
+        shape = shape[0] if isinstance(shape, list) else shape
+        if shape is not None and real.shape[1:] != tuple(shape[1:]):
+            raise ValueError(
+                f"The real samples of `{type(self).__name__}` must have the "
+                f"shape {tuple(shape[1:])} of those of the model. Received: "
+                f"real.shape={real.shape}."
+            )
+        check_finite(f"real` of `{type(self).__name__}", real)
+
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
@@ -90,19 +104,23 @@ class HeldOut(keras.callbacks.Callback):
         Raises:
             ValueError: If there are no real samples.
         """
+        real, labels = self._known(held_out)
+        n = getattr(model, "max_samples", None)
+        real = real[:n]
+        if labels is None:
+            return real, model.sample(len(real), seed=self.seed), None
+        labels = labels[:n]
+        generated = model.sample(len(real), seed=self.seed, labels=labels)
+        return real, generated, labels
+
+    def _known(self, held_out: Any) -> tuple[Array, Array | None]:
         if held_out is None:
             raise ValueError(
                 f"{type(self).__name__} has no real samples: the models of the "
                 "package hand over those of `fit`. Elsewhere, pass an array as "
                 "`real`."
             )
-        n = getattr(model, "max_samples", None)
-        real, labels = held_out[0][:n], held_out[1]
-        if labels is None:
-            return real, model.sample(len(real), seed=self.seed), None
-        labels = labels[:n]
-        generated = model.sample(len(real), seed=self.seed, labels=labels)
-        return real, generated, labels
+        return held_out
 
     def choose(self, x: Any, y: Any = None) -> tuple[Array, Array | None]:
         """Returns at most `samples` real samples, and their labels or `None`.

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.callbacks.epoch_picture import EpochPicture
+from keras_monoflow.models.data_checks import check_label_range
 from keras_monoflow.plots.image_grid import image_grid, is_image_batch
 from keras_monoflow.plots.limits import check_range
 from keras_monoflow.plots.style import import_matplotlib
@@ -22,7 +23,7 @@ class SampleGrid(EpochPicture):
     channels that are not gray, RGB or RGBA are shown side by side.
 
     The callback leaves the random numbers of the training alone, and goes on
-    with the same latents after `keras.callbacks.BackupAndRestore` resumed a
+    with the same latents after `BackupAndRestore` resumed a
     training. It needs matplotlib: `pip install "keras-monoflow[plot]"`.
 
     Args:
@@ -38,11 +39,13 @@ class SampleGrid(EpochPicture):
             black and white; values outside are clipped. Defaults to `(-1, 1)`.
         labels: For a conditional model, the label of each row. By default the
             first row shows class 0, the next class 1, and so on, starting over
-            after the last class. Defaults to `None`.
+            after the last class. If labels are no class numbers (one-hot rows,
+            images), the rows show different ones of the data.
 
     Raises:
-        ValueError: If an argument is out of its range; at the end of the
-            epoch, if the samples are not images.
+        ValueError: If an argument is out of its range; at the start of `fit`,
+            if the samples are not images, or `labels` are missing.
+        OSError: If the folder or a picture cannot be written.
         TypeError: If the model has no method `sample`.
 
     Example:
@@ -77,21 +80,42 @@ class SampleGrid(EpochPicture):
             )
         super().__init__(path, self.rows * self.columns, every, seed)
 
-    def sample_arguments(self) -> dict[str, Any]:
-        if not getattr(self.model, "conditional", False):
-            return {}
+    def labels_of_samples(self, known: Any) -> Array | None:
         labels = self.labels
+        if labels is None and self._labels is not None:
+            different = _different(self._labels)
+            labels = different[np.arange(self.rows) % len(different)]
         if labels is None:
-            labels = self.model.labels.first(self.rows)
-        return {"labels": np.repeat(labels, self.columns, axis=0)}
+            labels = known.first(self.rows)
+        return np.repeat(labels, self.columns, axis=0)
+
+    def has_labels(self) -> bool:
+        return self.labels is not None or super().has_labels()
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if self.labels is not None and hasattr(self.model, "generator"):
+            check_label_range(
+                self.labels, [self.model.generator], "labels` of `SampleGrid"
+            )
+        super().on_train_begin(logs)
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        if not is_image_batch(shape):
+            raise ValueError(
+                "it draws images, of shape (height, width) or (height, width, "
+                f"channels). Received: samples of shape {shape[1:]}. For "
+                "two-dimensional points use `SampleScatter`."
+            )
 
     def draw(self, samples: Array, epoch: int, filename: str) -> None:
-        if not is_image_batch(samples.shape):
-            raise ValueError(
-                "`SampleGrid` draws images, of shape (height, width) or "
-                "(height, width, channels). Received: samples of shape "
-                f"{samples.shape[1:]}. For two-dimensional points use "
-                "`SampleScatter`."
-            )
         grid = image_grid(samples, self.columns, self.value_range)
         import_matplotlib().image.imsave(filename, grid)
+
+
+def _different(labels: Array) -> Array:
+    """Returns labels without repetitions, class 0 first."""
+    if labels.ndim > 2:
+        return labels  # Images: no two are the same.
+    labels = np.unique(labels, axis=0)
+    # One-hot rows are sorted by their last entry.
+    return labels if labels[0].size == 1 else labels[::-1]

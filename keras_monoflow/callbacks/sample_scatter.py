@@ -22,7 +22,7 @@ class SampleScatter(EpochPicture):
     logarithm of the speed.
 
     The callback leaves the random numbers of the training alone, and goes on
-    with the same latents after `keras.callbacks.BackupAndRestore` resumed a
+    with the same latents after `BackupAndRestore` resumed a
     training. It needs matplotlib: `pip install "keras-monoflow[plot]"`.
 
     Args:
@@ -44,8 +44,9 @@ class SampleScatter(EpochPicture):
             picture that this training draws.
 
     Raises:
-        ValueError: If an argument is out of its range; at the end of the
-            epoch, if the samples are not two-dimensional.
+        ValueError: If an argument is out of its range; at the start of `fit`,
+            if the samples are not two-dimensional.
+        OSError: If the folder or a picture cannot be written.
         TypeError: If the model has no method `sample`, or none
             `velocity` though `vector_field=True`.
 
@@ -86,13 +87,15 @@ class SampleScatter(EpochPicture):
             )
             self.data = self.data[rows]
 
-    def draw(self, samples: Array, epoch: int, filename: str) -> None:
-        if samples.ndim != 2 or samples.shape[1] != 2:
+    def check(self, shape: tuple[int, ...]) -> None:
+        if len(shape) != 2 or shape[1] != 2:
             raise ValueError(
-                "`SampleScatter` draws points in the plane, samples of shape "
-                f"(2,). Received: samples of shape {samples.shape[1:]}. For "
-                "images use `SampleGrid`."
+                "it draws points in the plane, samples of shape (2,). "
+                f"Received: samples of shape {shape[1:]}. For images use "
+                "`SampleGrid`."
             )
+
+    def draw(self, samples: Array, epoch: int, filename: str) -> None:
         if self.limits is None:
             self.limits = square_around(as_points("samples", samples))
         figure = plot_scatter(

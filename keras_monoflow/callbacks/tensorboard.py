@@ -1,15 +1,17 @@
 """One TensorBoard folder for everything that a training shows."""
 
+import contextlib
 import inspect
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 import keras
 import numpy as np
 
 from keras_monoflow.callbacks.held_out import OCCASIONAL_LOGS
+from keras_monoflow.files import check_folder
 from keras_monoflow.plots.style import import_matplotlib
 from keras_monoflow.typing import Array, Config
 
@@ -45,6 +47,7 @@ class TensorBoard(keras.callbacks.TensorBoard):
     Raises:
         ImportError: At the start of `fit`, if TensorFlow or TensorBoard is
             missing.
+        OSError: If the folder cannot be written.
         TypeError: If a value of `hparams` is of another type.
 
     Example:
@@ -89,21 +92,42 @@ class TensorBoard(keras.callbacks.TensorBoard):
                 "on every backend. Install them with "
                 '`pip install "keras-monoflow[tensorboard]"`.'
             ) from error
+        check_folder(self.log_dir, type(self).__name__)
         super().set_model(model)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         from tensorboard.plugins.hparams import api
 
-        super().on_train_begin(logs)
-        writer = self.summary.create_file_writer(self.log_dir)
-        with writer.as_default():
-            api.hparams({**configuration(self.model), **self.hparams})
-        writer.close()
+        with self._naming():
+            super().on_train_begin(logs)
+            writer = self.summary.create_file_writer(self.log_dir)
+            with writer.as_default():
+                api.hparams({**configuration(self.model), **self.hparams})
+            writer.close()
+
+    @contextlib.contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Lets an error of the writer name the callback."""
+        from tensorflow import errors
+
+        try:
+            yield
+        except errors.OpError as error:
+            raise OSError(
+                None,
+                f"`{type(self).__name__}` cannot write in {self.log_dir!r}: "
+                f"{error.message}",
+            ) from error
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        super().on_epoch_end(epoch, _computed(logs or {}))
+        with self._naming():
+            super().on_epoch_end(epoch, _computed(logs or {}))
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        with self._naming():
+            super().on_train_end(logs)
 
     def show_picture(
         self, name: str, file: str | os.PathLike | IO[bytes], epoch: int
@@ -117,12 +141,12 @@ class TensorBoard(keras.callbacks.TensorBoard):
         """
         image = import_matplotlib().image.imread(file)
         image = image[:, :, None] if image.ndim == 2 else image
-        with self._train_writer.as_default():
+        with self._naming(), self._train_writer.as_default():
             self.summary.image(name, image[None], step=epoch)
 
     def show_histograms(self, arrays: Mapping[str, Array], epoch: int) -> None:
         """Shows the distributions of arrays by name in an epoch from 0."""
-        with self._train_writer.as_default():
+        with self._naming(), self._train_writer.as_default():
             for name, values in arrays.items():
                 values = values[np.isfinite(values)]
                 self.summary.histogram(name, values, step=epoch)

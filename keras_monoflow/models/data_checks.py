@@ -169,7 +169,9 @@ def check_labels(y: Any, conditional: bool, owner: str) -> None:
         )
 
 
-def check_label_range(y: Any, networks: list[keras.Model]) -> None:
+def check_label_range(
+    y: Any, networks: list[keras.Model], argument: str = "y"
+) -> None:
     """Checks integer labels against the classes that the networks know.
 
     Labels out of range would give NaN, or rows of other classes.
@@ -186,19 +188,17 @@ def check_label_range(y: Any, networks: list[keras.Model]) -> None:
     bad = y[(y < 0) | (y >= min(classes))]
     if bad.size:
         raise ValueError(
-            f"`y` must have labels from 0 to {min(classes) - 1}, for the "
-            f"{min(classes)} classes of the networks. Received: {bad[0]}."
+            f"`{argument}` must have labels from 0 to {min(classes) - 1}, for "
+            f"the {min(classes)} classes of the networks. Received: {bad[0]}."
         )
 
 
-def check_unweighted(
-    weight: Any, owner: str, argument: str = "sample_weight"
-) -> None:
-    """Checks that no weights come with the data."""
+def check_unweighted(weight: Any, owner: str) -> None:
+    """Checks that no sample weights come with the data."""
     if weight is not None:
         raise ValueError(
-            f"{owner} takes no sample weights, so `{argument}` would count for "
-            "nothing. Leave it out, and draw rows more or less often instead."
+            f"{owner} takes no sample weights: pass the samples, and labels "
+            "if the networks take them."
         )
 
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_monoflow import gradients
+from keras_monoflow import files, gradients
 from keras_monoflow.backend import processes
 from keras_monoflow.models.network_checks import is_registered
 from keras_monoflow.typing import Config
@@ -87,24 +87,62 @@ class ExactSaving(keras.Model):
         self.compile(**config)
 
     def save(
-        self, filepath: str | os.PathLike[str], *args: Any, **kwargs: Any
+        self,
+        filepath: str | os.PathLike[str],
+        overwrite: bool = True,
+        zipped: bool | None = None,
+        **kwargs: Any,
     ) -> None:
-        """As in Keras; raises before it writes if something cannot be saved."""
-        self._check_savable()
-        with processes.apart(self._saved_variables()):
-            return super().save(filepath, *args, **kwargs)
+        """As in Keras; raises before it writes if something cannot be saved.
 
-    def save_weights(self, *args: Any, **kwargs: Any) -> None:
-        """As in Keras; one of several processes can do it alone."""
+        A file that is there already is replaced by the complete new one.
+        """
+        self.check_savable(filepath)
         with processes.apart(self._saved_variables()):
-            return super().save_weights(*args, **kwargs)
+            others = kwargs or zipped is False
+            if not _can_be_replaced(filepath, ".keras", overwrite, others):
+                super().save(filepath, overwrite, zipped, **kwargs)
+                return
+            with files.replacing(
+                filepath, f"{type(self).__name__}.save"
+            ) as new:
+                super().save(new)
+
+    def save_weights(
+        self, filepath: Any, overwrite: bool = True, **kwargs: Any
+    ) -> None:
+        """As in Keras; one of several processes can do it alone.
+
+        A file that is there already is replaced by the complete new one.
+        """
+        with processes.apart(self._saved_variables()):
+            if not _can_be_replaced(filepath, ".weights.h5", overwrite, kwargs):
+                super().save_weights(filepath, overwrite, **kwargs)
+                return
+            weights = files.WeightsInMemory()
+            super().save_weights(weights)
+        files.write_weights(
+            weights, filepath, f"{type(self).__name__}.save_weights"
+        )
 
     def _saved_variables(self):
         if not self.compiled:
             return self.variables
         return gradients.all_variables(self)
 
-    def _check_savable(self):
+    def check_savable(self, filepath: str | os.PathLike[str]) -> None:
+        """Checks that `save` can write a file from which a model can be loaded.
+
+        Raises:
+            ValueError: If not.
+        """
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise ValueError(
+                f"A {type(self).__name__} cannot be loaded from an HDF5 file. "
+                "Save it as `.keras`, or its weights alone as `.weights.h5`, "
+                "with `save_weights` or `ModelCheckpoint(save_weights_only="
+                f"True)`. Received: filepath={str(filepath)!r}."
+            )
         for thing, argument in self._user_objects():
             if not is_registered(thing):
                 raise ValueError(
@@ -159,3 +197,11 @@ class ExactSaving(keras.Model):
         return np.array(
             [n for w in weights for n in (len(w.shape), *w.shape)], "int64"
         )
+
+
+def _can_be_replaced(filepath, ending, overwrite, others):
+    """Returns whether a file is one that can be renamed when it is complete."""
+    is_path = isinstance(filepath, (str, os.PathLike))
+    name = str(filepath)
+    is_ours = is_path and name.endswith(ending) and "://" not in name
+    return is_ours and overwrite and not others

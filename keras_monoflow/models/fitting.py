@@ -1,11 +1,15 @@
 """Callbacks that `fit` adds by itself, and the data that they look at."""
 
 import math
+import os
+import warnings
 from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
+from keras_monoflow.backend import keras_internals
 from keras_monoflow.models.data_checks import is_array
 
 
@@ -67,6 +71,60 @@ class ShowNaN(keras.callbacks.Callback):
             self._terminate.on_train_batch_end(batch, {"loss": float("nan")})
 
 
+class CheckBackups(keras.callbacks.Callback):
+    """Warns if a backup of Keras was torn apart by a kill.
+
+    Keras writes the weights to one file and the epoch to another. Weights that
+    were written last belong to a later epoch than the one that is read.
+    """
+
+    def __init__(self, backups: list) -> None:
+        super().__init__()
+        self._backups = backups
+        self._rounds_before = 0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._rounds_before = self._rounds()
+
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        backups, self._backups = self._backups, []
+        steps = self.params.get("steps")
+        if not backups or not steps:
+            return
+        # A program may train the model before the `fit` that was interrupted.
+        trained = self._rounds()
+        if epoch * steps in (trained, trained - self._rounds_before):
+            return
+        warnings.warn(
+            f"The backup in {str(backups[0].backup_dir)!r} holds weights of "
+            f"round {trained}, but says that epoch {epoch + 1} comes next, "
+            f"before which there are {epoch * steps} rounds: either it was "
+            "torn apart when the run was killed, or the size of the data or "
+            "batches has changed. This run will not end like one that was not "
+            "interrupted. `keras_monoflow.callbacks.BackupAndRestore` writes "
+            "backups that no kill tears apart.",
+            stacklevel=2,
+        )
+
+    def _rounds(self):
+        return int(ops.convert_to_numpy(self.model.rounds_counter))
+
+
+def _backups_of_keras(callbacks):
+    """Those that will be restored, from the ends of epochs."""
+    kind = keras.callbacks.BackupAndRestore
+    return [
+        c
+        for c in callbacks
+        if isinstance(c, kind)
+        and not hasattr(c, "only_reads")
+        and c.save_freq == "epoch"
+        and os.path.exists(keras_internals.backup_file(c))
+    ]
+
+
 def callbacks_for(data: Any, callbacks: Any) -> Any:
     """Returns the user's callbacks with those that `fit` needs.
 
@@ -75,7 +133,9 @@ def callbacks_for(data: Any, callbacks: Any) -> Any:
         callbacks: The `callbacks` of `fit`: `None`, one, a list, or
             a `keras.callbacks.CallbackList`.
     """
-    extra = [FirstBatchCheck()]
+    extra: list[keras.callbacks.Callback] = [FirstBatchCheck()]
+    if backups := _backups_of_keras(as_list(callbacks)):
+        extra.append(CheckBackups(backups))
     if hasattr(data, "set_epoch"):
         extra.append(SetEpoch(data))
     extra += [

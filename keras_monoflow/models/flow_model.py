@@ -7,9 +7,10 @@ import keras
 from keras import ops
 
 from keras_monoflow import gradients, penalties
-from keras_monoflow.backend import processes, replicas
+from keras_monoflow.backend import keras_internals, processes, replicas
 from keras_monoflow.models import (
     data_checks,
+    fit_checks,
     fitting,
     network_checks,
     several_processes,
@@ -182,6 +183,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
                     "compile: adversarial losses compare two batches. To "
                     "judge samples, use `keras_monoflow.metrics`."
                 )
+        fit_checks.check_trainer_arguments(kwargs)
         self.penalties = penalties.get(penalty)
         self.flow_potential, self.choices = potential, choices
         for thing, argument in self._user_objects():
@@ -276,14 +278,18 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
                 f"Call `compile` of {type(self).__name__} before `fit`: it "
                 "takes the optimizers, the losses and all training choices."
             )
-        for name in ("sample_weight", "class_weight"):
-            weight = kwargs.get(name)
-            data_checks.check_unweighted(weight, type(self).__name__, name)
+        fit_checks.check_foreign_arguments(kwargs, type(self).__name__)
         for role, (_, networks) in self._trained_networks().items():
             network_checks.check_trainable(networks, role)
         self._check_data(x, y, batch_size or 32)
         several_processes.check_replicas(self, x, batch_size or 32)
         callbacks = several_processes.for_this_process(callbacks)
+        fit_checks.check_callbacks(
+            self,
+            callbacks,
+            validates=validation_data is not None
+            or bool(kwargs.get("validation_split")),
+        )
         if hasattr(x, "set_epoch"):
             # The order is the data set's own business.
             kwargs["shuffle"] = False
@@ -295,6 +301,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         held_out = validation_data
         if held_out is None:
             held_out = fitting.split_off(x, y, kwargs.get("validation_split"))
+        fit_checks.check_validation_data(self, held_out, batch_size or 32)
         fitting.introduce(callbacks, self, x, y, held_out)
         if not self._has_learned:
             self._has_learned = True
@@ -306,6 +313,8 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
                     )
                 ],
             )
+        # Keras keeps the epoch of a backup for all later calls of `fit`.
+        keras_internals.set_initial_epoch(self, 0)
         with processes.explaining(), gradients.keep_variables(self):
             return super().fit(
                 x,
@@ -330,6 +339,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
             data_checks.check_split(smallest, steps, self.role)
         shape = network_checks.input_shape(self.discriminator, self.role)
         in_bytes = data_checks.check_data(x, shape, batch_size)
+        fit_checks.check_finite(x, batch_size)
         if self._looked_at_bytes:
             return
         # Reading a stream takes time: images alone, and once.

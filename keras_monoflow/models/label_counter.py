@@ -30,12 +30,20 @@ class LabelCounter(keras.layers.Layer):
 
     def update(self, labels: Tensor) -> None:
         """Counts the classes of a batch of labels, if they are integers."""
-        if self.shape in ((), (1,)) and keras.backend.is_int_dtype(
-            labels.dtype
-        ):
+        if self.may_be_numbers and keras.backend.is_int_dtype(labels.dtype):
             highest = replicas.gather(ops.cast(ops.max(labels), "int32"))
             highest = ops.max(highest)
             self.count.assign(ops.maximum(self.count, highest + 1))
+
+    @property
+    def seen(self) -> bool:
+        """Whether the model was trained on integer labels."""
+        return int(ops.convert_to_numpy(self.count)) > 0
+
+    @property
+    def may_be_numbers(self) -> bool:
+        """Whether labels have the shape of integers."""
+        return self.shape in ((), (1,))
 
     def draw(self, n: int, seed: int | None) -> Array:
         """Returns `n` labels, all that were seen being equally likely."""
@@ -49,13 +57,12 @@ class LabelCounter(keras.layers.Layer):
         return labels.reshape(n, *self.shape)
 
     def _classes(self):
-        count = int(ops.convert_to_numpy(self.count))
-        if count == 0:
+        if not self.seen:
             raise ValueError(
                 "`labels` must be given: the model has not been trained on "
                 "integer labels yet, so it does not know which there are."
             )
-        return count
+        return int(ops.convert_to_numpy(self.count))
 
     def check(self, labels: ArrayLike, n: int) -> Array:
         """Returns `n` labels as an array; one label stands for all."""

@@ -129,8 +129,16 @@ def for_this_process(callbacks: Any) -> Any:
     return kept
 
 
+def files_of(backup: keras.callbacks.BackupAndRestore) -> list[str]:
+    """Returns the paths of the weights from which a backup may go on."""
+    return getattr(backup, "paths", [keras_internals.backup_file(backup)])
+
+
 def _silent(callback):
     """Returns a callback that writes no files, or `None` for none."""
+    if hasattr(callback, "only_reads"):
+        callback.only_reads = True
+        return callback
     if isinstance(callback, keras.callbacks.BackupAndRestore):
         return ReadsBackup(callback)
     writes = isinstance(callback, WRITERS)
@@ -145,10 +153,7 @@ def _check_backups(callbacks):
         for callback in callbacks
         if isinstance(callback, keras.callbacks.BackupAndRestore)
     ]
-    seen = sum(
-        os.path.exists(keras_internals.backup_file(backup))
-        for backup in backups
-    )
+    seen = sum(any(map(os.path.exists, files_of(b))) for b in backups)
     (first,) = processes.copy_from_first([np.array(seen, "int32")])
     if int(first) != seen:
         folders = ", ".join(repr(backup.backup_dir) for backup in backups)

@@ -9,11 +9,12 @@ import pytest
 import keras_monoflow as kmf
 
 OFFERS = {
+    "BackupAndRestore": {"writes_files"},
     "DistributionMetrics": {"adds_to_logs", "measures_samples", "use_data"},
-    "FlowAnimation": {"writes_files"},
+    "FlowAnimation": {"use_data", "writes_files"},
     "FlowMonitor": {"adds_to_logs", "boards", "use_data"},
-    "SampleGrid": {"boards", "writes_files"},
-    "SampleScatter": {"boards", "writes_files"},
+    "SampleGrid": {"boards", "use_data", "writes_files"},
+    "SampleScatter": {"boards", "use_data", "writes_files"},
     "TensorBoard": {"shows_pictures", "writes_files"},
 }
 

@@ -209,7 +209,7 @@ def main(folder, mode, models, *place):
     join(index, count, port)
     results = []
     for model in models:
-        callbacks = [keras.callbacks.BackupAndRestore(f"{folder}/backup")]
+        callbacks = [kmf.callbacks.BackupAndRestore(f"{folder}/backup")]
         if killed and index == count - 1:
             callbacks.append(KillAfter(*killed))
         results.append(train(model, (index, count), callbacks))

@@ -124,6 +124,7 @@ def test_only_the_first_process_writes(monkeypatch, tmp_path):
     monkeypatch.setattr(processes, "copy_from_first", lambda values: values)
     callbacks = [
         keras.callbacks.BackupAndRestore(tmp_path),
+        kmf.callbacks.BackupAndRestore(tmp_path),
         keras.callbacks.ModelCheckpoint(tmp_path / "a.keras"),
         keras.callbacks.CSVLogger(tmp_path / "a.csv"),
         kmf.callbacks.SampleScatter(tmp_path),
@@ -136,20 +137,21 @@ def test_only_the_first_process_writes(monkeypatch, tmp_path):
     assert kept[0][:-1] == callbacks
     assert [type(c) for c in kept[1]] == [
         several_processes.ReadsBackup,
+        kmf.callbacks.BackupAndRestore,
         keras.callbacks.EarlyStopping,
         several_processes.StartTogether,
     ]
+    assert callbacks[1].only_reads
 
 
-def test_backup_that_one_process_does_not_see(monkeypatch, tmp_path):
+@pytest.mark.parametrize("owner", [keras.callbacks, kmf.callbacks])
+def test_backup_that_one_process_does_not_see(monkeypatch, tmp_path, owner):
     monkeypatch.setattr(processes, "count", lambda: 2)
     monkeypatch.setattr(
         processes, "copy_from_first", lambda values: [v + 1 for v in values]
     )
     with pytest.raises(ValueError, match="shared file system"):
-        several_processes.for_this_process(
-            [keras.callbacks.BackupAndRestore(tmp_path)]
-        )
+        several_processes.for_this_process([owner.BackupAndRestore(tmp_path)])
 
 
 def test_parts_of_a_data_set():

@@ -111,7 +111,7 @@ class StopMidEpoch(keras.callbacks.Callback):
 
 
 def backup(folder):
-    return keras.callbacks.BackupAndRestore(f"{folder}/backup")
+    return kmf.callbacks.BackupAndRestore(f"{folder}/backup")
 
 
 def start(folder, flow, order, stop):

@@ -273,7 +273,7 @@ def test_streams_of_dictionaries(data):
 )
 def test_weights_of_samples(weights, data):
     (name,) = weights
-    with pytest.raises(ValueError, match=f"`{name}` would count for nothing"):
+    with pytest.raises(ValueError, match=f"`{name}` has no meaning"):
         make_gan().fit(data, verbose=0, **weights)
 
 

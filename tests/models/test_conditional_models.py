@@ -3,8 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from helpers import slow_except
+from helpers import numpy, slow_except
 from keras import layers, ops
+from matplotlib.image import imread
 
 import keras_monoflow as kmf
 from keras_monoflow.models.label_counter import LabelCounter
@@ -305,3 +306,98 @@ def test_grid_with_a_row_for_each_class(tmp_path, pairs, monkeypatch, labels):
     np.testing.assert_array_equal(seen[0], gan.sample(12, seed=6, labels=rows))
     with pytest.raises(ValueError, match="one label for each row"):
         kmf.callbacks.SampleGrid(tmp_path, rows=3, labels=[0, 1])
+
+
+def networks_of_labels(shape):
+    """Networks of gray images that take labels of any shape."""
+    z, c = keras.Input((3,)), keras.Input(shape)
+    joined = layers.Concatenate()([z, layers.Flatten()(c)])
+    image = layers.Reshape((4, 4, 1))(layers.Dense(16)(joined))
+    x = keras.Input((4, 4, 1))
+    both = layers.Concatenate()([layers.Flatten()(x), layers.Flatten()(c)])
+    return keras.Model([z, c], image), keras.Model(
+        [x, c], layers.Dense(1)(both)
+    )
+
+
+@pytest.mark.parametrize("kind", ["one-hot", "float", "image"])
+@pytest.mark.parametrize("form", ["arrays", "data set", "tf.data"])
+def test_pictures_of_labels_that_are_no_integers(tmp_path, kind, form):
+    """They show labels of the data, which the model does not know by itself."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(8, 4, 4, 1)).astype("float32")
+    classes = np.array([2, 0, 1, 1, 2, 0, 2, 1])
+    y = {
+        "one-hot": np.eye(3, dtype="float32")[classes],
+        "float": classes.astype("float32")[:, None],
+        "image": rng.normal(size=(8, 4, 4, 1)).astype("float32"),
+    }[kind]
+    gan = kmf.MonoFlowGAN(*networks_of_labels(y.shape[1:]), seed=0)
+    gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
+    grid = kmf.callbacks.SampleGrid(tmp_path / "grid", rows=3, columns=2)
+    film = kmf.callbacks.FlowAnimation(tmp_path / "film.gif", samples=8)
+    data = {"arrays": (x, y), "data set": (Pairs(x, y),)}.get(form)
+    if form == "tf.data":
+        tf = pytest.importorskip("tensorflow")
+        data = (tf.data.Dataset.from_tensor_slices((x, y)).batch(4),)
+    gan.fit(*data, batch_size=None, callbacks=[grid, film], verbose=0)
+    first = {
+        "one-hot": np.eye(3, dtype="float32"),
+        "float": np.array([[0.0], [1.0], [2.0]], "float32"),
+        "image": y[:3],
+    }[kind]
+    expected = gan.sample(6, seed=0, labels=np.repeat(first, 2, axis=0))
+    picture = imread(tmp_path / "grid" / "epoch_0001.png")[..., :3]
+    expected = kmf.plots.image_grid(expected, columns=2)
+    np.testing.assert_array_equal(np.rint(255 * picture), expected)
+    assert (tmp_path / "film.gif").exists()
+
+
+class Pairs(keras.utils.PyDataset):
+    """One batch of samples and labels."""
+
+    def __init__(self, *pair):
+        super().__init__()
+        self.pair = pair
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return self.pair
+
+
+def test_grid_of_labels_out_of_range(tmp_path):
+    gan = kmf.MonoFlowGAN(
+        kmf.networks.dcgan_generator(4, (8, 8, 1), classes=4),
+        kmf.networks.dcgan_discriminator((8, 8, 1), classes=4),
+    )
+    gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
+    grid = kmf.callbacks.SampleGrid(tmp_path, labels=[99] * 8)
+    x, y = np.zeros((4, 8, 8, 1), "float32"), np.arange(4)
+    with pytest.raises(ValueError, match=r"labels.*SampleGrid.*99"):
+        gan.fit(x, y, callbacks=[grid], verbose=0)
+    assert int(numpy(gan.rounds_counter)) == 0
+
+
+@pytest.mark.parametrize(("shape", "rounds"), [((3,), 0), ((1,), 1)])
+def test_labels_in_a_stream_that_are_no_integers(tmp_path, shape, rounds):
+    """Only single numbers may still turn out to be integers."""
+    gan = kmf.MonoFlowGAN(*networks_of_labels(shape), seed=0)
+    gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
+    batch = np.zeros((4, 4, 4, 1), "float32"), np.ones((4, *shape), "float32")
+    one_step = {"steps_per_epoch": 1, "verbose": 0}
+
+    def stream():
+        while True:
+            yield batch
+
+    grid = kmf.callbacks.SampleGrid(tmp_path, rows=2, columns=2)
+    with pytest.raises(ValueError, match=r"SampleGrid\(labels="):
+        gan.fit(stream(), callbacks=[grid], **one_step)
+    assert int(numpy(gan.rounds_counter)) == rounds
+    grid = kmf.callbacks.SampleGrid(
+        tmp_path, rows=2, columns=2, labels=np.ones((2, *shape))
+    )
+    gan.fit(stream(), callbacks=[grid], **one_step)
+    assert (tmp_path / "epoch_0001.png").exists()

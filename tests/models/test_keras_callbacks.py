@@ -9,6 +9,8 @@ import pytest
 from helpers import ROLES, make_flow, slow_except
 from keras import ops
 
+import keras_monoflow as kmf
+
 pytestmark = [
     pytest.mark.parametrize("flow", slow_except(["monoflow"], sorted(ROLES))),
     pytest.mark.usefixtures("compile_fast"),
@@ -133,7 +135,11 @@ def test_model_checkpoint_keeps_the_best(flow, data, tmp_path):
     assert (tmp_path / "own.keras").exists()
 
 
-def test_backup_and_restore_continues(flow, data, tmp_path):
+@pytest.mark.parametrize(
+    "backup",
+    [keras.callbacks.BackupAndRestore, kmf.callbacks.BackupAndRestore],
+)
+def test_backup_and_restore_continues(flow, data, tmp_path, backup):
     class Crash(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 2:
@@ -148,10 +154,10 @@ def test_backup_and_restore_continues(flow, data, tmp_path):
     straight.set_weights(start.get_weights())
     expected = run(straight)
     with pytest.raises(KeyboardInterrupt):
-        run(start, keras.callbacks.BackupAndRestore(tmp_path), Crash())
+        run(start, backup(tmp_path), Crash())
     remember = Remember()
     resumed = make_flow(flow, seed=99)
-    actual = run(resumed, keras.callbacks.BackupAndRestore(tmp_path), remember)
+    actual = run(resumed, backup(tmp_path), remember)
     assert len(remember.epochs) == 2
     assert equal(actual, expected)
 

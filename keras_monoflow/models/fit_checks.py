@@ -1,0 +1,219 @@
+"""What `fit` checks before the first round, beside its data."""
+
+import os
+import string
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_monoflow import files
+from keras_monoflow.arguments import check_integer
+from keras_monoflow.models import data_checks, network_checks
+from keras_monoflow.models.fitting import as_list
+
+#: Arguments of `keras.Model.fit` that mean nothing to flows of samples.
+FOREIGN_ARGUMENTS = ("sample_weight", "class_weight")
+
+#: Where the callbacks come from whose logs are known.
+_PACKAGES = ("keras", "keras_monoflow")
+
+_MONITORS = (
+    keras.callbacks.EarlyStopping,
+    keras.callbacks.ModelCheckpoint,
+    keras.callbacks.ReduceLROnPlateau,
+)
+
+
+def check_trainer_arguments(arguments: dict[str, Any]) -> None:
+    """Checks arguments of `keras.Model.compile` that Keras takes as they are.
+
+    Raises:
+        TypeError, ValueError: If one is of another type or out of range.
+    """
+    if "steps_per_execution" in arguments:
+        value = arguments["steps_per_execution"]
+        check_integer("steps_per_execution", value, minimum=1)
+    value = arguments.get("jit_compile")
+    if value not in (None, True, False, "auto"):
+        raise ValueError(
+            '`jit_compile` must be True, False or "auto". Received: '
+            f"jit_compile={value!r}."
+        )
+
+
+def check_foreign_arguments(arguments: dict[str, Any], owner: str) -> None:
+    """Checks that no argument of `keras.Model.fit` would be without effect."""
+    for name in FOREIGN_ARGUMENTS:
+        if arguments.get(name) is not None:
+            raise ValueError(
+                f"`{name}` has no meaning in {owner}.fit, which compares "
+                "distributions. Repeat the samples that shall count more, or "
+                "draw them more often."
+            )
+
+
+def check_validation_data(
+    model: Any, validation_data: Any, batch_size: int
+) -> None:
+    """Checks held-out data as the data themselves are checked.
+
+    Args:
+        model: A compiled model.
+        validation_data: The argument of `fit`, or what it held back.
+        batch_size: That of `fit`.
+
+    Raises:
+        TypeError: If it is no kind of data.
+        ValueError: If the samples or labels do not fit.
+    """
+    if validation_data is None:
+        return
+    x, y, weight = keras.utils.unpack_x_y_sample_weight(validation_data)
+    if not hasattr(x, "__iter__") or isinstance(x, (str, bytes)):
+        raise TypeError(
+            "`validation_data` must be an array, a pair of samples and labels, "
+            "or a data set. Received: validation_data="
+            f"{validation_data!r}."
+        )
+    try:
+        data_checks.check_unweighted(weight, type(model).__name__)
+        _check_samples(model, x, y, batch_size)
+    except ValueError as error:
+        raise ValueError(f"`validation_data`: {error}") from error
+
+
+def _check_samples(model, x, y, batch_size):
+    shape = network_checks.input_shape(model.discriminator, model.role)
+    owner = type(model).__name__
+    spec = getattr(x, "element_spec", None)  # of a `tf.data.Dataset`
+    if isinstance(x, keras.utils.PyDataset):
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(x[0])
+    elif spec is not None:
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(spec)
+        data_checks.check_labels(y, model.conditional, owner)
+        if tuple(x.shape[1:]) != shape and None not in x.shape[1:]:
+            raise ValueError(
+                f"The data set has samples of shape {tuple(x.shape[1:])}, but "
+                f"the {model.role} takes {shape}."
+            )
+    if not data_checks.is_array(x) or spec is not None:
+        return
+    data_checks.check_labels(y, model.conditional, owner)
+    if y is not None:
+        networks = [getattr(model, role) for role in model.network_roles()]
+        data_checks.check_label_range(y, networks)
+    data_checks.check_data(x, shape, batch_size)
+
+
+def check_finite(x: Any, batch_size: int) -> None:
+    """Checks all rows of an array in memory, beyond the first batch."""
+    if not isinstance(x, np.ndarray) or isinstance(x, np.memmap):
+        return
+    if x.dtype.kind != "f":
+        return
+    for start in range(batch_size, len(x), 4096):
+        rows = x[start : start + 4096]
+        finite = np.isfinite(rows.reshape(len(rows), -1)).all(axis=1)
+        if not finite.all():
+            row = start + int(np.argmin(finite))
+            raise ValueError(
+                f"`x` has NaN or infinite values in row {row}. They must be "
+                "finite: remove or replace these values."
+            )
+
+
+# --------------------------------------------------------------- callbacks
+
+
+def check_callbacks(model: Any, callbacks: Any, validates: bool) -> None:
+    """Checks what callbacks of Keras would find out after an epoch.
+
+    Args:
+        model: A compiled model.
+        callbacks: The argument of `fit`.
+        validates: Whether there are validation data.
+
+    Raises:
+        TypeError: If something is no callback.
+        ValueError: If a log or a key in the name of a file does not exist, or a
+            file could not be loaded.
+        OSError: If a folder cannot be written.
+    """
+    callbacks = as_list(callbacks)
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise TypeError(
+                "`callbacks` must be a `keras.callbacks.Callback` or a list of "
+                f"them. Received: {callback!r}, of type "
+                f"{type(callback).__name__}."
+            )
+    logs = _known_logs(model, callbacks, validates)
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.ModelCheckpoint):
+            _check_checkpoint(model, callback, logs)
+        if isinstance(callback, keras.callbacks.BackupAndRestore):
+            folder = callback.backup_dir
+            files.check_folder(folder, type(callback).__name__)
+        if isinstance(callback, _MONITORS):
+            _check_monitor(callback, logs)
+
+
+def _known_logs(model, callbacks, validates):
+    """Returns the names of all logs, or `None` where others may add some."""
+    names = [metric.name for metric in model.metrics]
+    if validates:
+        names += [f"val_{name}" for name in names]
+    for callback in callbacks:
+        if not _is_known_class(callback):
+            return None
+        if hasattr(callback, "log_names"):
+            names += callback.log_names(model)
+    return names if _is_known_class(model) else None
+
+
+def _is_known_class(thing):
+    if isinstance(thing, keras.callbacks.LambdaCallback):
+        return False
+    return type(thing).__module__.split(".")[0] in _PACKAGES
+
+
+def _check_checkpoint(model, callback, logs):
+    path = callback.filepath
+    if not callback.save_weights_only:
+        model.check_savable(path)
+    folder = os.path.dirname(path)
+    if "{" not in folder:
+        files.check_folder(folder, type(callback).__name__)
+    if logs is None:
+        return
+    known = ["epoch", *(["batch"] if callback.save_freq != "epoch" else [])]
+    for _, key, _, _ in string.Formatter().parse(path):
+        if key and not _is_known(key, [*known, *logs]):
+            raise ValueError(
+                f"The file name {path!r} of `{type(callback).__name__}` has "
+                f"the unknown key {key!r}. Known are: "
+                f"{', '.join([*known, *logs])}."
+            )
+
+
+def _check_monitor(callback, logs):
+    name, monitor = type(callback).__name__, callback.monitor
+    acts = getattr(callback, "save_best_only", True)
+    if acts and logs is not None and not _is_known(monitor, logs):
+        raise ValueError(
+            f"`{name}` monitors {monitor!r}, which is no log of this training. "
+            f"The logs are: {', '.join(logs)}."
+        )
+    # Keras finds this out after the first epoch.
+    if callback.mode == "auto" and monitor.removeprefix("val_") != "loss":
+        raise ValueError(
+            f"`{name}` monitors {monitor!r}, of which Keras does not know "
+            'whether less or more is better. Pass `mode="min"` or '
+            '`mode="max"`.'
+        )
+
+
+def _is_known(name, logs):
+    # Schedulers of Keras add the rates.
+    return name in logs or name.startswith("learning_rate")

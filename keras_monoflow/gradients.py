@@ -21,6 +21,7 @@ from keras_monoflow.typing import Tensor
 __all__ = [
     "all_variables",
     "apply_gradients",
+    "assert_at_least",
     "discard_updates",
     "input_gradient",
     "keep_variables",
@@ -217,6 +218,19 @@ def only_if(
         body: A function of no arguments; what it returns is dropped.
         variables: A function of no arguments that returns all variables that
             the body may assign.
+    """
+
+
+@_in_backend
+def assert_at_least(size: Tensor, minimum: int, message: str) -> None:
+    """Checks the size of a batch that only a running graph knows.
+
+    Only TensorFlow has such sizes; XLA leaves the check out.
+
+    Args:
+        size: Scalar integer tensor.
+        minimum: Its smallest value.
+        message: Of the `tf.errors.InvalidArgumentError` for smaller ones.
     """
 
 

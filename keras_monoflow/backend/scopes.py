@@ -174,6 +174,10 @@ def on_values(body: Callable, loop: Callable) -> None:
         variable.assign(new_values[key])
 
 
+def assert_at_least(size: Tensor, minimum: int, message: str) -> None:
+    """Sizes are known where there is no graph."""
+
+
 def all_variables(model: keras.Model) -> list:
     return [
         *model.variables,

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_monoflow import gradients
 from keras_monoflow.backend import keras_internals
 from keras_monoflow.typing import Array
 
@@ -141,14 +142,20 @@ def check_data(
     return in_bytes(batch)
 
 
-def check_split(size: int, steps: int, role: str) -> None:
-    """Checks that a batch of `size` samples can be cut into `steps` slices."""
-    if size < steps:
-        raise ValueError(
-            f"`split_batch=True` cuts each batch into {role}_steps={steps} "
-            f"slices, but a batch has {size} samples. Raise "
-            "`batch_size`, or drop the ragged last batch."
-        )
+def check_split(size: Any, steps: int, role: str) -> None:
+    """Checks that a batch of `size` samples can be cut into `steps` slices.
+
+    In a graph of TensorFlow, the size is a tensor and the check runs there.
+    """
+    message = (
+        f"`split_batch=True` cuts each batch into {role}_steps={steps} "
+        "slices, but a batch has {} samples. Raise `batch_size`, or drop the "
+        "ragged last batch."
+    )
+    if not isinstance(size, int):
+        gradients.assert_at_least(size, steps, message.format("fewer"))
+    elif size < steps:
+        raise ValueError(message.format(size))
 
 
 def check_labels(y: Any, conditional: bool, owner: str) -> None:

@@ -33,10 +33,11 @@ class FirstBatchCheck(keras.callbacks.Callback):
         if bad:
             raise ValueError(
                 f"The first batch gave {', '.join(bad)} = NaN or infinity. "
-                "Either the data `x` hold NaN or infinite values, or the "
-                "weights that training started from do, or the loss "
-                "overflowed: look at the data first, then lower the learning "
-                "rates."
+                "Either the data `x` hold NaN or infinite values, or labels "
+                "lie outside the classes that the networks know, or the "
+                "weights that training started from are not finite, or the "
+                "loss overflowed: look at the data first, then lower the "
+                "learning rates."
             )
 
 

@@ -213,8 +213,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
             self.labels.update(batch.labels)
         if self.choices.split_batch:
             steps = self.choices.discriminator_steps
-            if isinstance(rows, int):
-                data_checks.check_split(rows, steps, self.role)
+            data_checks.check_split(rows, steps, self.role)
             batch = Batch(batch.samples, batch.labels, slices=steps)
         self._round(batch)
         return self._round.logs()

@@ -236,6 +236,15 @@ def test_pair_optimizer_scales_both_rates():
     np.testing.assert_allclose(float(gan.optimizer.learning_rate), 0.05)
 
 
+def test_a_ragged_last_batch_of_a_stream_cannot_be_split(data):
+    tf = pytest.importorskip("tensorflow")
+    gan = make_gan(discriminator_steps=4, split_batch=True)
+    stream = tf.data.Dataset.from_tensor_slices(data[:19]).batch(16)
+    errors = (ValueError, tf.errors.InvalidArgumentError)
+    with pytest.raises(errors, match="drop the ragged last batch"):
+        gan.fit(stream, verbose=0)
+
+
 class Pairs(keras.utils.PyDataset):
     def __len__(self):
         return 2

@@ -166,6 +166,10 @@ def only_if(
         tf.cond(condition(), run, lambda: tf.constant(False))
 
 
+def assert_at_least(size: Tensor, minimum: int, message: str) -> None:
+    tf.debugging.assert_greater_equal(size, minimum, message)
+
+
 # --------------------------------------------------------- training steps
 
 

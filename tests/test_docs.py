@@ -78,6 +78,13 @@ def test_metrics_are_up_to_date():
     assert page.render(text) == text, "Run `python docs/generate_metrics.py`."
 
 
+@pytest.mark.slow
+def test_bad_input_is_up_to_date():
+    page = load("generate_bad_input")
+    text = page.PAGE.read_text("utf-8")
+    assert page.render(text) == text, "Run `python docs/generate_bad_input.py`."
+
+
 def test_plot_is_drawn(generator, tmp_path):
     path = tmp_path / "images" / "mappings.png"
     generator.plot(path)

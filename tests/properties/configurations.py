@@ -13,8 +13,10 @@ import keras_monoflow as kmf
 
 BACKEND = keras.backend.backend()
 
-#: `KMF_EXAMPLES=200 pytest -m slow tests/properties` looks further.
-EXAMPLES = int(os.environ.get("KMF_EXAMPLES", "6"))
+#: `KMF_EXAMPLES=200 pytest -m slow tests/properties` looks further. Compilers
+#: take their time for each.
+FEW = {"torch": 6, "tensorflow": 3, "jax": 1}[BACKEND]
+EXAMPLES = int(os.environ.get("KMF_EXAMPLES", FEW))
 settings = hypothesis.settings(
     max_examples=EXAMPLES,
     deadline=None,

@@ -25,12 +25,15 @@ __all__ = [
     "discard_updates",
     "input_gradient",
     "keep_variables",
+    "make_predict_function",
+    "make_test_function",
     "make_train_function",
     "only_if",
     "postpone_updates",
     "processes",
     "repeat",
     "replicas",
+    "take_back_variables",
     "test_step",
     "train_step",
     "use_seed_states",
@@ -294,10 +297,30 @@ def make_train_function(model: keras.Model, function: Callable) -> Callable:
         function: The `train_function` that Keras made for it.
 
     Returns:
-        With `run_eagerly=True`, `function`. On PyTorch with one process,
-        a function that traces the step once for each shape of a batch and
-        then replays it. On JAX with `steps_per_execution` above 1, one that
-        runs these steps as one program. Else `function`.
+        On PyTorch with one process and without `run_eagerly=True`, a function
+        that traces the step once for each shape of a batch and then replays
+        it. On JAX, one that loses no weights when it is interrupted, and runs
+        `steps_per_execution` steps as one program. Else `function`.
+    """
+
+
+@_in_backend
+def make_test_function(model: keras.Model, function: Callable) -> Callable:
+    """Returns what the trainer calls to evaluate on a batch.
+
+    On JAX it loses no weights when it fails or is interrupted.
+
+    Args:
+        model: A compiled `keras.Model`.
+        function: The `test_function` that Keras made for it.
+    """
+
+
+@_in_backend
+def make_predict_function(model: keras.Model, function: Callable) -> Callable:
+    """Returns what the trainer calls to predict a batch.
+
+    The rest is as in `make_test_function`.
     """
 
 
@@ -315,10 +338,19 @@ def use_seed_states(network: keras.Model) -> None:
 def keep_variables(
     model: keras.Model,
 ) -> contextlib.AbstractContextManager[None]:
-    """Keeps a model usable if an error stops its `fit` in the first step.
+    """Keeps the weights of a model if an error or Ctrl-C stops what is inside.
 
-    The JAX trainer moves the values out of the variables before it traces the
-    step, so that an error there (labels that do not belong, say) loses them.
+    The JAX trainer moves the values out of the variables before it runs a step,
+    so that an error there (labels that do not belong, say) loses them. What
+    a training has learned until then is kept.
+    """
+
+
+@_in_backend
+def take_back_variables(model: keras.Model) -> None:
+    """Gives the variables the values that the JAX trainer took out of them.
+
+    In the midst of `fit` or `evaluate`, they are those of the last step.
     """
 
 

@@ -8,7 +8,7 @@ Keras, `tests/backend/test_fallbacks.py` trains without them.
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -81,7 +81,7 @@ def restore_value(variable: keras.Variable, value: Tensor) -> None:
     """Gives back a value that Keras's trainer on JAX took from a variable."""
     if not hasattr(variable, "_value"):
         variable.assign(value)
-    elif variable._value is None:
+    elif variable._value is None or variable._value.is_deleted():
         variable._value = value
 
 
@@ -173,6 +173,46 @@ def state_shardings(model: keras.Model) -> tuple | None:
     """Returns where JAX keeps the state of a model. Fallback: `None`."""
     spec = getattr(model, "_get_state_sharding_spec", None)
     return None if spec is None else spec()
+
+
+#: What a training step on JAX takes and gives, in this order.
+_GROUPS = ("trainable", "non_trainable", "optimizer", "metrics")
+
+
+def publish_state(model: keras.Model, state: Sequence) -> None:
+    """Tells Keras's trainer on JAX what the values are that it took away.
+
+    Fallback: it learns of them a little later.
+    """
+    if hasattr(model, "_jax_state_synced"):
+        names = [f"{group}_variables" for group in _GROUPS]
+        model._jax_state = dict(zip(names, state))
+
+
+def take_back_state(model: keras.Model) -> None:
+    """Gives the variables the values that Keras's trainer on JAX has of them.
+
+    Fallback: it may assign them again, later.
+    """
+    model.jax_state_sync()
+    if hasattr(model, "_jax_state"):
+        model._jax_state = None
+
+
+def batch_function(
+    model: keras.Model, step: Callable, joins: bool
+) -> Callable | None:
+    """Returns what Keras's trainer on JAX calls to look at batches.
+
+    Fallback: `None`.
+
+    Args:
+        model: The `keras.Model`.
+        step: A function of a state and a batch.
+        joins: Whether the outputs of several batches are joined.
+    """
+    make = getattr(model, "_make_function", None)
+    return None if make is None else make(step, concatenate_outputs=joins)
 
 
 def initial_epoch(model: keras.Model) -> int:

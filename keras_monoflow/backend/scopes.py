@@ -179,8 +179,10 @@ def assert_at_least(size: Tensor, minimum: int, message: str) -> None:
 
 
 def all_variables(model: keras.Model) -> list:
+    # Before `compile` there is none.
+    optimizer = getattr(model, "optimizer", None)
     return [
         *model.variables,
-        *model.optimizer.variables,
+        *(optimizer.variables if optimizer else ()),
         *model.metrics_variables,
     ]

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_monoflow import gradients, mappings
+from keras_monoflow.models.looking import looking
 from keras_monoflow.typing import Array, ArrayLike, Tensor
 
 
@@ -34,8 +35,9 @@ def flow_statistics(
     velocity = model.velocity(generated, labels).reshape(len(generated), -1)
     values = {
         "speed": np.linalg.norm(velocity, axis=1),
-        **_gradient_norms(model, real, labels, generated, latent),
     }
+    with looking(model, seed=0):
+        values |= _gradient_norms(model, real, labels, generated, latent)
     if has_log_ratio(model):
         real_ratio = model.log_ratio(real, labels)
         fake_ratio = model.log_ratio(generated, labels)

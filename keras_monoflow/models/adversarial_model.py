@@ -12,6 +12,7 @@ from keras_monoflow.models import network_checks
 from keras_monoflow.models.averaging import average_step, copy_network
 from keras_monoflow.models.flow_model import FlowModel, _choice
 from keras_monoflow.models.label_counter import LabelCounter
+from keras_monoflow.models.looking import looking, random_seed
 from keras_monoflow.models.prior import Prior
 from keras_monoflow.models.round import with_labels
 from keras_monoflow.optimizers import PairOptimizer, serialize
@@ -162,11 +163,12 @@ class AdversarialModel(FlowModel):
     def sample_latent(self, n: int, seed: int | None = None) -> Array:
         """Draws `n` latent points from the prior, `(n, *latent_shape)`.
 
-        Training noise is left alone. The same `seed` gives the same points.
+        Training noise is left alone. The same `seed` gives the same points;
+        without one they follow `keras.utils.set_random_seed`.
         """
         check_integer("n", n, minimum=1)
         if seed is None:
-            seed = int(np.random.SeedSequence().generate_state(1)[0] >> 1)
+            seed = random_seed()
         with processes.local(self.prior.variables):
             return ops.convert_to_numpy(self.prior.draw(n, seed))
 
@@ -182,7 +184,8 @@ class AdversarialModel(FlowModel):
 
         Args:
             n: How many.
-            seed: Integer for the same samples every time, or `None`.
+            seed: Integer for the same samples every time, of networks that draw
+                noise too. By default `keras.utils.set_random_seed` counts.
             batch_size: How many to generate at once.
             labels: For a conditional model, `n` labels, or one for all. By
                 default they are drawn from `seed`, with equal chances for all
@@ -196,6 +199,7 @@ class AdversarialModel(FlowModel):
             ValueError: If a number is out of range, or the labels do not fit.
         """
         check_integer("batch_size", batch_size, minimum=1)
+        seed = random_seed() if seed is None else seed
         latent = self.sample_latent(n, seed)
         if self.conditional and labels is None:
             labels = self.labels.draw(n, seed)
@@ -203,15 +207,16 @@ class AdversarialModel(FlowModel):
         size = min(n, batch_size)
         # Full batches only: another size would compile anew.
         rows = np.arange(n + -n % size).reshape(-1, size) % n
-        batches = [
-            self._run(
-                with_labels(
-                    latent[part], None if labels is None else labels[part]
-                ),
-                averaged,
-            )[:size]
-            for part in rows
-        ]
+        with looking(self, seed):
+            batches = [
+                self._run(
+                    with_labels(
+                        latent[part], None if labels is None else labels[part]
+                    ),
+                    averaged,
+                )[:size]
+                for part in rows
+            ]
         return np.concatenate(batches)[:n]
 
     def _run(self, inputs, averaged):
@@ -219,7 +224,9 @@ class AdversarialModel(FlowModel):
         if network is self._best_generator and processes.count() == 1:
             # `predict` draws from the generator that shuffles training data,
             # on PyTorch. Under `tf.distribute` each replica returns all rows.
-            return self.predict_on_batch(inputs)
+            # Keras's own lets the noise of the networks go on from batch to
+            # batch.
+            return keras.Model.predict_on_batch(self, inputs)
         inputs = keras.tree.map_structure(ops.convert_to_tensor, inputs)
         with processes.local(network.variables):
             samples = network(inputs, training=False)

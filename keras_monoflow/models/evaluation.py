@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_monoflow import gradients
 from keras_monoflow.data import can_be_read_again
+from keras_monoflow.models.looking import looking
 from keras_monoflow.models.round import with_labels
 from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.typing import Tensor
@@ -59,14 +60,16 @@ class Evaluation(keras.Model):
     ) -> Any:
         """As in Keras, and with distribution metrics.
 
-        The generated samples are the same in every call. If the model was
+        The generated samples are the same in every call, and training goes on
+        as if it had not been called. If the model was
         trained with `keras_monoflow.callbacks.DistributionMetrics`, their
         values on `x` come after the losses; a generator, which can be read
         only once, is left to the losses, with a warning.
         """
-        seed = self.evaluation_seed
-        seed.state.assign(np.array([0, 0], dtype="int64"))
-        results = super().evaluate(x, y, *args, **kwargs)
+        with looking(self, seed=0):
+            state = self.evaluation_seed.state
+            state.assign(np.array([0, 0], dtype="int64"))
+            results = super().evaluate(x, y, *args, **kwargs)
         callback = self.distribution_metrics
         if callback is None or "_use_cached_eval_dataset" in kwargs:
             # The validation during `fit`, to which the callback adds by itself.
@@ -82,3 +85,43 @@ class Evaluation(keras.Model):
         if isinstance(results, dict):
             return {**results, **values}
         return [*np.atleast_1d(results), *values.values()]
+
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """As in Keras; training goes on as if it had not been called."""
+        with looking(self):
+            return super().test_on_batch(*args, **kwargs)
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        """As in Keras; training goes on as if it had not been called."""
+        with looking(self):
+            return super().predict(*args, **kwargs)
+
+    def predict_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """As in Keras; training goes on as if it had not been called."""
+        with looking(self):
+            return super().predict_on_batch(*args, **kwargs)
+
+    def make_test_function(self, force: bool = False) -> Any:
+        return self._remake(
+            "test_function",
+            super().make_test_function,
+            gradients.make_test_function,
+            force,
+        )
+
+    def make_predict_function(self, force: bool = False) -> Any:
+        return self._remake(
+            "predict_function",
+            super().make_predict_function,
+            gradients.make_predict_function,
+            force,
+        )
+
+    def _remake(self, name, make, replace, force):
+        """Lets Keras `make` a function, and has it replaced if it is new."""
+        made = getattr(self, name)
+        make(force)
+        function = getattr(self, name)
+        if function is not made:
+            setattr(self, name, replace(self, function))
+        return getattr(self, name)

@@ -64,8 +64,6 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
     #: What moves the samples.
     round_class = Round
 
-    train_function: Any
-
     discriminator_steps = _choice("discriminator_steps")
     split_batch = _choice("split_batch")
     discriminator_warmup = _choice("discriminator_warmup")
@@ -239,13 +237,17 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         return self._round.step_size()
 
     def make_train_function(self, force: bool = False) -> Any:
-        made = self.train_function
-        super().make_train_function(force)
-        if self.train_function is not made:
-            self.train_function = gradients.make_train_function(
-                self, self.train_function
-            )
-        return self.train_function
+        return self._remake(
+            "train_function",
+            super().make_train_function,
+            gradients.make_train_function,
+            force,
+        )
+
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """As in Keras."""
+        with gradients.keep_variables(self):
+            return super().train_on_batch(*args, **kwargs)
 
     # ----------------------------------------------------------------- fit
 

@@ -13,6 +13,7 @@ from keras_monoflow.models.array_sampler import ArraySampler
 from keras_monoflow.models.fitting import with_extra
 from keras_monoflow.models.flow_model import FlowModel, _choice
 from keras_monoflow.models.forward_euler import euler_step
+from keras_monoflow.models.looking import random_seed
 from keras_monoflow.models.round import Batch, Generated, Round
 from keras_monoflow.models.training_choices import TrainingChoices
 from keras_monoflow.models.trajectory import Record, Trajectory
@@ -259,7 +260,8 @@ class ParticleFlow(FlowModel):
 
         Args:
             n: How many, at most as many as there are.
-            seed: Integer for the same particles every time, or `None`.
+            seed: Integer for the same particles every time. By default
+                `keras.utils.set_random_seed` counts.
 
         Returns:
             A NumPy array `(n, *sample_shape)`.
@@ -273,7 +275,7 @@ class ParticleFlow(FlowModel):
                 f"`n` must be at most the number of particles, "
                 f"{len(self._rows)}. Received: n={n}."
             )
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(random_seed() if seed is None else seed)
         return self.particles[rng.permutation(len(self._rows))[:n]]
 
     # --------------------------------------------------------- trajectory

@@ -9,6 +9,7 @@ from keras_monoflow.arguments import check_integer
 from keras_monoflow.backend import processes
 from keras_monoflow.models import data_checks, network_checks
 from keras_monoflow.models.forward_euler import follow
+from keras_monoflow.models.looking import looking, random_seed
 from keras_monoflow.models.round import with_labels
 from keras_monoflow.models.training_choices import (
     check_step_size,
@@ -35,9 +36,10 @@ class Refinement(keras.Model):
             A NumPy array of the same shape, in data units per unit of step.
         """
         labels = self._check_own_labels(labels, len(x))
-        velocity = self._velocity_at(
-            ops.cast(x, "float32"), labels, self._reference_output()
-        )
+        with looking(self, seed=0):
+            velocity = self._velocity_at(
+                ops.cast(x, "float32"), labels, self._reference_output()
+            )
         return ops.convert_to_numpy(ops.stop_gradient(velocity))
 
     def log_ratio(self, x: ArrayLike, labels: ArrayLike | None = None) -> Array:
@@ -55,11 +57,12 @@ class Refinement(keras.Model):
         """
         labels = self._check_own_labels(labels, len(x))
         inputs = with_labels(np.asarray(x, "float32"), labels)
-        with processes.local(self.discriminator.variables):
-            output = self.discriminator(inputs, training=False)
-        ratio = self._known_potential().log_ratio(
-            output, self._reference_output()
-        )
+        with looking(self, seed=0):
+            with processes.local(self.discriminator.variables):
+                output = self.discriminator(inputs, training=False)
+            ratio = self._known_potential().log_ratio(
+                output, self._reference_output()
+            )
         return ops.convert_to_numpy(ops.stop_gradient(ratio)).reshape(-1)
 
     def refine(
@@ -89,7 +92,8 @@ class Refinement(keras.Model):
             step_size: A positive float in data units per unit of velocity.
                 The default is that of `compile`.
             temperature: Size of the noise, at least 0; 0 for none.
-            seed: Integer seed of the noise, or `None`.
+            seed: Integer seed of the noise. By default
+                `keras.utils.set_random_seed` counts.
             batch_size: How many samples to move at once.
 
         Returns:
@@ -112,17 +116,19 @@ class Refinement(keras.Model):
         shape = network_checks.input_shape(self.discriminator, self.role)
         data_checks.check_data(samples, shape, len(samples), "samples")
         labels = self._check_own_labels(labels, len(samples))
-        reference = self._reference_output() if len(samples) else None
-        return follow(
-            lambda x, labels: self._velocity_at(x, labels, reference),
-            samples,
-            labels,
-            steps,
-            step_size,
-            temperature,
-            seed,
-            batch_size,
-        )
+        seed = random_seed() if seed is None else seed
+        with looking(self, seed):
+            reference = self._reference_output() if len(samples) else None
+            return follow(
+                lambda x, labels: self._velocity_at(x, labels, reference),
+                samples,
+                labels,
+                steps,
+                step_size,
+                temperature,
+                seed,
+                batch_size,
+            )
 
     def _velocity_at(self, x, labels, reference_output):
         if labels is not None:

@@ -11,8 +11,12 @@ import jax
 import keras
 from jax import numpy as jnp
 
-from keras_monoflow.backend.jax.fused_steps import FusedSteps
+from keras_monoflow.backend.jax.look_function import make_look_function
+from keras_monoflow.backend.jax.train_function import TrainFunction
 from keras_monoflow.backend.keras_internals import restore_value
+from keras_monoflow.backend.keras_internals import (
+    take_back_state as take_back_variables,
+)
 from keras_monoflow.backend.scopes import (
     NestedScope,
     Pure,
@@ -203,10 +207,19 @@ def _stateless(groups: list, step: Callable, arguments: tuple) -> Any:
 
 
 def make_train_function(model: keras.Model, function: Callable) -> Callable:
-    is_fused = model.jit_compile and model.steps_per_execution > 1
-    if model.run_eagerly or not is_fused:
-        return function
-    return FusedSteps(model, one_by_one=function)
+    return TrainFunction(model, function)
+
+
+def make_test_function(model: keras.Model, function: Callable) -> Callable:
+    return make_look_function(model, model.test_step, function, joins=False)
+
+
+def make_predict_function(model: keras.Model, function: Callable) -> Callable:
+    def step(state: tuple, data: Any) -> tuple[Any, tuple]:
+        outputs, non_trainable = model.predict_step(state, data)
+        return outputs, (state[0], non_trainable)
+
+    return make_look_function(model, step, function, joins=True)
 
 
 def use_seed_states(network: keras.Model) -> None:
@@ -215,11 +228,13 @@ def use_seed_states(network: keras.Model) -> None:
 
 @contextlib.contextmanager
 def keep_variables(model: keras.Model) -> Iterator[None]:
+    take_back_variables(model)
     variables = all_variables(model)
     values = _values(variables)
     try:
         yield
     except BaseException:
+        take_back_variables(model)
         for variable, value in zip(variables, values):
             if not value.is_deleted():
                 restore_value(variable, value)

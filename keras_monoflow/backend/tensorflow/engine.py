@@ -197,12 +197,24 @@ def make_train_function(model: keras.Model, function: Callable) -> Callable:
     return function
 
 
+def make_test_function(model: keras.Model, function: Callable) -> Callable:
+    return function
+
+
+def make_predict_function(model: keras.Model, function: Callable) -> Callable:
+    return function
+
+
 def use_seed_states(network: keras.Model) -> None:
     """Layers draw from their own seed states already."""
 
 
 def keep_variables(model: keras.Model) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
+
+
+def take_back_variables(model: keras.Model) -> None:
+    """Nothing takes them away."""
 
 
 # ---------------------------------------------------------- many replicas

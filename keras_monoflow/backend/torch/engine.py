@@ -204,6 +204,14 @@ def make_train_function(model: keras.Model, function: Callable) -> Callable:
     return program.RecordedStep(model, compiled=model.jit_compile)
 
 
+def make_test_function(model: keras.Model, function: Callable) -> Callable:
+    return function
+
+
+def make_predict_function(model: keras.Model, function: Callable) -> Callable:
+    return function
+
+
 def use_seed_states(network: keras.Model) -> None:
     for layer in keras_internals.layers_of(network):
         for seed in keras_internals.seed_generators(layer):
@@ -212,6 +220,10 @@ def use_seed_states(network: keras.Model) -> None:
 
 def keep_variables(model: keras.Model) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
+
+
+def take_back_variables(model: keras.Model) -> None:
+    """Nothing takes them away."""
 
 
 # ---------------------------------------------------------- many replicas

@@ -1,4 +1,4 @@
-"""Steps on JAX that cannot be one program run one by one."""
+"""What fit calls on JAX: steps that cannot be one program run one by one."""
 
 import types
 
@@ -12,7 +12,7 @@ if keras.backend.backend() != "jax":
 import jax
 from jax import numpy as jnp
 
-from keras_monoflow.backend.jax import fused_steps
+from keras_monoflow.backend.jax import train_function
 
 
 def make_steps(step):
@@ -21,8 +21,13 @@ def make_steps(step):
             logs, state = step(state, batch)
         return logs, state
 
-    model = types.SimpleNamespace(steps_per_execution=2, train_step=step)
-    return fused_steps.FusedSteps(model, one_by_one)
+    model = types.SimpleNamespace(
+        steps_per_execution=2,
+        train_step=step,
+        jit_compile=True,
+        run_eagerly=False,
+    )
+    return train_function.TrainFunction(model, one_by_one)
 
 
 def run(step):
@@ -52,7 +57,7 @@ def test_an_error_of_the_step_is_raised_as_it_is():
 def test_shardings_that_keras_does_not_tell(monkeypatch):
     devices = keras.distribution.DataParallel(devices=["cpu:0"])
     keras.distribution.set_distribution(devices)
-    fused_steps.warn_once.cache_clear()
+    train_function.warn_once.cache_clear()
     try:
         with pytest.warns(UserWarning, match="one by one"):
             steps = make_steps(lambda state, batch: ({}, state))

@@ -58,7 +58,7 @@ class EpochPicture(keras.callbacks.Callback):
         self.owner = type(self).__name__
         self.count = count
         self.every = check_integer("every", every, minimum=1)
-        self.seed = check_integer("seed", seed, minimum=0)
+        self.seed = seed
         # Some of the labels of the data, unless they are class numbers.
         self._labels: Array | None = None
 
@@ -73,8 +73,8 @@ class EpochPicture(keras.callbacks.Callback):
         super().set_model(model)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        # A missing package or a folder that cannot be made should be found
-        # now, not after the first epoch.
+        # What would stop training after the first epoch should be found now.
+        check_integer("seed", self.seed, minimum=0)
         import_matplotlib()
         files.check_folder(self.path, self.owner)
         try:

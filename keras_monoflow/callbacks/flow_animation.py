@@ -72,7 +72,7 @@ class FlowAnimation(keras.callbacks.Callback):
         self.samples = samples
         self.data = data
         self.every = check_integer("every", every, minimum=1)
-        self.seed = check_integer("seed", seed, minimum=0)
+        self.seed = seed
         self.vector_field = vector_field
         self.frames_per_second = check_integer(
             "frames_per_second", frames_per_second, minimum=1
@@ -87,6 +87,7 @@ class FlowAnimation(keras.callbacks.Callback):
         self._data_of_fit = x, y, validation_data
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        check_integer("seed", self.seed, minimum=0)
         check_writer(self.path)
         check_folder(self.path.parent, type(self).__name__)
         self._picture = self._make_picture()

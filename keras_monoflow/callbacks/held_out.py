@@ -47,7 +47,7 @@ class HeldOut(keras.callbacks.Callback):
         super().__init__()
         self.every = check_integer("every", every, minimum=1)
         self.samples = check_integer("samples", samples, minimum=1)
-        self.seed = check_integer("seed", seed, minimum=0)
+        self.seed = seed
         self.held_out: tuple[Array, Array | None] | None = None
         self._takes_data_of_fit = real is None
         if real is not None:
@@ -131,6 +131,7 @@ class HeldOut(keras.callbacks.Callback):
         Raises:
             ValueError: If the data can be read only once.
         """
+        check_integer("seed", self.seed, minimum=0)
         if hasattr(x, "shape"):
             rows: Any = slice(None)
             if len(x) > self.samples:

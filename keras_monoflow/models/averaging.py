@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_monoflow.backend import keras_internals
 from keras_monoflow.typing import Tensor
 
 
@@ -33,11 +34,34 @@ def average_step(
 
 
 def copy_network(network: keras.Model) -> keras.Model:
-    """Returns a network of the same kind and weights that is not trained."""
-    copy = keras.saving.deserialize_keras_object(
-        keras.saving.serialize_keras_object(network)
-    )
-    copy.set_weights(network.get_weights())
+    """Returns a network of the same kind and weights that is not trained.
+
+    Classes that are not registered, and functions in `Lambda` layers, are taken
+    from the network itself.
+
+    Raises:
+        ValueError: If a layer cannot be made anew from its configuration.
+    """
+    classes = {
+        type(layer).__name__: type(layer)
+        for layer in keras_internals.layers_of(network)
+    }
+    try:
+        copy = keras.saving.deserialize_keras_object(
+            keras.saving.serialize_keras_object(network),
+            custom_objects=classes,
+            safe_mode=False,
+        )
+        if not copy.built or len(copy.weights) != len(network.weights):
+            copy.build_from_config(network.get_build_config())
+        copy.set_weights(network.get_weights())
+    except Exception as error:
+        raise ValueError(
+            f"`ema` averages the weights in a copy of {network.name!r}, which "
+            "could not be made. Give its layers a `get_config` with all their "
+            "arguments, or leave out `ema`. The reason: "
+            f"{type(error).__name__}: {error}"
+        ) from error
     copy.trainable = False
     if inputs := getattr(copy, "inputs", None):
         # Keras writes no model that was never called to ONNX.

@@ -126,6 +126,11 @@ def _backups_of_keras(callbacks):
     ]
 
 
+def is_stream(data: Any) -> bool:
+    """Returns whether data can be read in their own order alone."""
+    return not is_array(data) and not isinstance(data, keras.utils.PyDataset)
+
+
 def callbacks_for(data: Any, callbacks: Any) -> Any:
     """Returns the user's callbacks with those that `fit` needs.
 

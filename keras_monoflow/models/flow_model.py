@@ -225,7 +225,9 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
             data_checks.check_labels(y, self.conditional, type(self).__name__)
         if weight is not None:
             data_checks.check_unweighted(weight, type(self).__name__)
-        return Batch(ops.cast(x, "float32"), y)
+        # (Steps that run eagerly on JAX, and `train_on_batch`, get arrays.)
+        labels = None if y is None else ops.convert_to_tensor(y)
+        return Batch(ops.cast(x, "float32"), labels)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -279,41 +281,25 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
                 f"Call `compile` of {type(self).__name__} before `fit`: it "
                 "takes the optimizers, the losses and all training choices."
             )
-        fit_checks.check_foreign_arguments(kwargs, type(self).__name__)
-        for role, (_, networks) in self._trained_networks().items():
-            network_checks.check_trainable(networks, role)
-        self._check_data(x, y, batch_size or 32)
-        several_processes.check_replicas(self, x, batch_size or 32)
         callbacks = several_processes.for_this_process(callbacks)
-        fit_checks.check_callbacks(
-            self,
-            callbacks,
-            validates=validation_data is not None
-            or bool(kwargs.get("validation_split")),
-        )
-        if hasattr(x, "set_epoch"):
-            # The order is the data set's own business.
-            kwargs["shuffle"] = False
-        elif not data_checks.is_array(x) and not isinstance(
-            x, keras.utils.PyDataset
-        ):
-            # Keras would warn that it cannot shuffle a stream.
-            kwargs.setdefault("shuffle", False)
         held_out = validation_data
         if held_out is None:
             held_out = fitting.split_off(x, y, kwargs.get("validation_split"))
-        fit_checks.check_validation_data(self, held_out, batch_size or 32)
+        self._check_fit(x, y, batch_size or 32, callbacks, held_out, kwargs)
+        if hasattr(x, "set_epoch"):
+            # The order is the data set's own business.
+            kwargs["shuffle"] = False
+        elif fitting.is_stream(x):
+            # Keras would warn that it cannot shuffle it.
+            kwargs.setdefault("shuffle", False)
         fitting.introduce(callbacks, self, x, y, held_out)
+        callbacks = fitting.callbacks_for(x, callbacks)
         if not self._has_learned:
             self._has_learned = True
-            callbacks = fitting.with_extra(
-                callbacks,
-                [
-                    LearningCheck(
-                        self._trained_networks(), self.discriminator_warmup
-                    )
-                ],
+            check = LearningCheck(
+                self._trained_networks(), self.discriminator_warmup
             )
+            callbacks = fitting.with_extra(callbacks, [check])
         # Keras keeps the epoch of a backup for all later calls of `fit`.
         keras_internals.set_initial_epoch(self, 0)
         with processes.explaining(), gradients.keep_variables(self):
@@ -323,10 +309,21 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
                 batch_size=batch_size,
                 epochs=epochs,
                 verbose=verbose,
-                callbacks=fitting.callbacks_for(x, callbacks),
+                callbacks=callbacks,
                 validation_data=validation_data,
                 **kwargs,
             )
+
+    def _check_fit(self, x, y, batch_size, callbacks, held_out, arguments):
+        """Checks all that `fit` can know before the first round."""
+        fit_checks.check_foreign_arguments(arguments, type(self).__name__)
+        for role, (_, networks) in self._trained_networks().items():
+            network_checks.check_trainable(networks, role)
+        self._check_data(x, y, batch_size)
+        several_processes.check_replicas(self, x, batch_size)
+        validates = held_out is not None or arguments.get("validation_split")
+        fit_checks.check_callbacks(self, callbacks, validates=bool(validates))
+        fit_checks.check_validation_data(self, held_out, batch_size)
 
     def _check_data(self, x, y, batch_size):
         data_checks.check_structure(x, type(self).__name__)

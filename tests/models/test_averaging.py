@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import make_flow, make_networks, slow_except
+from helpers import make_flow, make_networks, numpy, slow_except
 from keras import ops
 
 import keras_monoflow as kmf
@@ -197,3 +197,82 @@ def test_other_flows_average_too(flow, data):
 def test_bad_decay(ema):
     with pytest.raises(ValueError, match="`ema`"):
         make_gan(ema=ema)
+
+
+class Scale(keras.layers.Layer):
+    """Is not registered, and has a configuration."""
+
+    def __init__(self, by=2.0, **arguments):
+        super().__init__(**arguments)
+        self.by = by
+
+    def call(self, x):
+        return self.by * x
+
+    def get_config(self):
+        return {**super().get_config(), "by": self.by}
+
+
+class Subclassed(keras.Model):
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.dense = keras.layers.Dense(2)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+class Stubborn(keras.layers.Layer):
+    """Cannot be made from its configuration."""
+
+    def __init__(self, needed):
+        super().__init__()
+        self.needed = object()
+
+    def call(self, x):
+        return x
+
+
+def generator_of(*layers):
+    return keras.Sequential([keras.Input((3,)), *layers])
+
+
+def called():
+    made = Subclassed()
+    made(np.zeros((1, 3), "float32"))
+    return made
+
+
+GENERATORS = {
+    "lambda": lambda: generator_of(
+        keras.layers.Dense(2), keras.layers.Lambda(lambda x: 2 * x)
+    ),
+    "not registered": lambda: generator_of(keras.layers.Dense(2), Scale(3.0)),
+    "nested": lambda: generator_of(Subclassed()),
+    "called": called,
+}
+
+
+def averaging(generator):
+    _, discriminator = make_networks()
+    gan = kmf.MonoFlowGAN(generator, discriminator, seed=1)
+    sgd = keras.optimizers.SGD
+    gan.compile(sgd(0.1), sgd(0.1), ema=0.5)
+    return gan
+
+
+@pytest.mark.parametrize("kind", GENERATORS)
+def test_layers_that_keras_would_not_load(kind, data):
+    gan = averaging(GENERATORS[kind]())
+    z = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
+    np.testing.assert_array_equal(
+        numpy(gan.averaged_generator(z)), numpy(gan.generator(z))
+    )
+    gan.fit(data, verbose=0)
+    apart = gan.averaged_generator(z) - gan.generator(z)
+    assert np.abs(numpy(apart)).max() > 0
+
+
+def test_a_layer_that_cannot_be_copied():
+    with pytest.raises(ValueError, match="`ema` averages the weights in a"):
+        averaging(generator_of(keras.layers.Dense(2), Stubborn(1)))

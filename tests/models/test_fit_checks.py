@@ -263,8 +263,8 @@ def test_metrics_that_cannot_be_computed(gan, x, metric, message):
 
 
 def test_true_log_ratio(gan, x):
-    with pytest.raises(TypeError, match="true_log_ratio=3"):
-        C.FlowMonitor(true_log_ratio=3)
+    monitor = C.FlowMonitor(true_log_ratio=3)
+    refuses(gan, TypeError, "true_log_ratio=3", x, callbacks=[monitor])
     monitor = C.FlowMonitor(true_log_ratio=lambda x: x)
     refuses(gan, ValueError, "one number for each", x, callbacks=[monitor])
 
@@ -285,9 +285,9 @@ def test_monitor_without_labels(conditional, x):
         lambda path: C.DistributionMetrics("frechet_distance", seed=-1),
     ],
 )
-def test_negative_seeds(tmp_path, make):
-    with pytest.raises(ValueError, match="seed=-1"):
-        make(tmp_path)
+def test_negative_seeds(gan, x, tmp_path, make):
+    callback = make(tmp_path)
+    refuses(gan, ValueError, "seed=-1", x, callbacks=[callback])
 
 
 def test_pictures_that_cannot_be_drawn(gan, x, tmp_path):

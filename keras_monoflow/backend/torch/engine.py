@@ -77,11 +77,11 @@ def value_and_input_gradient(fn: Callable, x: Tensor) -> tuple[Tensor, Tensor]:
     x = keras.ops.convert_to_tensor(x)
     if not (inside and x.requires_grad):
         x = x.detach().requires_grad_()
-    with (
-        torch.enable_grad(),
-        skip_zero_second_derivatives(),
-        twice_differentiable_attention(),
-    ):
+    with torch.enable_grad(), contextlib.ExitStack() as stack:
+        if inside:
+            stack.enter_context(skip_zero_second_derivatives())
+            # Attention in its fast versions has no second derivative.
+            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         outputs, updates = pure((), x)
         (gradient,) = _gradients(
             keras.ops.sum(outputs), [x], create_graph=inside
@@ -143,11 +143,6 @@ def _detached(values: Sequence) -> list:
 def _columns(pairs: Iterable) -> tuple[list, list]:
     pairs = list(pairs)
     return [a for a, _ in pairs], [b for _, b in pairs]
-
-
-def twice_differentiable_attention() -> contextlib.AbstractContextManager:
-    """Inside, attention has a second derivative; flash attention has none."""
-    return sdpa_kernel(SDPBackend.MATH)
 
 
 # --------------------------------------------------- loops and conditions

@@ -75,12 +75,13 @@ def test_samples_that_are_no_images(stand_in, tmp_path):
         stand_in((2,)).fit_noise([grid], epochs=1)
 
 
-def test_bad_arguments(tmp_path):
+def test_bad_arguments(stand_in, tmp_path):
     for name in ("rows", "columns", "every"):
         with pytest.raises(ValueError, match=f"`{name}`.*{name}=0"):
             SampleGrid(tmp_path, **{name: 0})
+    grid = SampleGrid(tmp_path, seed=None)
     with pytest.raises(TypeError, match=r"`seed`.*seed=None"):
-        SampleGrid(tmp_path, seed=None)
+        stand_in((4, 4)).fit_noise([grid], epochs=1)
     with pytest.raises(ValueError, match="value_range=3"):
         SampleGrid(tmp_path, value_range=3)
 

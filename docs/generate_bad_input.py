@@ -14,6 +14,7 @@ import warnings
 import keras
 import numpy as np
 from keras import layers
+from marked_text import replaced
 
 import keras_monoflow as kmf
 
@@ -193,10 +194,7 @@ def table():
 
 
 def render(text):
-    begin, end = "<!-- begin: table -->", "<!-- end: table -->"
-    before, rest = text.split(begin)
-    _, after = rest.split(end)
-    return f"{before}{begin}\n\n{table()}\n\n{end}{after}"
+    return replaced(text, "table", table())
 
 
 if __name__ == "__main__":

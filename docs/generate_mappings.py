@@ -14,6 +14,7 @@ import re
 
 import numpy as np
 from keras import ops
+from marked_text import replaced
 
 from keras_monoflow import losses, mappings
 from keras_monoflow.registry import MAPPINGS, OBJECTIVES, PENALTIES
@@ -208,10 +209,7 @@ TABLES = {
 def render(text):
     """The text of the page with its tables made anew."""
     for name, make in TABLES.items():
-        begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
-        before, rest = text.split(begin)
-        _, after = rest.split(end)
-        text = f"{before}{begin}\n\n{make()}\n\n{end}{after}"
+        text = replaced(text, name, make())
     return text
 
 

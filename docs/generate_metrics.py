@@ -9,6 +9,7 @@ replaced. The numbers do not depend on the Keras backend. Needs POT and SciPy.
 import pathlib
 
 import numpy as np
+from marked_text import replaced
 
 import keras_monoflow as kmf
 
@@ -74,10 +75,7 @@ def table():
 
 def render(text):
     """The text of the page with its table made anew."""
-    begin, end = "<!-- begin: values -->", "<!-- end: values -->"
-    before, rest = text.split(begin)
-    _, after = rest.split(end)
-    return f"{before}{begin}\n\n{table()}\n\n{end}{after}"
+    return replaced(text, "values", table())
 
 
 if __name__ == "__main__":

@@ -18,6 +18,25 @@ def slow_except(fast, values):
     return [v if v in fast else pytest.param(v, marks=slow) for v in values]
 
 
+@keras.saving.register_keras_serializable("tests")
+class Noise(layers.Layer):
+    """Adds noise, in inference too."""
+
+    def __init__(self, stddev=1.0, **arguments):
+        super().__init__(**arguments)
+        self.stddev = stddev
+        self.seed_generator = keras.random.SeedGenerator(3)
+
+    def call(self, x):
+        shape = keras.ops.shape(x)
+        return x + keras.random.normal(
+            shape, stddev=self.stddev, dtype=x.dtype, seed=self.seed_generator
+        )
+
+    def get_config(self):
+        return {**super().get_config(), "stddev": self.stddev}
+
+
 def make_networks(batch_norm=False, dropout=0.0):
     """A generator and a discriminator of points in the plane."""
     generator = [layers.Input((2,)), layers.Dense(8, "tanh")]

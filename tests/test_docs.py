@@ -3,6 +3,7 @@
 import importlib.util
 import pathlib
 import re
+import sys
 
 import keras
 import numpy as np
@@ -54,6 +55,9 @@ def test_code_runs(page, tmp_path, monkeypatch):
 
 
 def load(name):
+    """Imports a script of docs/, and what it imports from there."""
+    if str(DOCS) not in sys.path:
+        sys.path.append(str(DOCS))
     spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

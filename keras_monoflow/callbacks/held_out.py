@@ -9,6 +9,7 @@ import numpy as np
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.data import can_be_read_again
 from keras_monoflow.metrics.base import check_finite, to_numpy
+from keras_monoflow.models import network_checks
 from keras_monoflow.typing import Array, ArrayLike
 
 #: How the logs begin that are NaN in epochs in which they are not computed.
@@ -70,12 +71,11 @@ class HeldOut(keras.callbacks.Callback):
         """Checks the real samples, before an epoch is spent on training."""
         discriminator = getattr(self.model, "discriminator", None)
         real, _ = self._known(self.held_out)
-        shape = getattr(discriminator, "input_shape", None)
-        shape = shape[0] if isinstance(shape, list) else shape
-        if shape is not None and real.shape[1:] != tuple(shape[1:]):
+        shape = discriminator and network_checks.sample_shape(discriminator)
+        if shape is not None and real.shape[1:] != shape:
             raise ValueError(
                 f"The real samples of `{type(self).__name__}` must have the "
-                f"shape {tuple(shape[1:])} of those of the model. Received: "
+                f"shape {shape} of those of the model. Received: "
                 f"real.shape={real.shape}."
             )
         check_finite(f"real` of `{type(self).__name__}", real)

@@ -38,7 +38,10 @@ def is_array(x: Any) -> bool:
 
 
 def samples_of(batch: Any) -> Array:
+    """Returns the samples of one batch as an array, without labels."""
     batch = batch[0] if isinstance(batch, (tuple, list)) else batch
+    if isinstance(batch, dict):
+        check_structure(batch, "A flow")
     return ops.convert_to_numpy(batch)
 
 
@@ -68,10 +71,6 @@ def check_structure(x: Any, owner: str) -> None:
             f"{type(x).__name__} of {len(x)}. Pass `np.stack(...)` or "
             "`np.concatenate(...)` of what it holds; labels come as `y`."
         )
-    if isinstance(x, keras.utils.PyDataset):
-        first = x[0]
-        first = first[0] if isinstance(first, (tuple, list)) else first
-        check_structure(first, owner)
     if not is_array(x):
         return
     if not len(x):
@@ -104,10 +103,7 @@ def stream_in_bytes(x: Any) -> bool:
             batch = next(iter(x), None)
     else:
         return False
-    batch = batch[0] if isinstance(batch, (tuple, list)) else batch
-    if batch is None or isinstance(batch, dict):
-        return False
-    return in_bytes(ops.convert_to_numpy(batch))
+    return batch is not None and in_bytes(samples_of(batch))
 
 
 def in_bytes(batch: Array) -> bool:

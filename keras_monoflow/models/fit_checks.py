@@ -101,8 +101,7 @@ def _check_samples(model, x, y, batch_size):
         return
     data_checks.check_labels(y, model.conditional, owner)
     if y is not None:
-        networks = [getattr(model, role) for role in model.network_roles()]
-        data_checks.check_label_range(y, networks)
+        data_checks.check_label_range(y, model._networks())
     data_checks.check_data(x, shape, batch_size)
 
 

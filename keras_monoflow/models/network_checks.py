@@ -50,20 +50,32 @@ def output_shape(network: keras.Model) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def input_shape(network: keras.Model, role: str) -> tuple[int, ...]:
-    """Returns the shape of one sample that a network takes, without labels."""
+def sample_shape(network: keras.Model) -> tuple[Any, ...] | None:
+    """Returns the shape of one sample that a network takes, without labels, or
+    `None` if it is not known."""
     shape = _input_shapes(network)
     if isinstance(shape, list) and len(shape) == 2:
         shape = shape[0]
-    if not isinstance(shape, tuple) or None in shape[1:]:
+    return shape[1:] if isinstance(shape, tuple) else None
+
+
+def input_shape(network: keras.Model, role: str) -> tuple[int, ...]:
+    """Returns the shape of one sample that a network takes, without labels.
+
+    Raises:
+        ValueError: If it is not known.
+    """
+    shape = sample_shape(network)
+    if not isinstance(shape, tuple) or None in shape:
         raise ValueError(
             f"`{role}` must take one input of a known shape, or two if the "
             "second are labels. Received: "
-            f"{network.name!r} with input shape {shape!r}. Build it with "
+            f"{network.name!r} with input shape {_input_shapes(network)!r}. "
+            "Build it with "
             f"`keras.Input(shape)`: a subclassed network {role} as `i = "
             f"keras.Input(shape); keras.Model(i, {role}(i))`."
         )
-    return shape[1:]
+    return shape
 
 
 def label_shape(network: keras.Model) -> tuple[int, ...] | None:

@@ -3,22 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from helpers import Noise
 from keras import layers
 
 import keras_monoflow as kmf
 
 pytestmark = pytest.mark.usefixtures("compile_fast")
-
-
-@keras.saving.register_keras_serializable("tests_looking")
-class Noise(layers.Layer):
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.seed_generator = keras.random.SeedGenerator(3)
-
-    def call(self, x):
-        shape = keras.ops.shape(x)
-        return x + keras.random.normal(shape, seed=self.seed_generator)
 
 
 def make_gan(**arguments):

@@ -6,8 +6,9 @@ import os
 import hypothesis
 import keras
 import numpy as np
+from helpers import Noise
 from hypothesis import strategies as st
-from keras import layers, ops
+from keras import layers
 
 import keras_monoflow as kmf
 
@@ -24,21 +25,6 @@ settings = hypothesis.settings(
     suppress_health_check=list(hypothesis.HealthCheck),
     phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
 )
-
-
-@keras.saving.register_keras_serializable("keras_monoflow_tests")
-class Noise(layers.Layer):
-    """Adds noise, at inference too."""
-
-    def __init__(self, **arguments):
-        super().__init__(**arguments)
-        self.seed_generator = keras.random.SeedGenerator(5)
-
-    def call(self, x):
-        noise = keras.random.normal(
-            ops.shape(x), dtype=x.dtype, seed=self.seed_generator
-        )
-        return x + 0.1 * noise
 
 
 def recurrent(units):
@@ -61,7 +47,7 @@ LAYERS = {
     "none": lambda: [],
     "batch norm": lambda: [layers.BatchNormalization()],
     "dropout": lambda: [layers.Dropout(0.3)],
-    "noise": lambda: [Noise()],
+    "noise": lambda: [Noise(0.1)],
     "recurrent": lambda: recurrent(4),
     "attention": lambda: attention(4),
     "spectral": lambda: [layers.SpectralNormalization(layers.Dense(4))],

@@ -149,12 +149,12 @@ def _columns(pairs: Iterable) -> tuple[list, list]:
 
 
 def repeat(n: int, body: Callable, unroll: bool = False) -> None:
-    cuts = program.recording is not None and n > program.SHORT_LOOP
+    is_long = n > program.SHORT_LOOP
     for i in range(n):
-        if cuts:
+        if is_long:
             program.cut()
         body(i)
-    if cuts:
+    if is_long:
         program.cut()
 
 

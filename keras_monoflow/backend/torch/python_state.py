@@ -1,5 +1,6 @@
 """What a recorded step took from Python, and would not see changing."""
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,8 +32,7 @@ class PythonState:
 
     def note(self) -> None:
         """Notes the attributes as they are."""
-        # What Keras keeps in every layer, but for whether it is frozen.
-        of_all = vars(keras.Layer()).keys() - {"_trainable"}
+        of_all = _of_all_layers()
         self._noted = [
             (vars(part), name, value)
             for part in _parts(self._model)
@@ -47,6 +47,12 @@ class PythonState:
             if present is not value and present != value:
                 return True
         return False
+
+
+@functools.cache
+def _of_all_layers() -> frozenset[str]:
+    """What Keras keeps in every layer, but for whether it is frozen."""
+    return frozenset(vars(keras.Layer())) - {"_trainable"}
 
 
 def _parts(model: keras.Model) -> Iterator[Any]:

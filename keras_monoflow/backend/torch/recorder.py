@@ -2,8 +2,8 @@
 
 Nothing is broken off: what cannot be written down is noted in `error`, and the
 step goes on. (`torch.fx.experimental.proxy_tensor.make_fx` writes down the same
-operations, but stops the step where one reads a value, and takes five times as
-long: see `docs/performance.md`.)
+operations, but stops the step where one reads a value, and takes several times
+as long: see `docs/performance.md`.)
 """
 
 import operator

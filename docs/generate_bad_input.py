@@ -188,7 +188,7 @@ def table():
     lines = ["| tried | what it says | when |", "|---|---|---|"]
     for name, run in ATTEMPTS.items():
         message, when = attempt(run) if run else ("", "")
-        message = message.replace("|", "\\|")
+        message = message.replace("|", "\\|").replace("<", "&lt;")
         lines.append(f"| {name} | {message} | {when} |")
     return "\n".join(lines)
 

@@ -52,6 +52,7 @@ class Evaluation(keras.Model):
             generated: Tensor of generated samples.
             labels: The labels of both, for a conditional model.
         """
+        self._check_compiled("discriminator_objective")
         outputs = self.discriminate(real, generated, labels)
         return self.flow_potential.objective(*outputs, real, generated)
 
@@ -66,6 +67,7 @@ class Evaluation(keras.Model):
         values on `x` come after the losses; a generator, which can be read
         only once, is left to the losses, with a warning.
         """
+        self._check_compiled("evaluate")
         with looking(self, seed=0):
             state = self.evaluation_seed.state
             state.assign(np.array([0, 0], dtype="int64"))
@@ -88,6 +90,7 @@ class Evaluation(keras.Model):
 
     def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """As in Keras; training goes on as if it had not been called."""
+        self._check_compiled("test_on_batch")
         with looking(self):
             return super().test_on_batch(*args, **kwargs)
 

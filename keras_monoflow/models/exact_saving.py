@@ -125,6 +125,22 @@ class ExactSaving(keras.Model):
             weights, filepath, f"{type(self).__name__}.save_weights"
         )
 
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Says what to export instead: an artifact holds one network.
+
+        Raises:
+            ValueError: Always.
+        """
+        network, given = self.network_roles()[0], repr(str(filepath))
+        average = "`model.averaged_generator`, trained with `ema`"
+        raise ValueError(
+            f"`export` writes one network for inference, and a "
+            f"{type(self).__name__} is more. Export the one that you need: "
+            f"`model.{network}.export({given})`"
+            + (f", or {average}" if network == "generator" else "")
+            + ". `save` writes all, to train on."
+        )
+
     def _saved_variables(self):
         if not self.compiled:
             return self.variables

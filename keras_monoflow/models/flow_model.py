@@ -193,6 +193,13 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         super().compile(optimizer=optimizer, auto_scale_loss=False, **kwargs)
         self._round = self.round_class(self, names)
 
+    def _check_compiled(self, method):
+        if not self.compiled:
+            raise ValueError(
+                f"Call `compile` of {type(self).__name__} before `{method}`: "
+                "it takes the optimizers, the losses and all training choices."
+            )
+
     def _scaled_for_float16(self, optimizer):
         """Wraps an optimizer in loss scaling if a network needs it."""
         needs_it = network_checks.any_in_float16(self._networks())
@@ -236,6 +243,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
     def current_step_size(self) -> Any:
         """Returns the step size of the round that comes, a number or a scalar
         tensor."""
+        self._check_compiled("current_step_size")
         return self._round.step_size()
 
     def make_train_function(self, force: bool = False) -> Any:
@@ -248,6 +256,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """As in Keras."""
+        self._check_compiled("train_on_batch")
         with gradients.keep_variables(self):
             return super().train_on_batch(*args, **kwargs)
 
@@ -276,11 +285,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
             ValueError: If the model was not compiled, the data do not fit, or
                 the first batch gives NaN.
         """
-        if not self.compiled:
-            raise ValueError(
-                f"Call `compile` of {type(self).__name__} before `fit`: it "
-                "takes the optimizers, the losses and all training choices."
-            )
+        self._check_compiled("fit")
         callbacks = several_processes.for_this_process(callbacks)
         held_out = validation_data
         if held_out is None:

@@ -35,6 +35,7 @@ class Refinement(keras.Model):
         Returns:
             A NumPy array of the same shape, in data units per unit of step.
         """
+        self._check_compiled("velocity")
         labels = self._check_own_labels(labels, len(x))
         with looking(self, seed=0):
             velocity = self._velocity_at(
@@ -55,12 +56,13 @@ class Refinement(keras.Model):
         Raises:
             ValueError: If the flow estimates no density ratio.
         """
+        self._check_compiled("log_ratio")
         labels = self._check_own_labels(labels, len(x))
         inputs = with_labels(np.asarray(x, "float32"), labels)
         with looking(self, seed=0):
             with processes.local(self.discriminator.variables):
                 output = self.discriminator(inputs, training=False)
-            ratio = self._known_potential().log_ratio(
+            ratio = self.flow_potential.log_ratio(
                 output, self._reference_output()
             )
         return ops.convert_to_numpy(ops.stop_gradient(ratio)).reshape(-1)
@@ -105,6 +107,7 @@ class Refinement(keras.Model):
         Source: Ansari et al. 2021, arXiv 2012.00780, with `V` in the place of
         the potential of an f-divergence.
         """
+        self._check_compiled("refine")
         check_integer("steps", steps, minimum=0)
         check_integer("batch_size", batch_size, minimum=1)
         if step_size is None:
@@ -136,19 +139,10 @@ class Refinement(keras.Model):
 
         def potential(x):
             output = self.discriminator(with_labels(x, labels), training=False)
-            return self._known_potential().value(output, reference_output)
+            return self.flow_potential.value(output, reference_output)
 
         with processes.local(self.discriminator.variables):
             return gradients.input_gradient(potential, x)
-
-    def _known_potential(self):
-        if self.flow_potential is None:
-            raise ValueError(
-                f"Call `compile` of {type(self).__name__} first: its `mapping` "
-                "and `discriminator_loss` say what the discriminator's output "
-                "means."
-            )
-        return self.flow_potential
 
     def _check_own_labels(self, labels, n):
         """Returns the labels of `n` samples as an array, or `None`."""
@@ -157,7 +151,7 @@ class Refinement(keras.Model):
 
     def _reference_output(self):
         """The output on generated samples, where the potential needs it."""
-        if not self._known_potential().needs_reference:
+        if not self.flow_potential.needs_reference:
             return None
         n = min(1024, self.max_samples or 1024)
         if not self.conditional:

@@ -131,6 +131,10 @@ def results_table(tuner: keras_tuner.Tuner) -> ResultsTable:
     Returns:
         A `ResultsTable`.
 
+    Raises:
+        RuntimeError: In a worker of a parallel search, which sees only its own
+            trials.
+
     Example:
 
     ```python
@@ -140,7 +144,15 @@ def results_table(tuner: keras_tuner.Tuner) -> ResultsTable:
     ```
     """
     objective = tuner.oracle.objective
-    trials = list(tuner.oracle.trials.values())
+    try:
+        trials = list(tuner.oracle.trials.values())
+    except AttributeError:
+        raise RuntimeError(
+            "This process is a worker of a parallel search; only the chief "
+            "knows all trials. Read them after the search, in a process "
+            "without `KERASTUNER_TUNER_ID`, from a tuner with the same "
+            f"`directory` and `project_name`: {tuner.project_dir!r}."
+        ) from None
     done = [t for t in trials if t.status == "COMPLETED"]
     done.sort(key=lambda t: t.score, reverse=objective.direction == "max")
     rows = [_row(t) for t in done]
@@ -166,6 +178,7 @@ def plot_results(
 
     Raises:
         ImportError: If matplotlib is missing.
+        RuntimeError: In a worker of a parallel search.
         ValueError: If no trial was completed.
     """
     return plot_search(results_table(tuner), by)

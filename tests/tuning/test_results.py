@@ -7,6 +7,8 @@ import pytest
 
 pytest.importorskip("keras_tuner")
 
+import keras_tuner
+
 from keras_monoflow import tuning
 
 
@@ -50,6 +52,24 @@ def test_text_shows_what_differs():
     assert len({line.count("|") for line in markdown}) == 1
     assert set(markdown[1]) == {"|", "-"}
     assert str(table()) == "no trials"
+
+
+def test_a_worker_has_no_table(tmp_path, monkeypatch):
+    """KerasTuner gives the tuner of a worker a client, without the trials."""
+    from keras_tuner.src.distribute import oracle_client
+
+    tuner = tuning.GridSearch(
+        lambda hp: None,
+        objective=keras_tuner.Objective("val_gap", "min"),
+        directory=tmp_path,
+    )
+    assert len(tuning.results_table(tuner)) == 0
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    monkeypatch.setenv("KERASTUNER_ORACLE_PORT", "1")
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "worker")
+    tuner.oracle = oracle_client.OracleClient(tuner.oracle)
+    with pytest.raises(RuntimeError, match="worker of a parallel search"):
+        tuning.results_table(tuner)
 
 
 def test_csv_has_everything(tmp_path):

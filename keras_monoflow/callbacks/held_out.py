@@ -1,5 +1,6 @@
 """The base of callbacks that look at held-out samples."""
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -145,7 +146,9 @@ class HeldOut(keras.callbacks.Callback):
                 f"{x!r}."
             )
         if isinstance(x, keras.utils.PyDataset):
-            return self._first_rows(x[i] for i in range(x.num_batches))
+            endless = x.num_batches is None
+            places = itertools.count() if endless else range(x.num_batches)
+            return self._first_rows(x[i] for i in places)
         return self._first_rows(x)
 
     def _first_rows(self, batches: Iterable) -> tuple[Array, Array | None]:

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_monoflow.backend import keras_internals
+from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.typing import Tensor
 
 
@@ -28,7 +29,9 @@ def average_step(
     decay = ops.minimum(decay, (1.0 + updates) / (10.0 + updates))
     for mean, weight in zip(average.weights, network.weights):
         if keras.backend.is_float_dtype(weight.dtype):
-            mean.assign(mean + (1.0 - decay) * (weight - mean))
+            new, old = at_least_float32(weight), at_least_float32(mean)
+            share = ops.cast(1.0 - decay, new.dtype)
+            mean.assign(old + share * (new - old))
         else:
             mean.assign(weight)
 

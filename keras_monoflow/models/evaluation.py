@@ -30,10 +30,11 @@ class Evaluation(keras.Model):
 
     def _evaluate_on(self, data):
         batch, log = self._batch(data), self._round.log
-        real, potential = batch.samples, self.flow_potential
+        rows, potential = ops.shape(batch.samples)[0], self.flow_potential
         generated = at_least_float32(
-            self.draw(ops.shape(real)[0], self.evaluation_seed, batch.labels)
+            self.draw(rows, self.evaluation_seed, batch.labels)
         )
+        real = ops.cast(batch.samples, generated.dtype)
         outputs = self.discriminate(real, generated, batch.labels)
         loss = potential.objective(*outputs, real, generated)
         log(real, **{f"{self.role}_loss": loss}, **potential.logs(*outputs))

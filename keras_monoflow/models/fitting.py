@@ -128,7 +128,9 @@ def _backups_of_keras(callbacks):
 
 def is_stream(data: Any) -> bool:
     """Returns whether data can be read in their own order alone."""
-    return not is_array(data) and not isinstance(data, keras.utils.PyDataset)
+    if isinstance(data, keras.utils.PyDataset):
+        return data.num_batches is None
+    return not is_array(data)
 
 
 def callbacks_for(data: Any, callbacks: Any) -> Any:

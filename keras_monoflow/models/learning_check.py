@@ -20,6 +20,9 @@ _CAUSES = {
     "`Dense` or `Conv2D`",
     "other": "its loss has no gradient there. Look for layers that choose or "
     "round, and for a penalty or loss that is not finite",
+    "half": "its weights are in half precision, where steps are rounded away, "
+    "and Adam's `beta_2=0.999` to 1. Take the dtype policy `mixed_bfloat16` or "
+    "`mixed_float16`, which keeps weights in float32",
 }
 
 
@@ -64,7 +67,8 @@ class LearningCheck(keras.callbacks.Callback):
             if self.model and _has_stepped(optimizer):
                 before = self._before.pop(role)
                 if all(map(np.array_equal, before, _weights(networks))):
-                    _warn(f"No weight of the {role} has changed", role)
+                    cause = "half" if _in_half_precision(networks) else role
+                    _warn(f"No weight of the {role} has changed", cause)
 
 
 def _weights(networks):
@@ -73,6 +77,15 @@ def _weights(networks):
         for network in networks
         for v in network.trainable_variables
     ]
+
+
+def _in_half_precision(networks: list[keras.Model]) -> bool:
+    """Returns whether a weight itself, not only its use, is in 16 bits."""
+    return any(
+        v.dtype in ("float16", "bfloat16")
+        for network in networks
+        for v in network.trainable_variables
+    )
 
 
 def _has_stepped(optimizer):
@@ -84,8 +97,8 @@ def _has_stepped(optimizer):
     return rate > 0 and steps >= (3 if scheduled else 1)
 
 
-def _warn(what, role):
-    cause = _CAUSES.get(role, _CAUSES["other"])
+def _warn(what, cause):
+    cause = _CAUSES.get(cause, _CAUSES["other"])
     warnings.warn(
         f"{what} since training began: {cause}.",
         stacklevel=2,

@@ -74,7 +74,7 @@ class Trained:
         variables = self.variables
         _, grads = gradients.value_and_grad(
             lambda: self.optimizer.scale_loss(
-                loss_fn() + regularization(variables)
+                total(loss_fn(), regularization(variables))
             ),
             variables,
         )
@@ -164,7 +164,7 @@ class Round:
 
     def train_discriminator(self, real: Batch, fake: Tensor) -> None:
         """One optimizer step down the objective and the penalties."""
-        x, labels = real.samples, real.labels
+        x, labels = ops.cast(real.samples, fake.dtype), real.labels
 
         def loss_fn():
             outputs, added = gradients.with_added_losses(
@@ -209,7 +209,7 @@ class Round:
         generated = generated or self.generate(batch)
         y = at_least_float32(generated.samples)
         velocity = self.scaled(self.velocity(y, batch))
-        step_size = self.step_size()
+        step_size = self.step_size(y.dtype)
         step = step_size * velocity
         # The first fit reuses the forward pass that made y, where the residual
         # is the step itself. Only the persistent loss scales with the step.
@@ -290,10 +290,10 @@ class Round:
         (speed,) = replicas.mean([speed])
         return velocity / ops.maximum(speed, keras.config.epsilon())
 
-    def step_size(self) -> Any:
+    def step_size(self, dtype: Any = "float32") -> Any:
         """The step size of this round, a number or a scalar tensor."""
         size = self.choices.step_size
-        return size(self.counter) if callable(size) else size
+        return ops.cast(size(self.counter), dtype) if callable(size) else size
 
     # ---------------------------------------------------- step 3: one fit
 
@@ -362,7 +362,7 @@ def with_labels(x: Tensor, labels: Tensor | None) -> Any:
 
 def total(loss: Tensor, added: Tensor | None) -> Tensor:
     """A loss, and what layers added to it if anything."""
-    return loss if added is None else loss + added
+    return loss if added is None else loss + ops.cast(added, loss.dtype)
 
 
 def regularization(variables: list[keras.Variable]) -> Tensor:

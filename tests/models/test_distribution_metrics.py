@@ -183,6 +183,34 @@ def test_which_real_samples(data, rng):
     assert min(history["val_gap"]) > 40
 
 
+class Endless(keras.utils.PyDataset):
+    """Has no last batch."""
+
+    num_batches = None
+
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+
+    def __getitem__(self, i):
+        return self.batches[i % len(self.batches)]
+
+
+def test_endless_data(data, recwarn):
+    """The first samples of as many batches as it takes."""
+    model, callback = (
+        make_flow("monoflow"),
+        DistributionMetrics(Gap(), samples=20),
+    )
+    batches = data[:8], data[8:16]
+    model.fit(
+        Endless(batches), steps_per_epoch=2, verbose=0, callbacks=[callback]
+    )
+    real, _ = callback.held_out
+    np.testing.assert_array_equal(real, np.concatenate([data[:16], data[:4]]))
+    assert not any("shuffle=True" in str(w.message) for w in recwarn.list)
+
+
 def test_labels_of_the_real_samples_are_generated():
     class Echo:
         def sample(self, n, seed, labels):

@@ -35,7 +35,7 @@ class Refinement(keras.Model):
         Returns:
             A NumPy array of the same shape, in data units per unit of step.
         """
-        self._check_compiled("velocity")
+        self._check_potential("velocity")
         labels = self._check_own_labels(labels, len(x))
         with looking(self, seed=0):
             velocity = self._velocity_at(
@@ -56,7 +56,7 @@ class Refinement(keras.Model):
         Raises:
             ValueError: If the flow estimates no density ratio.
         """
-        self._check_compiled("log_ratio")
+        self._check_potential("log_ratio")
         labels = self._check_own_labels(labels, len(x))
         inputs = with_labels(np.asarray(x, "float32"), labels)
         with looking(self, seed=0):
@@ -143,6 +143,10 @@ class Refinement(keras.Model):
 
         with processes.local(self.discriminator.variables):
             return gradients.input_gradient(potential, x)
+
+    def _check_potential(self, method):
+        if self.flow_potential is None:
+            self._check_compiled(method)
 
     def _check_own_labels(self, labels, n):
         """Returns the labels of `n` samples as an array, or `None`."""

@@ -26,6 +26,8 @@ def model(request):
 
 @pytest.mark.parametrize("method", NEEDS_COMPILE)
 def test_needs_compile(model, method):
+    if type(model).__name__ == "W2FE" and method in ("velocity", "log_ratio"):
+        pytest.skip("its potential needs no `compile`")
     message = f"`compile` of {type(model).__name__} before `{method}`"
     with pytest.raises(ValueError, match=message):
         NEEDS_COMPILE[method](model)

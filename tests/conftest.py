@@ -1,6 +1,7 @@
 """Fixtures shared by all tests. Run with KERAS_BACKEND=tensorflow|jax|torch."""
 
 import gc
+import importlib.metadata
 import os
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -11,6 +12,15 @@ if os.environ["KERAS_BACKEND"] == "torch":
 
     # The tensors of the tests are too small to share.
     torch.set_num_threads(1)
+
+if os.environ["KERAS_BACKEND"] == "jax":
+    # The tests compile much and compute little. (Set before JAX is imported,
+    # and for the processes that tests start too.)
+    os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+    # XLA ends a process that gives it a flag which it does not know.
+    if importlib.metadata.version("jaxlib").startswith("0.10."):
+        flag = "--xla_cpu_use_fusion_emitters=false"
+        os.environ.setdefault("XLA_FLAGS", flag)
 
 import hypothesis
 import keras
@@ -44,23 +54,3 @@ def reproducible():
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
-
-
-@pytest.fixture(scope="module")
-def compile_fast():
-    """For tests on JAX that spend their time on optimizing programs."""
-    if keras.backend.backend() != "jax":
-        yield
-        return
-    import jax
-
-    jax.config.update("jax_disable_most_optimizations", True)
-    # Programs that were compiled otherwise (initializers, say) round
-    # otherwise, and are not to be mixed with those of these tests.
-    jax.clear_caches()
-    # For processes that a test starts.
-    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
-    yield
-    del os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"]
-    jax.config.update("jax_disable_most_optimizations", False)
-    jax.clear_caches()

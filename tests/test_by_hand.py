@@ -204,7 +204,6 @@ def train_both(recipe):
     return before, [weights_of(network) for network in networks], step.weights()
 
 
-@pytest.mark.usefixtures("compile_fast")
 @pytest.mark.parametrize("name", slow_except(["r1", "w1_merged"], RECIPES))
 def test_same_weights(name):
     for old, want, have in zip(*train_both(RECIPES[name])):
@@ -218,7 +217,6 @@ def test_same_weights(name):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("compile_fast")
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 @pytest.mark.parametrize("name", ["r1", "w1", "dcgan"])
 def test_low_precision(name, precision):

@@ -14,6 +14,7 @@ def test_clips_elementwise():
     )
 
 
+@pytest.mark.slow
 def test_clipped_critic_stays_clipped(rng):
     clip = kmf.constraints.ClipWeights(0.05)
 

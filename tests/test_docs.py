@@ -36,10 +36,9 @@ def test_pages_are_found():
     assert {"index.md", "quickstart.md", "mappings.md", "metrics.md"} <= names
 
 
-@pytest.mark.usefixtures("compile_fast")
 @pytest.mark.parametrize(
     "page",
-    slow_except([ROOT / "README.md", DOCS / "quickstart.md"], PAGES),
+    slow_except([ROOT / "README.md"], PAGES),
     ids=lambda page: page.name,
 )
 def test_code_runs(page, tmp_path, monkeypatch):

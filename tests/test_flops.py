@@ -19,8 +19,6 @@ from by_hand.recipe import Recipe
 
 import keras_monoflow as kmf
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 
 def mlps():
     return (
@@ -75,6 +73,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", slow_except(["mlp"], CASES))
 def test_a_round_takes_the_products_that_it_needs(name):
     case = CASES[name]

@@ -53,6 +53,7 @@ def test_imports_no_framework_that_keras_does_not():
     assert not imported() & (FRAMEWORKS | EXTRAS | {"matplotlib", "scipy"})
 
 
+@pytest.mark.slow
 def test_imports_with_keras_and_one_backend_only():
     others = FRAMEWORKS - {keras.backend.backend()}
     missing = others | EXTRAS | {"matplotlib", "PIL"}

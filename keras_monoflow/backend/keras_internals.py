@@ -263,3 +263,24 @@ def generators_from(make: Callable) -> Iterator[None]:
         yield
     finally:
         random.torch_seed_generator = original
+
+
+@contextlib.contextmanager
+def conditions_by(choose: Callable) -> Iterator[None]:
+    """Inside, `ops.cond` on PyTorch is `choose(..., original)`.
+
+    Fallback: it reads its condition, so that a step with one that depends on
+    values of tensors runs operation by operation.
+    """
+    try:
+        from keras.src.backend.torch import core
+
+        original = core.cond
+    except (ImportError, AttributeError):
+        yield
+        return
+    core.cond = functools.partial(choose, original=original)
+    try:
+        yield
+    finally:
+        core.cond = original

@@ -12,8 +12,6 @@ from helpers import make_networks, numpy
 
 import keras_monoflow as kmf
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 EPOCHS = 3
 Backup = kmf.callbacks.BackupAndRestore
 
@@ -147,6 +145,7 @@ def restore_disk(folder, files):
             (folder / name).write_bytes(value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [{}, {"double_checkpoint": False}])
 def test_a_kill_at_any_moment_loses_nothing(trainer, tmp_path, arguments):
     states = disks(trainer, tmp_path / "a", **arguments)
@@ -198,6 +197,7 @@ def test_an_error_at_any_moment_loses_nothing(trainer, tmp_path):
     assert names >= {"makedirs", "fsync", "replace"}
 
 
+@pytest.mark.slow
 def test_latest_that_was_cut_short(trainer, tmp_path):
     trainer.interrupt(Backup(tmp_path))
     cut(tmp_path / "latest.weights.h5")
@@ -209,6 +209,7 @@ def test_latest_that_was_cut_short(trainer, tmp_path):
     assert not tmp_path.exists()
 
 
+@pytest.mark.slow
 def test_the_good_backup_is_kept_until_there_is_a_better_one(trainer, tmp_path):
     trainer.interrupt(Backup(tmp_path))
     cut(tmp_path / "latest.weights.h5")
@@ -220,6 +221,7 @@ def test_the_good_backup_is_kept_until_there_is_a_better_one(trainer, tmp_path):
     trainer.assert_unbroken()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("position", [0.3, 0.6, 0.9])
 def test_values_that_changed_on_the_disk(trainer, tmp_path, position):
     trainer.interrupt(Backup(tmp_path))
@@ -285,6 +287,7 @@ def test_files_of_others_stay(trainer, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.slow
 def test_the_next_fit_starts_at_its_own_epoch(trainer, tmp_path):
     trainer.interrupt(Backup(tmp_path))
     assert trainer.run(Backup(tmp_path)) == [2]
@@ -296,6 +299,7 @@ def test_the_next_fit_starts_at_its_own_epoch(trainer, tmp_path):
     trainer.assert_unbroken()
 
 
+@pytest.mark.slow
 def test_plain_keras_model(tmp_path, data):
     def make():
         keras.utils.set_random_seed(1)
@@ -364,6 +368,7 @@ def torn(trainer, folder):
     (folder / "training_metadata.json").write_bytes(metadata)
 
 
+@pytest.mark.slow
 def test_backup_of_keras_that_was_torn_apart(trainer, tmp_path):
     torn(trainer, tmp_path)
     with pytest.warns(UserWarning, match="round 6, but says that epoch 2"):
@@ -375,6 +380,7 @@ def test_backup_of_keras_that_was_torn_apart(trainer, tmp_path):
         trainer.run(keras.callbacks.BackupAndRestore(tmp_path / "b"))
 
 
+@pytest.mark.slow
 def test_whole_backups_of_keras_give_no_warning(trainer, tmp_path):
     backup = keras.callbacks.BackupAndRestore
     with warnings.catch_warnings():

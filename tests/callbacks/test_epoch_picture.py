@@ -22,6 +22,7 @@ def train(stand_in, shape, callbacks):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["grid", "scatter"])
 def test_training_is_left_alone(stand_in, tmp_path, kind):
     if kind == "grid":
@@ -46,6 +47,7 @@ def test_the_stand_in_would_notice(stand_in, tmp_path):
     assert not all(same)
 
 
+@pytest.mark.slow
 def test_backup_and_restore(stand_in, tmp_path):
     """A resumed training draws the pictures that were not drawn yet."""
 

@@ -76,6 +76,7 @@ def test_pictures_are_those_of_the_other_callbacks(
     np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_interrupted_training_gives_a_whole_film(stand_in, tmp_path):
     path = tmp_path / "flow.gif"
 
@@ -98,6 +99,7 @@ def test_interrupted_training_gives_a_whole_film(stand_in, tmp_path):
     assert path.exists()
 
 
+@pytest.mark.slow
 def test_film_of_a_shorter_training(stand_in, tmp_path):
     path = tmp_path / "flow.gif"
     for epochs in (3, 2):

@@ -254,6 +254,7 @@ def test_what_the_pictures_show(data, tmp_path, monkeypatch):
     np.testing.assert_allclose(speeds, history["flow_speed"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flow", ["particles", "w2fe"])
 def test_other_flows(flow, data):
     critic = linear(1, SLOPE[:, None])
@@ -295,6 +296,7 @@ def test_panels_of_short_histories():
     assert empty.get_legend() is None
 
 
+@pytest.mark.slow
 def test_training_is_left_alone(data):
     weights = []
     for callbacks in ([], [kmf.callbacks.FlowMonitor()]):

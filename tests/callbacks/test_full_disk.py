@@ -11,7 +11,6 @@ from helpers import make_gan, numpy, slow_except
 import keras_monoflow as kmf
 
 resource = pytest.importorskip("resource")  # Windows has none.
-pytestmark = pytest.mark.usefixtures("compile_fast")
 
 C, K = kmf.callbacks, keras.callbacks
 
@@ -89,6 +88,7 @@ def test_disk_that_gets_full(gan, tmp_path, name):
     assert np.isfinite(gan.sample(3)).all()
 
 
+@pytest.mark.slow
 def test_film_that_cannot_be_written(gan, tmp_path):
     film = tmp_path / "film.gif"
     fit(gan, [C.FlowAnimation(film, vector_field=False)])
@@ -105,6 +105,7 @@ def test_film_that_cannot_be_written(gan, tmp_path):
     assert film.read_bytes() == old
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("histograms", [False, True])
 def test_tensorboard_on_a_full_disk(gan, tmp_path, histograms):
     pytest.importorskip("tensorboard")

@@ -55,6 +55,7 @@ def test_every_metric_has_a_row():
     assert found == set(MAKERS)
 
 
+@pytest.mark.slow
 @every_metric
 def test_equal_sets(name, samples):
     value = make(name)(samples, samples)

@@ -95,7 +95,7 @@ def assert_trained(arrays):
 
 
 @pytest.fixture(scope="module")
-def alone(compile_fast):
+def alone():
     """What this process gets with one device."""
     arrays = {}
     for name in shared_run.MODELS:

@@ -114,7 +114,7 @@ def test_no_network(monkeypatch):
         inception()
 
 
-@pytest.mark.usefixtures("compile_fast")
+@pytest.mark.slow
 def test_the_network_itself(rng):
     features = inception(weights=None)(rng.uniform(-1, 1, size=(1, 8, 8)))
     assert features.shape == (1, 2048)

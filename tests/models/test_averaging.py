@@ -8,8 +8,6 @@ from keras import ops
 
 import keras_monoflow as kmf
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 
 def make_gan(**arguments):
     gan = kmf.MonoFlowGAN(*make_networks(batch_norm=True), seed=1)
@@ -84,6 +82,7 @@ def test_integers_are_copied(data):
     assert calls == generator.get_weights()[-1] > 0
 
 
+@pytest.mark.slow
 def test_who_uses_the_average(data):
     gan = make_gan(ema=0.99)
     gan.fit(data, batch_size=32, verbose=0)
@@ -103,6 +102,7 @@ def test_who_uses_the_average(data):
     assert abs(loss - other) > 1e-6
 
 
+@pytest.mark.slow
 def test_training_does_not_use_it(data):
     plain, averaged = make_gan(), make_gan(ema=0.9)
     averaged.generator.set_weights(plain.generator.get_weights())
@@ -261,6 +261,7 @@ def averaging(generator):
     return gan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", GENERATORS)
 def test_layers_that_keras_would_not_load(kind, data):
     gan = averaging(GENERATORS[kind]())

@@ -10,8 +10,6 @@ from keras import layers, ops
 
 import keras_monoflow as kmf
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 
 def dense(inputs, outputs):
     return keras.Sequential([layers.Input((inputs,)), layers.Dense(outputs)])
@@ -202,6 +200,7 @@ def images_gan():
     return gan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", slow_except(["uint8"], ["uint8", "float32"]))
 def test_images_in_bytes_warn_once(rng, dtype, recwarn):
     x = rng.integers(0, 256, size=(8, 4, 4, 1)).astype(dtype)

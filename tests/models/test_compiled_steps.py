@@ -11,8 +11,6 @@ from keras import layers, ops
 
 import keras_monoflow as kmf
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 BACKEND = keras.backend.backend()
 only_torch = pytest.mark.skipif(
     BACKEND != "torch", reason="only PyTorch replays operations"
@@ -78,6 +76,7 @@ def test_what_fit_runs_is_the_step(flow, data):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras runs single steps there")
 @pytest.mark.parametrize(
     ("batch_size", "together"),
@@ -98,6 +97,7 @@ def test_steps_in_one_program_with_a_rest(data, batch_size, together):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras runs single steps there")
 def test_callbacks_see_the_last_of_several_steps(data):
     class Look(keras.callbacks.Callback):

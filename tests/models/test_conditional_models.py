@@ -10,8 +10,6 @@ from matplotlib.image import imread
 import keras_monoflow as kmf
 from keras_monoflow.models.label_counter import LabelCounter
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 CENTERS = np.array([[2.0, 0.0], [-1.0, 1.5], [0.0, -2.0]])
 CLASSES = len(CENTERS)
 
@@ -99,6 +97,7 @@ def test_discriminator_steps_against_numpy(rng, split_batch):
     assert int(ops.convert_to_numpy(gan.labels.count)) == CLASSES
 
 
+@pytest.mark.slow
 def test_penalty_against_numpy(rng):
     """The gradient of `D(x, y)` is `table[y]`."""
     generator, discriminator = table_networks()
@@ -197,6 +196,7 @@ def test_labels_that_are_not_classes(shape, dtype):
         labels.draw(4, seed=0)
 
 
+@pytest.mark.slow
 def test_looking_at_samples_with_labels(pairs):
     gan = make_gan(discriminator_loss="donsker_varadhan")
     gan.fit(*pairs, batch_size=96, verbose=0)
@@ -320,6 +320,7 @@ def networks_of_labels(shape):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["one-hot", "float", "image"])
 @pytest.mark.parametrize("form", ["arrays", "data set", "tf.data"])
 def test_pictures_of_labels_that_are_no_integers(tmp_path, kind, form):

@@ -10,8 +10,6 @@ from keras import ops
 
 import keras_monoflow as kmf
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 DistributionMetrics = kmf.callbacks.DistributionMetrics
 
 
@@ -92,6 +90,7 @@ def features():
     return network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", slow_except(["gap"], ["gap", "frechet_distance"])
 )
@@ -110,6 +109,7 @@ def test_checkpoint_of_the_best_evaluates_to_the_same(name, data, tmp_path):
     np.testing.assert_allclose(results[name], min(values), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_backups_keep_the_networks_of_metrics(data, tmp_path):
     def make(network):
         model = make_flow("monoflow")
@@ -129,6 +129,7 @@ def test_backups_keep_the_networks_of_metrics(data, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_evaluate_on_a_generator_leaves_them_out(data):
     def batches():
         for start in range(0, len(data), 32):
@@ -231,6 +232,7 @@ def test_which_are_the_real_ones(data):
     assert values["gap"] == pytest.approx(data.mean(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_validation_split_is_held_out(data):
     callback = DistributionMetrics(Gap())
     model = make_flow("monoflow")
@@ -254,6 +256,7 @@ def test_configuration():
     assert copy.metrics[0].name == "other"
 
 
+@pytest.mark.slow
 def test_training_is_left_alone(data):
     weights = []
     for callbacks in ([], [DistributionMetrics(Gap())]):
@@ -274,6 +277,7 @@ def test_a_diverged_run_logs_nan(data):
     assert np.isnan(callback.measure(model, (data, None))["gap"])
 
 
+@pytest.mark.slow
 def test_metrics_that_cannot_be_saved(data, tmp_path):
     class Local(Gap):
         def get_config(self):

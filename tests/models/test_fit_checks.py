@@ -64,6 +64,7 @@ def test_validation_data(gan, x, data, error, message):
     refuses(gan, error, message, x, validation_data=data)
 
 
+@pytest.mark.slow
 def test_validation_data_set(gan, x):
     data = kmf.datasets.ShuffledDataset(ZEROS, batch_size=3)
     refuses(gan, ValueError, "validation_data", x, validation_data=data)

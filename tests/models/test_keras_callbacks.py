@@ -11,10 +11,9 @@ from keras import ops
 
 import keras_monoflow as kmf
 
-pytestmark = [
-    pytest.mark.parametrize("flow", slow_except(["monoflow"], sorted(ROLES))),
-    pytest.mark.usefixtures("compile_fast"),
-]
+pytestmark = pytest.mark.parametrize(
+    "flow", slow_except(["monoflow"], sorted(ROLES))
+)
 
 
 def optimizers(model):
@@ -114,6 +113,7 @@ def test_reduce_on_plateau_keeps_the_ratio(flow, data):
     )
 
 
+@pytest.mark.slow
 def test_model_checkpoint_keeps_the_best(flow, data, tmp_path):
     model, remember = make_flow(flow), Remember()
     path = tmp_path / "best.keras"
@@ -172,6 +172,7 @@ def test_early_stopping_restores_the_best_weights(flow, data):
     assert equal(weights(model), remember.epochs[1])
 
 
+@pytest.mark.slow
 def test_csv_logger_writes_every_log(flow, data, tmp_path):
     path = tmp_path / "log.csv"
     model = make_flow(flow)

@@ -8,8 +8,6 @@ from keras import layers
 
 import keras_monoflow as kmf
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 
 def make_gan(**arguments):
     keras.utils.set_random_seed(0)
@@ -61,6 +59,7 @@ def test_samples_differ_by_seed_and_row():
     assert np.abs(noise - gan.sample(6, seed=2, batch_size=2)).max() > 0.1
 
 
+@pytest.mark.slow
 def test_training_with_looks_is_the_same(data):
     class Look(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -139,6 +138,7 @@ def test_a_failure_leaves_the_weights(data, name):
     gan.fit(data, verbose=0)
 
 
+@pytest.mark.slow
 def test_data_that_end_with_an_error_keep_what_was_learned(data):
     """In the first batch of the second epoch, after a validation."""
 

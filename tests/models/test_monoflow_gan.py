@@ -136,6 +136,7 @@ def test_priors_and_their_saving(prior, tmp_path, data):
     fit(loaded, data)
 
 
+@pytest.mark.slow
 def test_keras_file_keeps_every_choice(tmp_path, data):
     gan = make_gan(
         kmf.mappings.Alpha(2.0, limit=5.0),
@@ -202,6 +203,7 @@ def test_registered_things_do_not_warn():
             make_gan(mapping)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", slow_except(["mixed_float16"], POLICIES))
 def test_losses_are_float32_under_every_policy(policy, data):
     keras.config.set_dtype_policy(policy)
@@ -271,6 +273,7 @@ def test_split_batch_uses_each_slice_once(data):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_batch_norm_statistics_advance_once_a_round(data):
     generator = keras.Sequential(
         [
@@ -323,6 +326,7 @@ def test_all_fits_of_a_round_see_the_same_dropout_mask(data):
     np.testing.assert_array_equal(moved_rows(6), once)
 
 
+@pytest.mark.slow
 def test_generator_step_leaves_the_discriminator_alone(data):
     """Its batch statistics see only the batches that it learns from."""
     discriminator = keras.Sequential(
@@ -374,6 +378,7 @@ def test_spectral_normalization_trains_both(data):
         assert np.abs(ops.convert_to_numpy(kernel) - old).max() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", slow_except([3], [2, 3]))
 def test_steps_per_execution_changes_nothing(data, steps):
     if keras.backend.backend() == "torch":
@@ -410,6 +415,7 @@ def test_compiled_and_eager_agree(data):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_donsker_varadhan_potential_is_normalized(data):
     """The velocity of a single point does not depend on its company."""
     gan = make_gan("arcsinh", discriminator_loss="donsker_varadhan")

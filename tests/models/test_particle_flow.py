@@ -163,6 +163,7 @@ def test_discriminator_learns_from_particles(rng):
     np.testing.assert_allclose(kernel[:, 0], SLOPE - 0.3 * gradient, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_flow_finds_the_data():
     """A learning discriminator brings a distant cloud to the data."""
     rng = np.random.default_rng(1)
@@ -306,6 +307,7 @@ def test_particles_are_a_copy(rng):
     assert np.abs(flow.particles).max() < 7.0
 
 
+@pytest.mark.slow
 def test_keras_file(tmp_path, rng):
     x = rng.normal(size=(9, 2))
     flow = run(

@@ -149,6 +149,7 @@ def gradient_by_differences(network, x, eps=1e-2):
     return np.stack(columns, axis=1).astype("float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("update", slow_except(["proximal"], UPDATES))
 def test_the_critic_is_frozen_while_the_generator_learns(update):
     """Its batch statistics and power iterations advance as in a round in which
@@ -243,6 +244,7 @@ def test_velocity_is_normalized(rng):
     np.testing.assert_allclose(np.linalg.norm(z[0] @ change), 0.3, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reuse_generated", slow_except([True], [False, True]))
 def test_warmup_trains_the_critic_alone(rng, reuse_generated):
     data = rng.normal(size=(40, 2)).astype("float32")

@@ -8,8 +8,6 @@ from keras import layers
 
 import keras_monoflow as kmf
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 #: The weights themselves are of this type. JAX has no float64 by default.
 TYPES = ["float64", "float16", "bfloat16"]
 GANS = [flow for flow in ROLES if flow != "particles"]

@@ -14,8 +14,6 @@ from helpers import ROLES, slow_except
 
 import keras_monoflow as kmf
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 SCRIPT = pathlib.Path(__file__).with_name("resume_run.py")
 ORDERS = ["in_order", "shuffled"]
 # The order of the data does not depend on the flow: one flow shows both.
@@ -79,6 +77,7 @@ def assert_resumed(states, expected):
     assert not all(map(np.array_equal, states["half"], expected))
 
 
+@pytest.mark.slow
 @pairs
 def test_a_new_model_continues_after_an_interruption(tmp_path, flow, order):
     def interrupt():
@@ -107,6 +106,7 @@ def test_new_process_continues_after_kill_9(tmp_path):
         assert_resumed(states, uninterrupted("monoflow", order))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flow", slow_except(["monoflow"], sorted(ROLES)))
 @pytest.mark.parametrize("order", slow_except(["shuffled"], ORDERS))
 def test_looking_on_changes_nothing(tmp_path, flow, order, rng):

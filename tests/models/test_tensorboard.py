@@ -175,6 +175,7 @@ def test_who_shows_pictures(board, tmp_path):
     assert monitor.boards == []
 
 
+@pytest.mark.slow
 def test_logs_of_batches(tmp_path):
     pytest.importorskip("tensorboard")
     pytest.importorskip("tensorflow")

@@ -72,6 +72,7 @@ def test_keras_file_goes_on_where_it_stopped(tmp_path, data):
         )
 
 
+@pytest.mark.slow
 def test_callbacks_log_rates_by_role(data):
     halve = keras.callbacks.LearningRateScheduler(lambda epoch, lr: lr / 2)
     history = make_model().fit(data, callbacks=[halve], verbose=0)

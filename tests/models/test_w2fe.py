@@ -63,6 +63,7 @@ def make_model(**arguments):
     return model
 
 
+@pytest.mark.slow
 def test_learns_the_map_between_gaussians(rng):
     """T(x) = ROOT x from N(0, I) to N(0, ROOT^2), with ROOT symmetric."""
     warmup = 600
@@ -125,6 +126,7 @@ def test_one_potential_step_against_differences(rng):
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_one_fit_is_the_plain_step_times_step_size(rng):
     """K = 1: SGD moves by -step_size times the gradient of E phi(G(z))."""
     latent = np.array([[0.5, -1.0]])
@@ -161,6 +163,7 @@ def test_transport_is_x_minus_the_gradient(rng):
     np.testing.assert_allclose(model.transport(x), x - 2 * x @ a, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_logs(data):
     history = make_model(persistency=2).fit(
         data, batch_size=32, validation_data=data, verbose=0
@@ -176,6 +179,7 @@ def test_logs(data):
     assert np.isfinite([v[0] for v in history.history.values()]).all()
 
 
+@pytest.mark.slow
 def test_keras_file_goes_on_where_it_stopped(tmp_path, data):
     choices = {
         "constraint_weight": 50.0,

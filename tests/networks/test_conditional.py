@@ -21,8 +21,6 @@ from keras_monoflow.networks import (
     resnet_generator,
 )
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 IMAGES = {"image_shape": (4, 4, 1), "filters": 3, "stages": 1}
 GENERATORS = {
     "mlp": lambda **k: mlp_generator(2, 2, units=(8,), **k),

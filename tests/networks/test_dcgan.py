@@ -8,8 +8,6 @@ import pytest
 
 from keras_monoflow.networks import dcgan_discriminator, dcgan_generator
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 BLOCKS = ["dcgan", "depth_to_space"]
 SMALL = {"image_shape": (8, 12, 2), "filters": 4, "seed": 0}
 

@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 
 from keras_monoflow.networks import mlp_discriminator, mlp_generator
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 
 def dense_layers(model):
     return [x for x in model.layers if isinstance(x, keras.layers.Dense)]

@@ -13,8 +13,6 @@ from keras_monoflow.networks import (
     resnet_generator,
 )
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 SMALL = {"image_shape": (4, 8, 2), "filters": 4, "stages": 1, "seed": 0}
 
 

@@ -10,8 +10,6 @@ import problem  # noqa: E402
 
 import keras_monoflow as kmf  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory):
@@ -21,6 +19,7 @@ def grid(tmp_path_factory):
     return problem.search(problem.tuner(folder, model))
 
 
+@pytest.mark.slow
 def test_grid_tries_everything_once(grid):
     table = kmf.tuning.results_table(grid)
     tried = {(row["mapping"], row.get("shift")) for row in table}
@@ -138,6 +137,7 @@ def explode_in(mapping):
     )
 
 
+@pytest.mark.slow
 def test_a_trial_of_nan_fails_early_and_the_search_goes_on(tmp_path, capsys):
     # NaN in the first batch is an error of the data for `fit`: let it pass.
     model = explode_in("vanilla")

@@ -40,6 +40,7 @@ def space_of(hypermodel, folder):
     return tuner.oracle.get_space().space
 
 
+@pytest.mark.slow
 def test_default_space_has_all_that_it_says(tmp_path):
     conditions = {
         h.name: [(c.name, c.values) for c in h.conditions]

@@ -17,8 +17,6 @@ from keras_monoflow.tuning.trial_callbacks import (  # noqa: E402
     fresh_callbacks,
 )
 
-pytestmark = pytest.mark.usefixtures("compile_fast")
-
 
 def fit(hypermodel, model=None, **arguments):
     hp = kt.HyperParameters()
@@ -27,6 +25,7 @@ def fit(hypermodel, model=None, **arguments):
     return hypermodel.fit(hp, model, problem.data(), **arguments)
 
 
+@pytest.mark.slow
 def test_networks_without_a_seed_follow_that_of_the_trial():
     hypermodel = kmf.tuning.MappingHyperModel(
         lambda: kmf.networks.mlp_generator(2, 2, units=(4,)),

@@ -159,15 +159,20 @@ def _shared(node: Node, written: bool = False) -> Iterator[Node]:
     views = (operator.getitem, torch.ops.aten._unsafe_view.default)
     if node.target in views and not written:
         yield node.args[0]
-    arguments = arguments_of(node.target)
-    values = [*node.args, *(None for _ in arguments[len(node.args) :])]
+    found = aliased(node.target, node.args, node.kwargs, written)
+    yield from (thing for thing in found if isinstance(thing, Node))
+
+
+def aliased(func: Any, args: tuple, kwargs: dict, written: bool) -> Iterator:
+    """The arguments that an output may share, or that `func` writes to."""
+    arguments = arguments_of(func)
+    values = [*args, *(None for _ in arguments[len(args) :])]
     for argument, value in zip(arguments, values):
-        value = node.kwargs.get(argument.name, value)
+        value = kwargs.get(argument.name, value)
         alias = argument.alias_info
         if alias is None or (written and not alias.is_write):
             continue
-        several = value if isinstance(value, (list, tuple)) else [value]
-        yield from (v for v in several if isinstance(v, Node))
+        yield from value if isinstance(value, (list, tuple)) else [value]
 
 
 def _changed_in_place(graph: Graph) -> set[Node]:

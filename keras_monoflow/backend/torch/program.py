@@ -20,8 +20,13 @@ from typing import Any
 import keras
 import torch
 
-from keras_monoflow.backend.keras_internals import generators_from, stored_value
+from keras_monoflow.backend.keras_internals import (
+    conditions_by,
+    generators_from,
+    stored_value,
+)
 from keras_monoflow.backend.scopes import all_variables
+from keras_monoflow.backend.torch.branches import Branches
 from keras_monoflow.backend.torch.errors import NotRecordable
 from keras_monoflow.backend.torch.pieces import CompiledPieces
 from keras_monoflow.backend.torch.python_state import PythonState
@@ -155,7 +160,12 @@ class Recording:
     def active(self) -> Iterator[None]:
         """Inside, everything that runs is noted."""
         global recording
-        with generators_from(self._generator), self.recorder:
+        branches = Branches(self.variables, self.recorder, self.seeds.count)
+        with (
+            generators_from(self._generator),
+            conditions_by(branches.cond),
+            self.recorder,
+        ):
             before, recording = recording, self
             try:
                 yield

@@ -43,6 +43,7 @@ class Recorder(internals.TorchDispatchMode):
         self._graph = _Graph()
         self._readings = _NoReading(self)
         self._is_paused = False
+        self._written: set[int] | None = None
         for tensor in inputs:
             self._graph.add_input(tensor)
 
@@ -64,6 +65,8 @@ class Recorder(internals.TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         outputs = func(*args, **kwargs)
+        if self._written is not None:
+            self._written.update(_addresses_written(func, args, kwargs))
         if self.error is None and not self._is_paused:
             try:
                 torch_graph.check_operation(func, args)
@@ -86,6 +89,14 @@ class Recorder(internals.TorchDispatchMode):
             return fn()
         finally:
             self._is_paused = was_paused
+
+    def written_by(self, fn: Callable[[], Any]) -> tuple[Any, set[int]]:
+        """Returns `fn()`, and `address` of all memory that it has changed."""
+        before, self._written = self._written, set()
+        try:
+            return fn(), self._written
+        finally:
+            self._written = before
 
     def cut(self) -> None:
         """Marks where a piece of the graph ends and the next one begins."""
@@ -111,6 +122,16 @@ class Recorder(internals.TorchDispatchMode):
         if self.error is not None:
             raise self.error
         return self._graph.finish(outputs)
+
+
+def address(tensor: torch.Tensor) -> int:
+    """Returns where in memory a tensor, or what it is a view of, begins."""
+    return tensor.untyped_storage().data_ptr()
+
+
+def _addresses_written(func: Any, args: tuple, kwargs: dict) -> set[int]:
+    found = torch_graph.aliased(func, args, kwargs, written=True)
+    return {address(x) for x in found if isinstance(x, torch.Tensor)}
 
 
 def _layer_that_runs() -> str:

@@ -49,6 +49,10 @@ class Seeds:
             "`keras.random.SeedGenerator`"
         )
 
+    def count(self) -> int:
+        """Returns how often noise was drawn."""
+        return len(self._draws)
+
     def _next(self, seed: keras.random.SeedGenerator) -> torch.Generator:
         if seed not in self._starts:
             self._starts[seed] = self._total(stored_value(seed.state))

@@ -70,6 +70,7 @@ def take_steps(optimizer, apply, dtype="float32"):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_updates_are_those_of_the_optimizer(name):
     if name == "scaled" and keras.backend.backend() == "jax":
@@ -99,6 +100,7 @@ def test_adam_against_numpy():
         np.testing.assert_allclose(our, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_weights_of_low_precision():
     ours, kerases = (
         take_steps(OPTIMIZERS["adam"](), apply, dtype="bfloat16")

@@ -55,6 +55,7 @@ def test_film_of_images(stand_in, tmp_path):
     assert height % 2 == width % 2 == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(2,), (5, 7, 1)])
 def test_pictures_are_those_of_the_other_callbacks(
     stand_in, tmp_path, rng, shape

@@ -64,6 +64,7 @@ def test_equal_sets(name, samples):
     assert abs(value - best) <= tolerance
 
 
+@pytest.mark.slow
 @every_metric
 def test_shifted_sets_are_worse(name, samples):
     metric = make(name)

@@ -134,6 +134,7 @@ def test_serialisation_round_trip(loss):
     assert float(copy(None, tensor(D))) == float(loss(None, tensor(D)))
 
 
+@pytest.mark.slow
 def test_hand_written_training_step():
     """Shifts N(3, 1) onto N(0, 1) with a discriminator linear in x."""
     rng = np.random.default_rng(0)

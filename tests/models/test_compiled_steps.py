@@ -139,6 +139,7 @@ def has_loop(program):
     return "while[" in program or "scan[" in program
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BACKEND != "jax", reason="others have no such loops")
 @pytest.mark.parametrize("warmup", [0, 2])
 def test_convolutions_are_in_no_loop_on_a_cpu(warmup, rng):

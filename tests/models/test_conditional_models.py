@@ -368,6 +368,7 @@ class Pairs(keras.utils.PyDataset):
         return self.pair
 
 
+@pytest.mark.slow
 def test_grid_of_labels_out_of_range(tmp_path):
     gan = kmf.MonoFlowGAN(
         kmf.networks.dcgan_generator(4, (8, 8, 1), classes=4),

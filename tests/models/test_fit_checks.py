@@ -166,6 +166,7 @@ def test_logs_that_there_are_not(flow, x, tmp_path):
         refuses(model, ValueError, message, x, callbacks=[callback])
 
 
+@pytest.mark.slow
 def test_logs_that_there_are(gan, x, tmp_path):
     """All names of logs are known, whoever adds them."""
     own = C.DistributionMetrics("sliced_wasserstein_distance", samples=20)

@@ -177,6 +177,7 @@ def test_optimizers_are_named_for_every_backend():
             assert inner["module"] == "keras.optimizers"
 
 
+@pytest.mark.slow
 def test_custom_mapping_by_function(tmp_path, data):
     gan = make_gan(cubic)
     fit(gan, data)
@@ -298,6 +299,7 @@ def test_batch_norm_statistics_advance_once_a_round(data):
     np.testing.assert_allclose(mean, hidden / 2, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_all_fits_of_a_round_see_the_same_dropout_mask(data):
     """Only rows of kept inputs move, and these are the same for every K."""
     discriminator = make_networks()[1]
@@ -446,6 +448,7 @@ def test_weight_regularization_is_added(data):
     )
 
 
+@pytest.mark.slow
 def test_works_with_tf_data_and_dataloaders(data):
     gan = make_gan()
     tf = pytest.importorskip("tensorflow")
@@ -466,6 +469,7 @@ def test_summary_and_config(capsys):
     assert again.latent_shape == (2,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mapping",
     slow_except(["jeffreys"], sorted(kmf.mappings.NAMED)),

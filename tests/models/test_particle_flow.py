@@ -227,6 +227,7 @@ def test_nothing_is_recorded_unasked(rng):
 # ----------------------------------------------------------------- refine
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", slow_except([300], [1, 5, 300]))
 def test_refine_follows_the_flow(rng, n):
     """On -|x|^2 / 2 every step multiplies by 1 - step_size."""
@@ -243,6 +244,7 @@ def test_refine_follows_the_flow(rng, n):
     np.testing.assert_array_equal(flow.refine(x, steps=0), x.astype("float32"))
 
 
+@pytest.mark.slow
 def test_refine_with_noise(rng):
     flow = run(quadratic_discriminator(), rng.normal(size=(8, 2)), 1)
     x = np.zeros((3000, 2))
@@ -255,6 +257,7 @@ def test_refine_with_noise(rng):
     assert not np.array_equal(moved[:256], moved[256:512])
 
 
+@pytest.mark.slow
 def test_any_model_refines(data):
     gan = kmf.MonoFlowGAN(*make_networks(), seed=0)
     gan.compile(

@@ -117,6 +117,7 @@ def test_embedding_has_dense_gradients():
 # ----------------------------------------------------------------- projection
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(
     classes=st.integers(1, 5),
@@ -139,6 +140,7 @@ def test_projection_is_the_formula(classes, features, use_bias, seed):
     np.testing.assert_allclose(out, expected[:, None], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_gradients_of_the_projection_and_of_its_gradient():
     """With no hidden layer the gradient at x is w + v_y, by hand."""
     model = mlp_discriminator(3, units=(), classes=3, seed=0)
@@ -356,6 +358,7 @@ def test_mlp_discriminator_projects_the_hidden_units(rng):
     np.testing.assert_allclose(numpy(model([x, y])), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 @every_network
 def test_every_class_gives_another_output(build):
     model = build(classes=3, seed=0)
@@ -388,6 +391,7 @@ def test_labels_may_be_a_column(build):
         )
 
 
+@pytest.mark.slow
 @every_network
 def test_gradients_reach_all_weights(build):
     """And all classes: no row of a matrix of labels is left out."""

@@ -64,6 +64,7 @@ def test_size_of_the_papers_nets(model, count):
     assert model().count_params() == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "count"),
     [
@@ -82,6 +83,7 @@ def test_size_of_the_depth_to_space_nets(model, count):
     assert 0.8 < count / model().count_params() < 1.3
 
 
+@pytest.mark.slow
 def test_the_cifar_nets_of_the_authors():
     """Kernels of MonoFlow's torch nets: 4x4, no biases, 512 to 64 maps."""
     generator = dcgan_generator(100, (32, 32, 3), filters=128, stages=3)
@@ -202,6 +204,7 @@ def test_strides(blocks):
     assert len(transposed) == len(strided) == expected
 
 
+@pytest.mark.slow
 def test_only_batch_norm_mixes_the_samples():
     images = np.random.default_rng(0).normal(size=(4, 8, 12, 2))
     for batch_norm in (False, True):

@@ -134,6 +134,7 @@ def test_discriminator_is_the_formula(pooling):
 # ------------------------------------------------------------ sizes and shapes
 
 
+@pytest.mark.slow
 def test_the_cifar_nets_of_the_authors():
     """Kernels of table 4 of Miyato et al., counted by hand.
 
@@ -311,6 +312,7 @@ def test_spectral_normalization_bounds_all_kernels(classes):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_spectral_normalization_keeps_kernels_in_float32():
     """Rounded to float16, they would lose the small steps of optimizers."""
     keras.config.set_dtype_policy("mixed_float16")
@@ -327,6 +329,7 @@ def test_spectral_normalization_keeps_kernels_in_float32():
 # --------------------------------------------------------- saving and errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "build",
     [

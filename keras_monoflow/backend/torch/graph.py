@@ -30,10 +30,13 @@ def finish(module: GraphModule) -> list[tuple]:
     return draws
 
 
+def reads_values(func: Any) -> bool:
+    """Returns whether an operation gives Python a number out of tensors."""
+    return torch.Tag.data_dependent_output in func.tags
+
+
 def check_operation(func: Any, args: tuple) -> None:
-    """Raises `NotRecordable` if what an operation does depends on values."""
-    if torch.Tag.data_dependent_output in func.tags:
-        raise NotRecordable(READS_A_VALUE)
+    """Raises `NotRecordable` if the shape of a result depends on values."""
     if torch.Tag.dynamic_output_shape not in func.tags:
         return
     # Places of whole numbers give as many items whatever they are.
@@ -45,6 +48,39 @@ def check_operation(func: Any, args: tuple) -> None:
     raise NotRecordable(
         "It makes a tensor whose shape depends on values: use a mask instead"
     )
+
+
+def constants_behind(node: Node) -> set[Node]:
+    """Returns a node whose value is the same in all replays, and all that it
+    is computed from.
+
+    Raises:
+        NotRecordable: If it is not.
+    """
+    found, waiting = set(), [node]
+    while waiting:
+        node = waiting.pop()
+        if node in found:
+            continue
+        found.add(node)
+        # A tensor from elsewhere may be anything, unless Python's numbers have
+        # just been made one.
+        if node.op != "call_function" or _is_random(node):
+            raise NotRecordable(READS_A_VALUE)
+        if node.target is not torch.ops.aten.lift_fresh.default:
+            waiting += node.all_input_nodes
+    return found
+
+
+def _is_random(node: Node) -> bool:
+    tags = getattr(node.target, "tags", ())
+    return torch.Tag.nondeterministic_seeded in tags
+
+
+def check_unchanged(nodes: set[Node], graph: Graph) -> None:
+    """Raises `NotRecordable` if an operation writes to one of these nodes."""
+    if nodes and nodes & _changed_in_place(graph):
+        raise NotRecordable(READS_A_VALUE)
 
 
 def fold_constants(module: GraphModule) -> None:
@@ -138,12 +174,9 @@ def _with_values(node: Node, known: Mapping) -> tuple:
 
 
 def _is_foldable(node: Node, known: Mapping, changed: Container) -> bool:
-    is_random = torch.Tag.nondeterministic_seeded in getattr(
-        node.target, "tags", ()
-    )
     return (
         node.op == "call_function"
-        and not is_random
+        and not _is_random(node)
         and node not in changed
         and not list(_shared(node, written=True))
         and all(n in known for n in node.all_input_nodes)

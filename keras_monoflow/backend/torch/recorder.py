@@ -69,8 +69,11 @@ class Recorder(internals.TorchDispatchMode):
             self._written.update(_addresses_written(func, args, kwargs))
         if self.error is None and not self._is_paused:
             try:
-                torch_graph.check_operation(func, args)
-                self._graph.add_operation(func, args, kwargs, outputs)
+                if torch_graph.reads_values(func):
+                    self._graph.add_reading(args)
+                else:
+                    torch_graph.check_operation(func, args)
+                    self._graph.add_operation(func, args, kwargs, outputs)
             except Exception as error:
                 self.fail(error)
         return outputs
@@ -81,6 +84,14 @@ class Recorder(internals.TorchDispatchMode):
             # Its frames would keep the tensors of the step.
             self.error = error.with_traceback(None)
             self.error.add_note(_layer_that_runs())
+
+    def see_reading(self, tensor: torch.Tensor) -> None:
+        """Notes that Python takes the values of a tensor."""
+        if self.error is None and not self._is_paused:
+            try:
+                self._graph.add_reading(tensor)
+            except NotRecordable as error:
+                self.fail(error)
 
     def unseen(self, fn: Callable[[], Any]) -> Any:
         """Returns `fn()`, whose operations are not written down."""
@@ -158,7 +169,7 @@ class _NoReading(internals.TorchFunctionMode):
         kwargs: dict | None = None,
     ) -> Any:
         if func in _READINGS:
-            self._recorder.fail(NotRecordable(torch_graph.READS_A_VALUE))
+            self._recorder.see_reading(args[0])
         return func(*args, **(kwargs or {}))
 
 
@@ -173,6 +184,8 @@ class _Graph:
         self._inputs: list[torch.fx.Node] = []
         self._nodes = internals.WeakTensorKeyDictionary()
         self._cuts: set[torch.fx.Node] = set()
+        # What Python has read the values of, and so must stay as it is.
+        self._read: set[torch.fx.Node] = set()
 
     def add_input(self, tensor: torch.Tensor) -> None:
         name = f"input_{len(self._inputs)}"
@@ -193,6 +206,12 @@ class _Graph:
                         operator.getitem, (node, i)
                     )
 
+    def add_reading(self, tensors: Any) -> None:
+        for tensor in keras.tree.flatten(tensors):
+            if isinstance(tensor, torch.Tensor):
+                node = self._node_of(tensor)
+                self._read |= torch_graph.constants_behind(node)
+
     def cut(self) -> None:
         self._cuts.add(next(iter(reversed(self._module.graph.nodes))))
 
@@ -200,6 +219,7 @@ class _Graph:
         self, outputs: Sequence
     ) -> tuple[torch.fx.GraphModule, list[tuple]]:
         graph, piece = self._module.graph, 0
+        torch_graph.check_unchanged(self._read, graph)
         graph.output([self._node_of(output) for output in outputs])
         for node in graph.nodes:
             node.meta["piece"] = piece

@@ -224,10 +224,11 @@ def test_constants_may_be_read():
     [
         lambda n, x: n + x.sum(),
         lambda n, x: n.add_(x.sum()),
+        lambda n, x: (n.view(1).add_(x.sum()), n)[1],
         lambda n, x: n + x.detach().numpy().sum(),
         lambda n, x: n + torch.ones_like(x).bernoulli_(1.0).mean(),
     ],
-    ids=["data", "in place", "numpy", "noise"],
+    ids=["data", "in place", "through a view", "numpy", "noise"],
 )
 def test_what_may_change_may_not_be_read(add):
     total, error, _ = record_loop(add)

@@ -14,7 +14,7 @@ import re
 
 import numpy as np
 from keras import ops
-from marked_text import replaced
+from marked_text import first_line, replaced, table
 
 from keras_monoflow import losses, mappings
 from keras_monoflow.registry import MAPPINGS, OBJECTIVES, PENALTIES
@@ -47,15 +47,15 @@ def number(value):
     return "0" if text == "-0" else text
 
 
-def first_line(thing):
-    """The first paragraph of a docstring on one line, without the full stop."""
-    paragraph = inspect.getdoc(thing).split("\n\n")[0]
-    return " ".join(paragraph.split()).removesuffix(".")
-
-
 def source(thing):
     """Where a formula is from, which ends its docstring, with a link."""
-    text = " ".join(inspect.getdoc(thing).split("Source: ")[1].split())
+    _, mark, text = inspect.getdoc(thing).partition("Source: ")
+    if not mark:
+        raise ValueError(
+            f"The docstring of {thing.__name__} does not end with `Source: `, "
+            "from which the table takes where the formula is from. Add it."
+        )
+    text = " ".join(text.split())
     link = r"[arXiv \1](https://arxiv.org/abs/\1)"
     return re.sub(r"arXiv (\d+\.\d+)", link, text.removesuffix("."))
 
@@ -101,14 +101,6 @@ def known_gans():
 
 
 # Tables ----------------------------------------------------------------------
-
-
-def table(header, rows):
-    """A Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    # A bar would end the cell.
-    cells = [[re.sub(r"\|+", "‖", cell) for cell in line] for line in lines]
-    return "\n".join("| " + " | ".join(line) + " |" for line in cells)
 
 
 def mapping_table():
@@ -217,46 +209,59 @@ def render(text):
 
 # Okabe and Ito's colors, which people with color blindness can tell apart.
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00"]
+LINES = ["-", "--", ":"]
 
 
-def plot(path):
+def style(i):
+    """The color and the line of the curve number `i`."""
+    turn, color = divmod(i, len(COLORS))
+    return COLORS[color], LINES[turn % len(LINES)]
+
+
+def draw():
     """Draws `h'` of all mappings: bounded ones on the left, others right."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     explodes = {n: tails(mappings.get(n))[1] != "no" for n in MAPPINGS.makers}
-    figure, axes = pyplot.subplots(1, 2, figsize=(10, 4.2), dpi=150)
+    figure = Figure(figsize=(10, 4.2), dpi=150)
+    u = np.linspace(-5.0, 5.0, 401)
     drawn = []
-    for axis, wanted in zip(axes, (False, True)):
+    for axis, wanted in zip(figure.subplots(1, 2), (False, True)):
         names = [n for n in explodes if explodes[n] == wanted]
-        u = np.linspace(-5.0, 5.0, 401)
         curves = [evaluate(mappings.get(n).derivative, u) for n in names]
         drawn.append((axis, u, curves, names))
+        _draw_curves(axis, u, curves)
         if wanted:
-            axis.set(yscale="log", ylim=(1e-2, 1e2), title="Exploding slopes")
+            # Two powers of ten below and above the slopes at 0.
+            middle = [y[len(u) // 2] for y in curves]
+            limits = (min(middle) / 100, 100 * max(middle))
+            axis.set(yscale="log", ylim=limits, title="Exploding slopes")
         else:
-            axis.set(ylim=(-0.03, 1.1), title="Bounded slopes")
-        axis.set(xlim=(-5, 5), xlabel="u = log(p_data / p_gen)")
-        for y, color in zip(curves, COLORS):
-            axis.plot(u, y, color=color, linewidth=2)
-        axis.axvline(0.0, color="0.85", linewidth=1, zorder=0)
-        axis.spines[["top", "right"]].set_visible(False)
-        for x, words, side in (
-            (0, "generated", "left"),
-            (1, "data", "right"),
-        ):
-            axis.text(
-                x, -0.13, words, color="0.4", ha=side, transform=axis.transAxes
-            )
-    axes[0].set_ylabel("h'(u), speed along grad u")
+            top = np.max(curves)
+            axis.set(ylim=(-0.03 * top, 1.1 * top), title="Bounded slopes")
+    drawn[0][0].set_ylabel("h'(u), speed along grad u")
     figure.tight_layout()
     for arguments in drawn:
         _label(*arguments)
+    return figure
+
+
+def plot(path):
     path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, metadata={"Software": None})
-    pyplot.close(figure)
+    draw().savefig(path, metadata={"Software": None})
+
+
+def _draw_curves(axis, u, curves):
+    axis.set(xlim=(-5, 5), xlabel="u = log(p_data / p_gen)")
+    for i, y in enumerate(curves):
+        color, line = style(i)
+        axis.plot(u, y, line, color=color, linewidth=2)
+    axis.axvline(0.0, color="0.85", linewidth=1, zorder=0)
+    axis.spines[["top", "right"]].set_visible(False)
+    for x, words, side in ((0, "generated", "left"), (1, "data", "right")):
+        axis.text(
+            x, -0.13, words, color="0.4", ha=side, transform=axis.transAxes
+        )
 
 
 def _label(axis, u, curves, names):
@@ -274,8 +279,8 @@ def _label(axis, u, curves, names):
                 for offset in (45.0, -45.0)
             )
         x, y = axis.transData.inverted().transform(place)
-        style = {"color": COLORS[i], "fontweight": "bold"}
-        axis.text(x, y, name, ha="center", va="center", bbox=box, **style)
+        look = {"color": style(i)[0], "fontweight": "bold", "bbox": box}
+        axis.text(x, y, name, ha="center", va="center", **look)
 
 
 def _roomiest(axis, places, obstacles, label):

@@ -1,17 +1,19 @@
-"""Writes the table of docs/metrics.md from the code.
+"""Writes the tables of docs/metrics.md from the code.
 
 usage: python docs/generate_metrics.py
 
-Everything between `<!-- begin: values -->` and `<!-- end: values -->` is
-replaced. The numbers do not depend on the Keras backend. Needs POT and SciPy.
+Names come from the registry. Everything between `<!-- begin: NAME -->` and
+`<!-- end: NAME -->` is replaced. The numbers do not depend on the Keras
+backend. Needs POT and SciPy.
 """
 
 import pathlib
 
 import numpy as np
-from marked_text import replaced
+from marked_text import first_line, replaced, table
 
 import keras_monoflow as kmf
+from keras_monoflow.registry import METRICS
 
 PAGE = pathlib.Path(__file__).resolve().parent / "metrics.md"
 
@@ -41,11 +43,8 @@ def nearest_center(x):
     return np.eye(len(CENTERS))[distances.argmin(axis=1)]
 
 
-METRICS = {
-    "`WassersteinDistance()`": kmf.metrics.WassersteinDistance(),
-    "`SlicedWassersteinDistance()`": kmf.metrics.SlicedWassersteinDistance(),
-    "`FrechetDistance()`": kmf.metrics.FrechetDistance(),
-    "`KernelDistance()`": kmf.metrics.KernelDistance(),
+#: What has no name, as it needs arguments, and what gives two values.
+BY_HAND = {
     "`PrecisionRecall()`: precision": kmf.metrics.PrecisionRecall(
         which="precision"
     ),
@@ -55,6 +54,13 @@ METRICS = {
 }
 
 
+def shown():
+    """The metrics by the call that makes them."""
+    by_hand = {type(metric) for metric in BY_HAND.values()}
+    named = [m for m in METRICS.makers.values() if m not in by_hand]
+    return {**{f"`{make.__name__}()`": make() for make in named}, **BY_HAND}
+
+
 def number(value):
     """Two decimals, and no `-0.00`."""
     if float(value).is_integer():
@@ -62,20 +68,32 @@ def number(value):
     return f"{value:.2f}".replace("-0.00", "0.00")
 
 
-def table():
+def name_table():
+    """Every metric: those with a name first."""
+    names = {make: name for name, make in METRICS.makers.items()}
+    others = dict.fromkeys(type(metric) for metric in BY_HAND.values())
+    rows = []
+    for thing in {**names, **others, kmf.metrics.torch_fidelity_score: None}:
+        name = f"`{names[thing]}`" if thing in names else ""
+        says = first_line(thing).replace("Returns the", "The")
+        rows.append([f"`{thing.__name__}`", name, says])
+    return table(["metric", "name", "what it is"], rows)
+
+
+def value_table():
     real = samples(0)
-    lines = [["metric", "best", *GENERATORS]]
-    lines.append(["---"] * len(lines[0]))
-    for name, metric in METRICS.items():
+    rows = []
+    for name, metric in shown().items():
         best = {"min": "low", "max": "high"}[metric.direction]
         values = [number(metric(real, x)) for x in GENERATORS.values()]
-        lines.append([name, best, *values])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        rows.append([name, best, *values])
+    return table(["metric", "best", *GENERATORS], rows)
 
 
 def render(text):
-    """The text of the page with its table made anew."""
-    return replaced(text, "values", table())
+    """The text of the page with its tables made anew."""
+    text = replaced(text, "names", name_table())
+    return replaced(text, "values", value_table())
 
 
 if __name__ == "__main__":

@@ -16,9 +16,14 @@ FORMULA = re.compile(
 )
 
 
+# Fonts draw the prime small and high: as an exponent, it would be both twice.
+PRIME = re.compile(r"<msup>(<mi>[^<]+</mi>)<mi>&#x02032;</mi></msup>")
+
+
 def to_mathml(match):
     display = "block" if match["tag"] == "div" else "inline"
-    return convert(html.unescape(match["tex"]).strip(), display=display)
+    formula = convert(html.unescape(match["tex"]).strip(), display=display)
+    return PRIME.sub(r'\1<mo lspace="0" rspace="0">&#x02032;</mo>', formula)
 
 
 def on_page_content(content, **_):

@@ -120,7 +120,7 @@ def judge(gan, images, labels, arguments):
     drawn = coverage.details(None, samples)
     confidence = coverage.details(None, test)["confidence"]
     distance = kmf.metrics.FrechetDistance(
-        keras.Model(classifier.inputs, classifier.layers[-2].output)
+        keras.Model(classifier.input, classifier.layers[-2].output)
     )
     rows = [
         ("accuracy on test digits", np.mean(read == test_labels)),

@@ -188,7 +188,7 @@ def mnist(arguments):
 
     (train, labels), (test, _) = load("train"), load("test")
     classifier = train_classifier(train, labels)
-    features = keras.Model(classifier.inputs, classifier.layers[-2].output)
+    features = keras.Model(classifier.input, classifier.layers[-2].output)
     return (
         train,
         test,
@@ -251,6 +251,8 @@ def report(arguments, tuner):
         by = (*by, "discriminator_steps")
     print(f"\n{arguments.data}, {arguments.oracle}, {keras.backend.backend()}")
     print(f"\n{table}\n")
+    if not any(row["status"] == "COMPLETED" for row in table):
+        sys.exit("No trial was completed: the output above says why.")
     print(kmf.tuning.verdict(table, by=by))
     name = f"{arguments.data}_{arguments.oracle}"
     table.to_csv(arguments.output / f"{name}.csv")

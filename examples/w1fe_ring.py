@@ -130,9 +130,9 @@ def report(results, arguments):
             rows = [r for r in results if r[:2] == (run, seed)]
             finals.append(final(rows, arguments.rounds))
             speeds.append(1000 * rows[-1][3] / rows[-1][2])
-        spread = np.std(finals, ddof=1) if len(finals) > 1 else float("nan")
+        spread = f"{np.std(finals, ddof=1):.3f}" if finals[1:] else "-"
         print(
-            f"{run:<16}{np.mean(finals):>8.3f}{spread:>8.3f}"
+            f"{run:<16}{np.mean(finals):>8.3f}{spread:>8}"
             f"{np.median(speeds):>14.2f}"
         )
 

@@ -150,10 +150,10 @@ def report(errors, curves, arguments):
     )
     for step_size in arguments.step_sizes:
         factors = [factor(c) for s, _, c in curves if s == step_size]
-        spread = np.std(factors, ddof=1) if len(factors) > 1 else np.nan
+        spread = f"{np.std(factors, ddof=1):.3f}" if factors[1:] else "-"
         print(
             f"{step_size:>10}{1 - step_size:>12.3f}{np.mean(factors):>12.3f}"
-            f"{spread:>8.3f}"
+            f"{spread:>8}"
         )
 
 
@@ -176,6 +176,7 @@ def plot(curves, path):
     axes.set(xlabel="round", ylabel="W2 to the data", yscale="log")
     axes.set_title("Dashed: (1 - step_size) ** round", fontsize=10)
     axes.grid(alpha=0.3)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("{x:g}")
     axes.legend()

@@ -79,6 +79,9 @@ def test_metrics_are_up_to_date():
     page = load("generate_metrics")
     text = page.PAGE.read_text("utf-8")
     assert page.render(text) == text, "Run `python docs/generate_metrics.py`."
+    for name in set(kmf.metrics.__all__) - {"DistributionMetric"}:
+        if isinstance(getattr(kmf.metrics, name), type):
+            assert f"\n| `{name}` |" in text
 
 
 @pytest.mark.slow
@@ -93,6 +96,32 @@ def test_plot_is_drawn(generator, tmp_path):
     generator.plot(path)
     assert path.stat().st_size > 10_000
     assert generator.PLOT.exists()
+
+
+class Steep(kmf.mappings.Mapping):
+    """A bounded slope of 7."""
+
+    def h(self, u):
+        return 7.0 * u
+
+
+def test_plot_has_room_for_new_mappings(generator, monkeypatch):
+    for i in range(8):
+        monkeypatch.setitem(generator.MAPPINGS.makers, f"new_{i}", Steep)
+    figure = generator.draw()
+    left, right = figure.axes
+    names = {text.get_text().replace("\n", "") for text in left.texts}
+    names |= {text.get_text().replace("\n", "") for text in right.texts}
+    assert set(generator.MAPPINGS.makers) <= names
+    assert left.get_ylim()[1] > 7.0
+    looks = [(line.get_color(), line.get_linestyle()) for line in left.lines]
+    assert len(set(looks)) == len(looks)
+
+
+def test_table_asks_for_a_source(generator, monkeypatch):
+    monkeypatch.setitem(generator.PENALTIES.makers, "steep", Steep)
+    with pytest.raises(ValueError, match=r"docstring of Steep .* `Source: `"):
+        generator.penalty_table()
 
 
 def test_numbers(generator):
@@ -215,3 +244,12 @@ def test_formulas_become_mathml():
     assert 'display="block"' in page
     assert "<mfrac>" in page
     assert "arithmatex" not in page
+
+
+def test_primes_are_no_exponents():
+    pytest.importorskip("latex2mathml")
+    page = load("mathml").on_page_content(
+        r"""<span class="arithmatex">\(h'(u)\)</span>"""
+    )
+    assert "msup" not in page
+    assert re.search("<mi>h</mi><mo [^>]*>&#x02032;</mo>", page)

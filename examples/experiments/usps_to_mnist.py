@@ -241,8 +241,8 @@ def print_table(results, runs, against):
         for end in ends:
             # Straight lines between the scores.
             values = [np.interp(end, *line) for line in lines[run]]
-            spread = np.std(values, ddof=1) if len(values) > 1 else np.nan
-            cells += f"{np.mean(values):>8.1f} +- {spread:>4.1f}"
+            spread = f"{np.std(values, ddof=1):.1f}" if values[1:] else "-"
+            cells += f"{np.mean(values):>8.1f} +- {spread:>4}"
         print(f"{run:<18}{cells}")
 
 
@@ -318,7 +318,7 @@ def draw_samples(runs, source, labels, target, path):
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    figure.savefig(path)
+    figure.savefig(path, bbox_inches="tight")
 
 
 def write_csv(results, path):

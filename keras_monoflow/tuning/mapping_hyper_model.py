@@ -23,8 +23,7 @@ class MappingHyperModel(FlowHyperModel):
       `limit` of those that explode;
     - `discriminator_loss`: names; `"matched"` only for mappings with a dual.
       The choice of the others is `discriminator_loss_without_dual`;
-    - `penalty` (`"none"`, `"r1"`, `"r2"`, `"gradient_penalty"`, `"lipschitz"`,
-      `"dragan"`) and `penalty_weight`;
+    - `penalty`, `"none"` or the name of one, and `penalty_weight`;
     - `discriminator_steps`; `persistency`, and for more than one step
       `step_size` and `update`;
     - `optimizer`, `generator_learning_rate`, `discriminator_learning_rate`, and

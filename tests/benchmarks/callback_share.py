@@ -65,7 +65,7 @@ def make_callbacks(folder):
         ),
         kmf.callbacks.TensorBoard(folder / "logs"),
         keras.callbacks.CSVLogger(folder / "log.csv"),
-        keras.callbacks.BackupAndRestore(folder / "backup"),
+        kmf.callbacks.BackupAndRestore(folder / "backup"),
     ]
 
 

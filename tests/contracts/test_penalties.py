@@ -1,6 +1,13 @@
-"""Every penalty, on a linear critic, of which the gradient is known."""
+"""Every penalty, on critics of which the gradient is known.
 
+A linear critic has the same gradient everywhere, and shows the cost. A
+quadratic one has the gradient `x` at `x`, and shows at which points it is
+taken.
+"""
+
+import numpy as np
 import pytest
+from helpers import numpy
 from keras import ops
 from numpy.testing import assert_allclose
 
@@ -8,13 +15,25 @@ from contracts.shared import check_names, check_round_trip, config
 from keras_monoflow import penalties
 from keras_monoflow.registry import PENALTIES
 
-#: The row of each penalty: its value for the weight 1 where |grad D| = s.
+
+def between(x, y, rng):
+    t = rng.uniform(size=(len(x), 1))
+    return t * x + (1 - t) * y
+
+
+def around(x, y, rng):
+    t, noise = rng.uniform(size=(len(x), 1)), rng.uniform(size=x.shape)
+    return x + t * 0.5 * x.std() * noise
+
+
+#: The row of each penalty: its value for the weight 1 where |grad D| = s, and
+#: where it looks, given data `x` and samples `y`.
 CLOSED_FORMS = {
-    "gradient_penalty": lambda s: (s - 1) ** 2,
-    "lipschitz": lambda s: max(0, s - 1) ** 2,
-    "r1": lambda s: s**2 / 2,
-    "r2": lambda s: s**2 / 2,
-    "dragan": lambda s: (s - 1) ** 2,
+    "gradient_penalty": (lambda s: (s - 1) ** 2, between),
+    "lipschitz": (lambda s: np.maximum(0, s - 1) ** 2, between),
+    "r1": (lambda s: s**2 / 2, lambda x, y, rng: x),
+    "r2": (lambda s: s**2 / 2, lambda x, y, rng: y),
+    "dragan": (lambda s: (s - 1) ** 2, around),
 }
 every_penalty = pytest.mark.parametrize("name", PENALTIES.makers)
 
@@ -43,8 +62,25 @@ def test_every_penalty_has_a_closed_form():
 @pytest.mark.parametrize("slope", [0.5, 2.5])
 def test_value_on_a_linear_critic(name, slope, rng):
     penalty = PENALTIES.makers[name](weight=1.0)
-    expected = CLOSED_FORMS[name](slope)
-    assert_allclose(value(penalty, slope, rng), expected, rtol=1e-5)
+    cost, _ = CLOSED_FORMS[name]
+    assert_allclose(value(penalty, slope, rng), cost(slope), rtol=1e-5)
+
+
+@every_penalty
+def test_points_on_a_quadratic_critic(name, rng):
+    """So many that the mean over random points is known to half a percent."""
+    centers = np.array([[[3.0, 1.0]], [[-1.0, -2.0]]])
+    noise = rng.normal(size=(2, 200_000, 2))
+    real, generated = (centers + noise).astype("float32")
+    cost, points = CLOSED_FORMS[name]
+    slopes = np.linalg.norm(points(real, generated, rng), axis=1)
+
+    def critic(x):
+        return ops.sum(x**2, axis=1) / 2
+
+    penalty = PENALTIES.makers[name](weight=1.0)
+    found = numpy(penalty(critic, real, generated, seed=1))
+    assert_allclose(found, cost(slopes).mean(), rtol=0.02)
 
 
 @every_penalty

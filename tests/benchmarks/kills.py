@@ -7,7 +7,8 @@ A run trains for some epochs with a backup after each. It is killed at a random
 moment after its first backup, started again, killed, and so on. Prints how
 often it was killed, and whether its last weights, optimizer slots and seeds
 are those of a run that was never killed, bit for bit. `--backup keras` takes
-Keras's own `BackupAndRestore`, for comparison.
+Keras's own `BackupAndRestore`, for comparison, and `--backup checkpoint` loads
+what `keras.callbacks.ModelCheckpoint` wrote last.
 """
 
 import argparse
@@ -23,15 +24,14 @@ import time
 import numpy as np
 
 EPOCHS = 400
+BACKUPS = ["ours", "keras", "checkpoint"]
 
 
-def train(folder, backup):
-    """One run, which goes on from the backup that it finds."""
+def make_model():
     import keras
 
     import keras_monoflow as kmf
 
-    keras.utils.set_random_seed(0)
     model = kmf.W1FE(
         kmf.networks.mlp_generator(2, 2, units=(8,), seed=0),
         kmf.networks.mlp_discriminator(2, units=(8,), seed=1),
@@ -39,38 +39,71 @@ def train(folder, backup):
     )
     adam = keras.optimizers.Adam
     model.compile(adam(1e-3), adam(1e-3), critic_steps=2, persistency=2)
-    points = kmf.datasets.gaussian_ring(64, seed=0)
-    data = kmf.datasets.ShuffledDataset(points, batch_size=32, seed=3)
+    return model
+
+
+def start_or_go_on(folder, backup):
+    """Returns a model, the epoch it begins with, and what keeps it."""
+    import keras
+
+    import keras_monoflow as kmf
+
     kinds = {
         "ours": kmf.callbacks.BackupAndRestore,
         "keras": keras.callbacks.BackupAndRestore,
     }
-    path = folder / "backup"
+    if backup in kinds:
+        return make_model(), 0, kinds[backup](str(folder / "backup"))
+    path = folder / "backup" / "model.keras"
+    callback = keras.callbacks.ModelCheckpoint(str(path))
+    if not path.exists():
+        return make_model(), 0, callback
+    model = keras.models.load_model(path)
+    rounds = int(keras.ops.convert_to_numpy(model.optimizer.iterations))
+    return model, rounds // 2, callback
+
+
+def train(folder, backup, epochs, change=lambda callback: None):
+    """One run, which goes on from the backup that it finds."""
+    import keras
+
+    import keras_monoflow as kmf
+
+    keras.utils.set_random_seed(0)
+    points = kmf.datasets.gaussian_ring(64, seed=0)
+    data = kmf.datasets.ShuffledDataset(points, batch_size=32, seed=3)
+    model, first, callback = start_or_go_on(folder, backup)
+    change(callback)
     model.fit(
-        data, epochs=EPOCHS, verbose=0, callbacks=[kinds[backup](str(path))]
+        data,
+        initial_epoch=first,
+        epochs=epochs,
+        verbose=0,
+        callbacks=[callback],
     )
     variables = [*model.variables, *model.optimizer.variables]
     values = [keras.ops.convert_to_numpy(v) for v in variables]
     np.savez(folder / "end.npz", *values)
 
 
-def start(folder, backup):
+def start(folder, arguments):
     folder.mkdir(exist_ok=True)
     command = [sys.executable, __file__, "--run", str(folder)]
-    return subprocess.Popen([*command, "--backup", backup])
+    command += ["--backup", arguments.backup, "--epochs", arguments.epochs]
+    return subprocess.Popen([str(word) for word in command])
 
 
-def killed_run(folder, backup, most, longest, rng):
+def killed_run(folder, arguments, rng):
     """Returns how often a run was killed before it came to its end."""
     kills = 0
     while True:
-        process = start(folder, backup)
-        if kills < most:
+        process = start(folder, arguments)
+        if kills < arguments.kills:
             # The backup has begun to change: training goes on.
             known = stamp(folder)
             while process.poll() is None and stamp(folder) == known:
                 time.sleep(0.001)
-            time.sleep(rng.uniform(0, longest))
+            time.sleep(rng.uniform(0, arguments.longest))
             if process.poll() is None:
                 os.kill(process.pid, signal.SIGKILL)
                 kills += 1
@@ -105,21 +138,20 @@ def main():
     add("--kills", type=int, default=30)
     add("--longest", type=float, default=0.5, help="seconds after a backup")
     add("--seed", type=int, default=0)
-    add("--backup", choices=["ours", "keras"], default="ours")
+    add("--epochs", type=int, default=EPOCHS)
+    add("--backup", choices=BACKUPS, default="ours")
     add("--run", type=pathlib.Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.run:
-        return train(arguments.run, arguments.backup)
+        return train(arguments.run, arguments.backup, arguments.epochs)
     import machine
 
     machine.print_description()
     rng = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as folder:
         whole, pieces = (pathlib.Path(folder, n) for n in ("whole", "pieces"))
-        start(whole, arguments.backup).wait()
-        kills = killed_run(
-            pieces, arguments.backup, arguments.kills, arguments.longest, rng
-        )
+        start(whole, arguments).wait()
+        kills = killed_run(pieces, arguments, rng)
         same = is_same(whole, pieces)
     print(f"{arguments.backup}: {kills} kills, same end: {same}")
     return 0 if same else 1

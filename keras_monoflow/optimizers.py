@@ -76,8 +76,8 @@ class PairOptimizer(keras.optimizers.Optimizer):
         discriminator_variables: Sequence[keras.Variable],
     ) -> None:
         """Creates the slots of both optimizers."""
-        self.generator.build(generator_variables)
-        self.discriminator.build(discriminator_variables)
+        build(self.generator, generator_variables)
+        build(self.discriminator, discriminator_variables)
         of_networks = generator_variables, discriminator_variables
         self._finalizers = [
             functools.partial(optimizer.finalize_variable_values, variables)
@@ -167,6 +167,19 @@ def without_loss_scaling(optimizer: keras.Optimizer) -> keras.Optimizer:
     if isinstance(optimizer, LossScaleOptimizer):
         return optimizer.inner_optimizer
     return optimizer
+
+
+def build(
+    optimizer: keras.Optimizer, variables: Sequence[keras.Variable]
+) -> None:
+    """Creates the slots of an optimizer, all of which are written to files.
+
+    Keras's `LossScaleOptimizer` builds the one inside with tracking turned off,
+    so that what it does not make by `add_variable` (a product in `Nadam`)
+    would be missing from files. Here that one is built first.
+    """
+    without_loss_scaling(optimizer).build(variables)
+    optimizer.build(variables)
 
 
 def clips(optimizer: keras.Optimizer) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 from keras_monoflow import files
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.backend import keras_internals
+from keras_monoflow.optimizers import build
 
 _EPOCH, _BATCH, _CHECKSUM = "kmf_epoch", "kmf_batch", "kmf_checksum"
 
@@ -98,7 +99,7 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
         optimizer = getattr(self.model, "optimizer", None)
         if optimizer is not None and not optimizer.built:
             # Its slots must exist before they are restored.
-            optimizer.build(self.model.trainable_variables)
+            build(optimizer, self.model.trainable_variables)
         found = [path for path in self.paths if os.path.exists(path)]
         reasons = {}
         for path in found:

@@ -17,7 +17,7 @@ from keras_monoflow.models.looking import random_seed
 from keras_monoflow.models.round import Batch, Generated, Round
 from keras_monoflow.models.training_choices import TrainingChoices
 from keras_monoflow.models.trajectory import Record, Trajectory
-from keras_monoflow.optimizers import serialize
+from keras_monoflow.optimizers import build, serialize
 from keras_monoflow.penalties import LipschitzPenalty
 from keras_monoflow.typing import (
     Array,
@@ -203,7 +203,7 @@ class ParticleFlow(FlowModel):
         optimizer = self._scaled_for_float16(
             keras.optimizers.get(discriminator_optimizer)
         )
-        optimizer.build(self.discriminator_variables())
+        build(optimizer, self.discriminator_variables())
         self._compile(
             optimizer,
             potential,

@@ -3,13 +3,17 @@
 import keras
 import numpy as np
 import pytest
-from helpers import ROLES, numpy, slow_except
+from helpers import ROLES, make_networks, numpy, slow_except
 from keras import layers
 
 import keras_monoflow as kmf
 
 #: The weights themselves are of this type. JAX has no float64 by default.
 TYPES = ["float64", "float16", "bfloat16"]
+OPTIMIZERS = [
+    *["Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl"],
+    *["Lamb", "Lion", "Muon", "Nadam", "RMSprop", "SGD"],
+]
 GANS = [flow for flow in ROLES if flow != "particles"]
 
 
@@ -75,6 +79,22 @@ def test_every_precision(flow, dtype, rng, tmp_path):
     for goes_on in (model, loaded):
         goes_on.fit(x, batch_size=16, shuffle=False, verbose=0)
     for v, w in zip(model.variables, loaded.variables, strict=True):
+        np.testing.assert_array_equal(numpy(v), numpy(w))
+
+
+@pytest.mark.parametrize("name", slow_except(["Adam", "Nadam"], OPTIMIZERS))
+def test_every_optimizer_goes_on_with_scaled_losses(name, rng, tmp_path):
+    """Keras forgets a part of Nadam inside a `LossScaleOptimizer`."""
+    keras.config.set_dtype_policy("mixed_float16")
+    gan = kmf.MonoFlowGAN(*make_networks(), seed=1)
+    gan.compile(*(getattr(keras.optimizers, name)(0.01) for _ in range(2)))
+    x, path = rng.normal(size=(16, 2)), tmp_path / "model.keras"
+    gan.fit(x, batch_size=4, epochs=3, verbose=0)
+    gan.save(path)
+    loaded = keras.models.load_model(path)
+    for goes_on in (gan, loaded):
+        goes_on.fit(x, batch_size=4, shuffle=False, verbose=0)
+    for v, w in zip(gan.variables, loaded.variables, strict=True):
         np.testing.assert_array_equal(numpy(v), numpy(w))
 
 

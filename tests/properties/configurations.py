@@ -42,6 +42,17 @@ def attention(units):
     return [keras.Model(inputs, layers.Flatten()(rows))]
 
 
+POLICIES = ["float32", "mixed_bfloat16", "mixed_float16"]
+PARTICLES = np.random.default_rng(5).normal(size=(16, 2))
+
+#: What each flow calls its discriminator.
+ROLE = {
+    "MonoFlowGAN": "discriminator",
+    "W1FE": "critic",
+    "W2FE": "potential",
+    "ParticleFlow": "discriminator",
+}
+
 #: What stands in the middle of a network of 4 units.
 LAYERS = {
     "none": lambda: [],
@@ -81,24 +92,34 @@ class Configuration:
         return (
             network(3, self.generator_layer, 2),
             network(2, self.discriminator_layer, 1),
+            network(2, self.discriminator_layer, 1),
         )
+
+    def uncompiled(self):
+        """The model, and the optimizers by argument."""
+        generator, discriminator, conjugate = self.networks()
+        flow, role = getattr(kmf, self.flow), ROLE[self.flow]
+        make = {
+            "ParticleFlow": lambda: flow(discriminator, PARTICLES, seed=1),
+            "W2FE": lambda: flow(generator, discriminator, conjugate, seed=1),
+        }
+        plain = lambda: flow(generator, discriminator, seed=1)  # noqa: E731
+        model = make.get(self.flow, plain)()
+        rates = {f"{role}_optimizer": self.discriminator_optimizer}
+        if self.flow != "ParticleFlow":
+            rates["generator_optimizer"] = self.generator_optimizer
+        return model, {
+            argument: getattr(keras.optimizers, name)(1e-2)
+            for argument, name in rates.items()
+        }
 
     def model(self, **trainer):
         keras.utils.set_random_seed(4)
         before = keras.config.dtype_policy()
         keras.config.set_dtype_policy(self.policy)
         try:
-            generator, discriminator = self.networks()
-            flow = getattr(kmf, self.flow)
-            model = flow(generator, discriminator, seed=1)
-            optimizers = [
-                getattr(keras.optimizers, name)(1e-2)
-                for name in (
-                    self.generator_optimizer,
-                    self.discriminator_optimizer,
-                )
-            ]
-            model.compile(*optimizers, **{**self.arguments, **trainer})
+            model, optimizers = self.uncompiled()
+            model.compile(**optimizers, **{**self.arguments, **trainer})
         finally:
             keras.config.set_dtype_policy(before)
         return model
@@ -117,22 +138,31 @@ class Configuration:
 
 @st.composite
 def configurations(draw):
-    flow = draw(st.sampled_from(["MonoFlowGAN", "W1FE"]))
-    role = "discriminator" if flow == "MonoFlowGAN" else "critic"
+    flow = draw(st.sampled_from(sorted(ROLE)))
+    role, steps = ROLE[flow], draw(st.sampled_from([1, 2, 6]))
+    conditional = flow in ("MonoFlowGAN", "W1FE") and draw(st.booleans())
     arguments = {
-        f"{role}_steps": draw(st.sampled_from([1, 2, 6])),
+        f"{role}_steps": steps,
         f"{role}_warmup": draw(st.sampled_from([0, 1])),
-        "persistency": draw(st.sampled_from([1, 3])),
-        "update": draw(st.sampled_from(["persistent", "naive", "proximal"])),
+        "split_batch": steps < 6 and draw(st.booleans()),
         "step_size": 0.1,
         "normalize_velocity": draw(st.booleans()),
-        "reuse_generated": draw(st.booleans()),
-        "ema": draw(st.sampled_from([None, 0.5])),
         "penalty": draw(
             st.sampled_from([None, "r1", "r2", "gradient_penalty", "dragan"])
         ),
     }
-    if flow == "MonoFlowGAN":
+    if flow != "ParticleFlow":
+        splits = conditional and arguments["split_batch"]
+        updates = ["persistent", "naive", "proximal"]
+        arguments.update(
+            persistency=draw(st.sampled_from([1, 3])),
+            update=draw(st.sampled_from(updates)),
+            reuse_generated=not splits and draw(st.booleans()),
+            ema=draw(st.sampled_from([None, 0.5])),
+        )
+    if BACKEND != "torch":
+        arguments["steps_per_execution"] = draw(st.sampled_from([1, 2]))
+    if flow in ("MonoFlowGAN", "ParticleFlow"):
         arguments["mapping"] = draw(st.sampled_from(sorted(kmf.mappings.NAMED)))
         arguments["discriminator_loss"] = draw(
             st.sampled_from(["logistic", "exponential", "least_squares"])
@@ -142,8 +172,8 @@ def configurations(draw):
         flow=flow,
         generator_layer=draw(st.sampled_from(sorted(LAYERS))),
         discriminator_layer=draw(st.sampled_from(sorted(LAYERS))),
-        conditional=draw(st.booleans()),
-        policy=draw(st.sampled_from(["float32", "mixed_bfloat16"])),
+        conditional=conditional,
+        policy=draw(st.sampled_from(POLICIES)),
         arguments=arguments,
         generator_optimizer=draw(optimizers),
         discriminator_optimizer=draw(optimizers),

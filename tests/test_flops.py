@@ -84,6 +84,7 @@ def test_a_round_takes_the_products_that_it_needs(name):
     assert needed - spare <= flops.counted(case, "ours") <= needed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reuse", slow_except([True], [False, True]))
 def test_no_penalty(reuse):
     case = CASES["dcgan"]

@@ -239,6 +239,7 @@ def test_values_that_changed_on_the_disk(trainer, tmp_path, position):
     trainer.assert_unbroken()
 
 
+@pytest.mark.slow
 def test_all_backups_that_were_cut_short(trainer, tmp_path):
     trainer.interrupt(Backup(tmp_path))
     for path in tmp_path.iterdir():

@@ -36,6 +36,7 @@ def test_training_is_left_alone(stand_in, tmp_path, kind):
         np.testing.assert_array_equal(received, expected)
 
 
+@pytest.mark.slow
 def test_the_stand_in_would_notice(stand_in, tmp_path):
     class Greedy(SampleGrid):
         def draw(self, samples, epoch, filename):

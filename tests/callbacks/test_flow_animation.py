@@ -45,6 +45,7 @@ def test_film_of_points(stand_in, tmp_path, rng):
     assert durations == [250, 250, 1250]
 
 
+@pytest.mark.slow
 def test_film_of_images(stand_in, tmp_path):
     path = tmp_path / "digits.gif"
     film = FlowAnimation(path, samples=16, every=2)

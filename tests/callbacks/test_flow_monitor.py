@@ -43,6 +43,7 @@ def data(rng):
     return (rng.normal(size=(64, 2)) + 1.0).astype("float32")
 
 
+@pytest.mark.slow
 def test_logs_against_numpy(data):
     gan = make_gan()
     monitor = kmf.callbacks.FlowMonitor(
@@ -86,6 +87,7 @@ def test_logs_against_numpy(data):
         )
 
 
+@pytest.mark.slow
 def test_labels_against_numpy(data, rng):
     """G(z, y) = a[y] * z and u(x, y) = b[y] . x"""
     a, b = rng.normal(size=(2, 3, 2))
@@ -184,6 +186,7 @@ def test_steady_mappings():
     assert "mle" not in steady_mappings(9.0, 0.01)
 
 
+@pytest.mark.slow
 def test_wasserstein_flows_have_no_ratio(data, tmp_path):
     model = kmf.W1FE(
         linear(2, 2 * np.eye(2)), linear(1, 3 * SLOPE[:, None]), seed=0

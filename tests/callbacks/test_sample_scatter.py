@@ -22,6 +22,7 @@ def plots(monkeypatch):
     return calls
 
 
+@pytest.mark.slow
 def test_pictures(stand_in, tmp_path, rng, plots):
     model = stand_in((2,))
     data = rng.normal(size=(40, 2))
@@ -54,6 +55,7 @@ def test_large_data_are_thinned_after_the_limits_are_taken(tmp_path, rng):
     assert scatter.limits[0] == (-3.0, 3.0)
 
 
+@pytest.mark.slow
 def test_limits_come_from_the_first_picture_without_data(
     stand_in, tmp_path, plots
 ):
@@ -80,6 +82,7 @@ def test_given_limits_and_no_field(stand_in, tmp_path, plots):
     assert imread(tmp_path / "epoch_0001.png").shape[:2] == (720, 720)
 
 
+@pytest.mark.slow
 def test_copies_work(stand_in, tmp_path, rng):
     scatter = SampleScatter(tmp_path, rng.normal(size=(9, 2)), samples=10)
     stand_in((2,)).fit_noise([copy.deepcopy(scatter)], epochs=1)
@@ -92,6 +95,7 @@ def test_samples_off_the_plane(stand_in, tmp_path):
         stand_in((4, 4)).fit_noise([scatter], epochs=1)
 
 
+@pytest.mark.slow
 def test_models_without_the_methods(stand_in, tmp_path):
     class Still(stand_in):
         velocity = None

@@ -80,6 +80,7 @@ def test_logits(rng):
         ClassCoverage(as_given)(None, [[1.5, -0.5]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [3, 256])
 def test_networks_of_images_infer(rng, batch_size):
     model = keras.Sequential(

@@ -26,6 +26,7 @@ def test_a_function_is_called_in_batches(metric, images):
     np.testing.assert_allclose(value, expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ALL)
 @pytest.mark.parametrize("batch_size", [7, 256])
 def test_networks_infer(metric, images, batch_size):

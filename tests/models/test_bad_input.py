@@ -311,6 +311,7 @@ def streams(images):
         yield torch.utils.data.DataLoader(rows, batch_size=4, shuffle=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1.0, 1 / 255])
 def test_images_in_bytes_from_streams(scale, rng, recwarn):
     pytest.importorskip("tensorflow")

@@ -152,6 +152,7 @@ def test_label_of_a_generator_step(model, update):
     assert abs(moved[1, 0]) < 1e-6
 
 
+@pytest.mark.slow
 def test_sample_and_its_labels(pairs):
     gan = make_gan()
     with pytest.raises(ValueError, match="`labels` must be given"):
@@ -262,6 +263,7 @@ def test_clear_errors(pairs):
         unconditional.fit(x, y, verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", slow_except([3], [-1, 3]))
 def test_labels_out_of_range(pairs, label):
     gan = kmf.MonoFlowGAN(
@@ -289,6 +291,7 @@ def test_regularized_embedding(pairs):
     gan.fit(*pairs, batch_size=96, verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "labels", [None, pytest.param([2, 2, 0, 1], marks=pytest.mark.slow)]
 )
@@ -382,6 +385,7 @@ def test_grid_of_labels_out_of_range(tmp_path):
     assert int(numpy(gan.rounds_counter)) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "rounds"), [((3,), 0), ((1,), 1)])
 def test_labels_in_a_stream_that_are_no_integers(tmp_path, shape, rounds):
     """Only single numbers may still turn out to be integers."""

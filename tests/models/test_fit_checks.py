@@ -75,6 +75,7 @@ def test_validation_data_set(gan, x):
     )
 
 
+@pytest.mark.slow
 def test_validation_stream(gan, conditional, x):
     stream = dataset(ZEROS)
     refuses(gan, ValueError, r"\(3,\).*\(2,\)", x, validation_data=stream)

@@ -82,6 +82,7 @@ def test_sample_is_a_function_of_the_seed():
     )
 
 
+@pytest.mark.slow
 def test_evaluate_repeats_itself_and_sees_all_batches(data):
     gan = make_gan()
     ragged = data[:50]
@@ -98,6 +99,7 @@ def test_evaluate_repeats_itself_and_sees_all_batches(data):
     np.testing.assert_allclose(a["log_ratio_real"], real, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "prior",
     [
@@ -427,6 +429,7 @@ def test_donsker_varadhan_potential_is_normalized(data):
     np.testing.assert_allclose(alone, together[:3], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_weight_regularization_is_added(data):
     """Weight decay of a generator whose discriminator is constant."""
     generator = keras.Sequential(

@@ -128,6 +128,7 @@ class Called(keras.Model):
         return self.dense(inputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conditional", [False, True])
 def test_subclassed_networks_that_were_called_once(conditional, data):
     def called(units, inputs):

@@ -185,6 +185,7 @@ def test_flow_finds_the_data():
 # ------------------------------------------------------------- trajectory
 
 
+@pytest.mark.slow
 def test_trajectory(rng):
     x = rng.normal(size=(5, 2))
     flow = run(linear_discriminator(), x, 7, {"record_every": 3})

@@ -331,6 +331,7 @@ def numpy_hidden(x, weights):
     return np.where(x > 0, x, 0.2 * x)
 
 
+@pytest.mark.slow
 def test_mlp_generator_sees_the_embedding_after_the_latents(rng):
     model = mlp_generator(2, 3, units=(8,), classes=5, seed=0)
     embedding, *weights = model.get_weights()
@@ -373,6 +374,7 @@ def test_every_class_gives_another_output(build):
             assert np.abs(out[i] - out[j]).max() > 1e-4
 
 
+@pytest.mark.slow
 @every_network
 def test_labels_out_of_range_show(build):
     model = build(classes=3)
@@ -431,6 +433,7 @@ def test_round_trip_and_seed(build, tmp_path):
     )
 
 
+@pytest.mark.slow
 @every_network
 def test_outputs_are_float32_under_mixed_policies(build):
     keras.config.set_dtype_policy("mixed_float16")

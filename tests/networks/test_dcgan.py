@@ -226,6 +226,7 @@ def test_seed(build):
     assert not np.array_equal(first[0], other[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blocks", BLOCKS)
 @pytest.mark.parametrize("build", [dcgan_generator, dcgan_discriminator])
 def test_round_trip(build, blocks, tmp_path):
@@ -238,6 +239,7 @@ def test_round_trip(build, blocks, tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blocks", BLOCKS)
 @pytest.mark.parametrize("build", [dcgan_generator, dcgan_discriminator])
 def test_outputs_are_float32_under_mixed_policies(build, blocks):

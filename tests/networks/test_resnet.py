@@ -89,6 +89,7 @@ def normalize_like(layer, x, y):
     return (x - numpy(inner.moving_mean)) / deviation * scale + offset
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [None, 3])
 def test_generator_is_the_formula(classes):
     rng = np.random.default_rng(0)
@@ -112,6 +113,7 @@ def test_generator_is_the_formula(classes):
     np.testing.assert_allclose(numpy(model(inputs)), x, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["sum", "mean"])
 def test_discriminator_is_the_formula(pooling):
     rng = np.random.default_rng(0)
@@ -177,6 +179,7 @@ def test_all_convolutions_have_stride_1():
         assert not layers_of(model, keras.layers.Conv2DTranspose)
 
 
+@pytest.mark.slow
 def test_outputs_are_channels_last_whatever_the_configuration():
     keras.config.set_image_data_format("channels_first")
     try:
@@ -271,6 +274,7 @@ def test_gradients_reach_all_weights(build):
         assert np.abs(numpy(gradient)).max() > 1e-4, variable.path
 
 
+@pytest.mark.slow
 def test_samples_are_judged_alone():
     model = resnet_discriminator(**SMALL)
     x = batch(model, 4)

@@ -242,6 +242,18 @@ def backup_file(backup: keras.callbacks.BackupAndRestore) -> str:
 
 
 @contextlib.contextmanager
+def _replaced(
+    module: Any, name: str, original: Callable, stand_in: Callable
+) -> Iterator[None]:
+    """Inside, a function of a module is `stand_in(..., original)`."""
+    setattr(module, name, functools.partial(stand_in, original=original))
+    try:
+        yield
+    finally:
+        setattr(module, name, original)
+
+
+@contextlib.contextmanager
 def generators_from(make: Callable) -> Iterator[None]:
     """Inside, `keras.random` on PyTorch draws from generators
     `make(seed, original)`, where `original(seed)` is what Keras makes.
@@ -258,11 +270,8 @@ def generators_from(make: Callable) -> Iterator[None]:
         raise NotImplementedError(
             f"This version of Keras draws noise otherwise: {error}"
         ) from error
-    random.torch_seed_generator = functools.partial(make, original=original)
-    try:
+    with _replaced(random, "torch_seed_generator", original, make):
         yield
-    finally:
-        random.torch_seed_generator = original
 
 
 @contextlib.contextmanager
@@ -279,8 +288,5 @@ def conditions_by(choose: Callable) -> Iterator[None]:
     except (ImportError, AttributeError):
         yield
         return
-    core.cond = functools.partial(choose, original=original)
-    try:
+    with _replaced(core, "cond", original, choose):
         yield
-    finally:
-        core.cond = original

@@ -28,10 +28,9 @@ import keras
 import kills
 import machine
 
-import keras_monoflow as kmf
+import keras_monoflow  # noqa: F401
 
 # All that a run imports is imported once, for all of them.
-kmf.callbacks, kmf.datasets, kmf.networks  # noqa: B018
 with contextlib.suppress(ImportError):
     import tensorflow  # noqa: F401 (Keras does so on any backend)
 

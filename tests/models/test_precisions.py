@@ -54,6 +54,17 @@ def make(flow, dtype, **arguments):
     return model
 
 
+def assert_loaded_goes_on(model, x, batch_size, folder):
+    """A saved model trains on to the weights of the one that was saved."""
+    path = folder / "model.keras"
+    model.save(path)
+    loaded = keras.models.load_model(path)
+    for goes_on in (model, loaded):
+        goes_on.fit(x, batch_size=batch_size, shuffle=False, verbose=0)
+    for v, w in zip(model.variables, loaded.variables, strict=True):
+        np.testing.assert_array_equal(numpy(v), numpy(w))
+
+
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("flow", slow_except(["w1fe"], GANS))
 def test_every_precision(flow, dtype, rng, tmp_path):
@@ -73,13 +84,7 @@ def test_every_precision(flow, dtype, rng, tmp_path):
         np.isfinite(float(value)) for value in model.evaluate(x, verbose=0)
     )
     assert np.isfinite(np.asarray(model.velocity(x), "float64")).all()
-    path = tmp_path / "model.keras"
-    model.save(path)
-    loaded = keras.models.load_model(path)
-    for goes_on in (model, loaded):
-        goes_on.fit(x, batch_size=16, shuffle=False, verbose=0)
-    for v, w in zip(model.variables, loaded.variables, strict=True):
-        np.testing.assert_array_equal(numpy(v), numpy(w))
+    assert_loaded_goes_on(model, x, 16, tmp_path)
 
 
 @pytest.mark.parametrize("name", slow_except(["Adam", "Nadam"], OPTIMIZERS))
@@ -88,14 +93,9 @@ def test_every_optimizer_goes_on_with_scaled_losses(name, rng, tmp_path):
     keras.config.set_dtype_policy("mixed_float16")
     gan = kmf.MonoFlowGAN(*make_networks(), seed=1)
     gan.compile(*(getattr(keras.optimizers, name)(0.01) for _ in range(2)))
-    x, path = rng.normal(size=(16, 2)), tmp_path / "model.keras"
+    x = rng.normal(size=(16, 2))
     gan.fit(x, batch_size=4, epochs=3, verbose=0)
-    gan.save(path)
-    loaded = keras.models.load_model(path)
-    for goes_on in (gan, loaded):
-        goes_on.fit(x, batch_size=4, shuffle=False, verbose=0)
-    for v, w in zip(gan.variables, loaded.variables, strict=True):
-        np.testing.assert_array_equal(numpy(v), numpy(w))
+    assert_loaded_goes_on(gan, x, 4, tmp_path)
 
 
 def test_weights_too_coarse_for_adam():

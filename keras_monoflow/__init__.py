@@ -18,6 +18,7 @@ from keras_monoflow import (
     penalties,
     plots,
     potentials,
+    velocities,
 )
 from keras_monoflow.models import (
     W1FE,
@@ -47,6 +48,7 @@ __all__ = [
     "penalties",
     "plots",
     "potentials",
+    "velocities",
 ]
 
 

@@ -135,3 +135,6 @@ PENALTIES = Registry("penalty")
 
 #: The distances between sets of samples.
 METRICS = Registry("metrics")
+
+#: What moves generated samples without a discriminator.
+VELOCITIES = Registry("velocity")

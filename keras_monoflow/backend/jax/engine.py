@@ -76,6 +76,11 @@ def _values(variables: Sequence) -> list:
     return [v.value for v in variables]
 
 
+def exact_matmul(a: Tensor, b: Tensor) -> Tensor:
+    # (The default rounds to bfloat16 or TF32 on accelerators.)
+    return jnp.matmul(a, b, precision="highest")
+
+
 # --------------------------------------------------- loops and conditions
 
 #: On a CPU a loop moves what it carries at each turn. So up to that many steps

@@ -122,6 +122,15 @@ def skip_zero_second_derivatives() -> Iterator[None]:
             entry[_KEY] = _ORIGINAL[name]
 
 
+def exact_matmul(a: Tensor, b: Tensor) -> Tensor:
+    if not tf.config.list_logical_devices("GPU"):
+        return tf.matmul(a, b)
+    # TF32, which is on by default there, cannot be turned off for one product.
+    return tf.cast(
+        tf.matmul(tf.cast(a, tf.float64), tf.cast(b, tf.float64)), a.dtype
+    )
+
+
 # --------------------------------------------------- loops and conditions
 
 

@@ -145,6 +145,12 @@ def _columns(pairs: Iterable) -> tuple[list, list]:
     return [a for a, _ in pairs], [b for _, b in pairs]
 
 
+def exact_matmul(a: Tensor, b: Tensor) -> Tensor:
+    if torch.get_float32_matmul_precision() == "highest":
+        return torch.matmul(a, b)
+    return torch.matmul(a.double(), b.double()).to(a.dtype)
+
+
 # --------------------------------------------------- loops and conditions
 
 

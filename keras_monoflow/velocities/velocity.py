@@ -1,0 +1,249 @@
+"""The base of all velocities from samples."""
+
+from typing import Any
+
+from keras import ops
+
+from keras_monoflow.arguments import check_number
+from keras_monoflow.typing import Config, Seed, Tensor
+from keras_monoflow.velocities.guidance import (
+    check_guidance,
+    draw_guidance,
+    guided,
+)
+from keras_monoflow.velocities.neighbors import Neighbors
+from keras_monoflow.velocities.rows import (
+    as_labels,
+    as_rows,
+    check_classes,
+    equal_labels,
+    without_own,
+)
+
+
+class Velocity:
+    """What generated rows move by, from rows of the data and of the generator.
+
+    No discriminator: real rows attract, rows of a second generated batch
+    repel, and nothing moves where the two are distributed alike.
+
+    A subclass defines `flow`. Rows are flattened and computed in at least
+    float32, and no gradient is taken through a velocity.
+
+    Example: everything moves towards the mean of the data.
+
+    ```python
+    from keras import ops
+    import numpy as np
+    import keras_monoflow as kmf
+
+    class Drift(kmf.velocities.Velocity):
+        def flow(self, y, real, other, seed):
+            return ops.mean(real.points, 0) - ops.mean(other.points, 0), {}
+
+    rng = np.random.default_rng(0)
+    generated, other = rng.normal(size=(2, 8, 2)).astype("float32")
+    real = generated + 5.0
+    Drift()(generated, real, other).shape  # (8, 2)
+    ```
+    """
+
+    #: Names of what `flow` returns beside the velocity.
+    log_names: tuple[str, ...] = ()
+
+    #: Whether the velocity of a row depends on no other row that moves with
+    #: it, so that it is a field, which can be drawn anywhere.
+    is_field = False
+
+    #: Whether rows can be restricted to those of one class.
+    takes_labels = True
+
+    #: Whether rows of other classes can repel.
+    takes_guidance = True
+
+    #: Whether a row repels itself where there is no second batch.
+    own_row_counts = False
+
+    def flow(
+        self, y: Tensor, real: Neighbors, other: Neighbors, seed: Seed
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Returns the velocity of `y`, and scalars by `log_names`.
+
+        Args:
+            y: Generated rows, `(n, d)`.
+            real: The rows that attract: `points` of shape `(m, d)`, and
+                `weights` of shape `(n, m)` or `None`.
+            other: The rows that repel, likewise.
+            seed: Integer or `keras.random.SeedGenerator`.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must define `flow(y, real, other, seed)`."
+        )
+
+    def __call__(
+        self,
+        generated: Tensor,
+        real: Tensor,
+        other: Tensor | None = None,
+        generated_labels: Tensor | None = None,
+        real_labels: Tensor | None = None,
+        other_labels: Tensor | None = None,
+        guidance: float | tuple[float, float] = 1.0,
+        seed: Seed = None,
+    ) -> Tensor:
+        """Returns what generated rows move by, a tensor of their shape.
+
+        Args:
+            generated: Generated rows, `(n, *shape)`.
+            real: Real rows, `(m, *shape)`.
+            other: A second batch of generated rows, `(k, *shape)`. Without
+                one, the generated rows repel each other, which is biased: a
+                row is left out of its own neighbors.
+            generated_labels: A label for each generated row, a number or an
+                array. Rows then see only those of their own class.
+            real_labels: The labels of the real rows.
+            other_labels: The labels of the second batch, by default those of
+                `generated`.
+            guidance: How much more than the data the samples shall belong to
+                their class: at rest, `q(x|c)` is in proportion to
+                `g p(x|c) - (g - 1) p(x|not c)`. 1 for nothing; a pair
+                `(low, high)` draws a `g` for each row, with the density
+                `g^-3`.
+            seed: Integer or `keras.random.SeedGenerator`, for velocities that
+                draw, and for guidance.
+
+        Raises:
+            TypeError: If an argument is of another type.
+            ValueError: If shapes do not fit, a set is too small, or labels are
+                missing.
+        """
+        return self.with_logs(
+            generated,
+            real,
+            other,
+            generated_labels,
+            real_labels,
+            other_labels,
+            guidance,
+            seed,
+        )[0]
+
+    def with_logs(
+        self,
+        generated: Tensor,
+        real: Tensor,
+        other: Tensor | None = None,
+        generated_labels: Tensor | None = None,
+        real_labels: Tensor | None = None,
+        other_labels: Tensor | None = None,
+        guidance: float | tuple[float, float] = 1.0,
+        seed: Seed = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Returns the velocity and what else is known, as `flow` does.
+
+        The arguments are those of `__call__`.
+        """
+        guidance = check_guidance(guidance)
+        self._check_labels(generated_labels, real_labels, guidance)
+        y = as_rows(generated, "generated")
+        x = as_rows(real, "real", like=y)
+        alone = other is None
+        z = y if alone else as_rows(other, "other", like=y)
+        same_real: Any = None
+        same_other: Any = None
+        if generated_labels is not None:
+            labels = as_labels(generated_labels, y, "generated_labels")
+            of_real = as_labels(real_labels, x, "real_labels")
+            check_classes(generated_labels, real_labels)
+            same_real = equal_labels(labels, of_real, y.dtype)
+            if other_labels is None or alone:
+                other_labels = generated_labels
+            of_other = as_labels(other_labels, z, "other_labels")
+            same_other = equal_labels(labels, of_other, y.dtype)
+        if alone and not self.own_row_counts:
+            same_other = without_own(same_other, y)
+        attract = Neighbors(x, same_real)
+        repel = Neighbors(z, same_other)
+        if guidance != 1.0:
+            strength = draw_guidance(guidance, y, seed)
+            repel = guided(repel, Neighbors(x, 1.0 - same_real), strength)
+        velocity, logs = self.flow(y, attract, repel, seed)
+        velocity = ops.reshape(velocity, ops.shape(generated))
+        return (
+            ops.stop_gradient(velocity),
+            {k: ops.stop_gradient(v) for k, v in logs.items()},
+        )
+
+    def _check_labels(
+        self, generated_labels: Any, real_labels: Any, guidance: Any
+    ) -> None:
+        name = type(self).__name__
+        if (generated_labels is None) != (real_labels is None):
+            raise ValueError(
+                "Pass both `generated_labels` and `real_labels`, or none: rows "
+                "see those of their own class."
+            )
+        if guidance != 1.0 and generated_labels is None:
+            raise ValueError(
+                "`guidance` needs labels: real rows of other classes repel. "
+                f"Received: guidance={guidance!r} and no labels."
+            )
+        if guidance != 1.0 and not self.takes_guidance:
+            raise ValueError(
+                f"{name} has no guidance. Take KernelRatio, MMD, Energy or "
+                f"Drifting. Received: guidance={guidance!r}."
+            )
+        if generated_labels is not None and not self.takes_labels:
+            raise ValueError(
+                f"{name} compares all rows at once, and cannot restrict them "
+                "to those of one class. Take another velocity for a "
+                "conditional model."
+            )
+
+    # ------------------------------------------------ sums, configurations
+
+    def __mul__(self, weight: float) -> "Velocity":
+        """Returns this velocity times a positive number."""
+        from keras_monoflow.velocities.weighted_sum import WeightedSum
+
+        return WeightedSum([self], [weight])
+
+    __rmul__ = __mul__
+
+    def __add__(self, other: Any) -> "Velocity":
+        """Returns the sum of two velocities."""
+        from keras_monoflow.velocities.weighted_sum import WeightedSum
+
+        return WeightedSum([self, other], [1.0, 1.0])
+
+    def get_config(self) -> Config:
+        return {}
+
+    @classmethod
+    def from_config(cls, config: Config) -> Any:
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(
+            f"{k}={v!r}" for k, v in self.get_config().items()
+        )
+        return f"{type(self).__name__}({arguments})"
+
+
+def check_bandwidths(owner: str, name: str, values: Any) -> tuple[float, ...]:
+    """Returns one or several positive numbers as a tuple.
+
+    Raises:
+        TypeError, ValueError: If there is none, or one is not positive.
+    """
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        values = (values,)
+    checked = tuple(
+        check_number(f"{name} of {owner}", value, above=0) for value in values
+    )
+    if not checked:
+        raise ValueError(
+            f"`{name}` of {owner} must hold at least one positive number. "
+            f"Received: {name}={values!r}."
+        )
+    return checked

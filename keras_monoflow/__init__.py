@@ -26,6 +26,7 @@ from keras_monoflow.models import (
     AdversarialModel,
     MonoFlowGAN,
     ParticleFlow,
+    SampleFlow,
 )
 
 __version__ = "0.1.0"
@@ -36,6 +37,7 @@ __all__ = [
     "AdversarialModel",
     "MonoFlowGAN",
     "ParticleFlow",
+    "SampleFlow",
     "callbacks",
     "constraints",
     "datasets",

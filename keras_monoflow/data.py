@@ -49,3 +49,28 @@ def first_labels(x: Any, y: Any, count: int = 512) -> Array | None:
         labels = keras.ops.convert_to_numpy(labels)
     is_number = labels.dtype.kind in "iu" and labels[0].size == 1
     return None if is_number else labels
+
+
+def first_rows(x: Any, y: Any, count: int) -> tuple[Array, Array | None] | None:
+    """Returns some samples of data and their labels, or `None` if a look would
+    change the data.
+
+    Args:
+        x: The `x` of `fit`. Of an array, rows are taken from all over it; of
+            a `PyDataset` or a `tf.data.Dataset`, those of the first batch.
+        y: The `y` of `fit`.
+        count: The largest number of rows.
+    """
+    if isinstance(x, keras.utils.PyDataset):
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(x[0])
+    elif hasattr(x, "element_spec"):
+        batch = next(iter(x), None)
+        if batch is None:
+            return None
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
+    if not hasattr(x, "shape"):
+        return None
+    rows = np.linspace(0, len(x) - 1, min(count, len(x))).astype(int)
+    to_numpy = keras.ops.convert_to_numpy
+    samples = np.asarray(to_numpy(x))[rows].astype("float32")
+    return samples, None if y is None else np.asarray(to_numpy(y))[rows]

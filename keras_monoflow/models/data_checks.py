@@ -114,9 +114,20 @@ def in_bytes(batch: Array) -> bool:
 
 
 def check_data(
-    x: Any, sample_shape: tuple[int, ...], batch_size: int, argument: str = "x"
+    x: Any,
+    sample_shape: tuple[int, ...],
+    owner: str,
+    batch_size: int,
+    argument: str = "x",
 ) -> bool:
     """Checks shape, finiteness and range of the first batch.
+
+    Args:
+        x: The data.
+        sample_shape: The shape that samples must have.
+        owner: What has this shape, for the error message.
+        batch_size: How many rows to look at.
+        argument: What the error message calls the data.
 
     Returns:
         Whether the data look like images in 0..255.
@@ -126,8 +137,8 @@ def check_data(
         return False
     if batch.shape[1:] != tuple(sample_shape) and None not in sample_shape:
         raise ValueError(
-            f"`{argument}` has samples of shape {batch.shape[1:]}, but the "
-            f"discriminator takes {tuple(sample_shape)}."
+            f"`{argument}` has samples of shape {batch.shape[1:]}, but those "
+            f"of the {owner} have {tuple(sample_shape)}."
         )
     if batch.dtype.kind == "f" and not np.isfinite(batch).all():
         bad = batch[~np.isfinite(batch)][0]

@@ -10,37 +10,32 @@ from keras import ops
 from keras_monoflow import gradients
 from keras_monoflow.data import can_be_read_again
 from keras_monoflow.models.looking import looking
-from keras_monoflow.models.round import with_labels
+from keras_monoflow.models.round import Batch
 from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.typing import Tensor
-
-#: Logs of a round that evaluation does not compute.
-TRAINING_LOGS = ("penalty", "velocity_norm", "regression_loss")
 
 
 class Evaluation(keras.Model):
     """The part of a `FlowModel` that evaluates.
 
-    It reads `discriminator`, `discriminate`, `draw`, `flow_potential`, `role`,
-    `evaluation_seed` and `distribution_metrics`.
+    It reads `_field`, which judges samples, `_round`, which keeps the logs,
+    `draw`, `discriminate`, `flow_potential`, `evaluation_seed` and
+    `distribution_metrics`.
     """
 
     def test_step(self, *arguments: Any) -> Any:
         return gradients.test_step(self, self._evaluate_on, arguments)
 
     def _evaluate_on(self, data):
-        batch, log = self._batch(data), self._round.log
-        rows, potential = ops.shape(batch.samples)[0], self.flow_potential
+        batch = self._batch(data)
+        rows = ops.shape(batch.samples)[0]
         generated = at_least_float32(
             self.draw(rows, self.evaluation_seed, batch.labels)
         )
         real = ops.cast(batch.samples, generated.dtype)
-        outputs = self.discriminate(real, generated, batch.labels)
-        loss = potential.objective(*outputs, real, generated)
-        log(real, **{f"{self.role}_loss": loss}, **potential.logs(*outputs))
-        output = self.discriminator(with_labels(generated, batch.labels))
-        log(real, generator_loss=-ops.mean(potential.value(output)))
-        return self._round.logs(without=TRAINING_LOGS)
+        batch = Batch(real, batch.labels)
+        self._round.log(real, **self._field.losses(batch, generated))
+        return self._round.logs(without=self._field.training_logs)
 
     def discriminator_objective(
         self, real: Tensor, generated: Tensor, labels: Tensor | None = None

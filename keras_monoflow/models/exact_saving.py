@@ -22,8 +22,8 @@ class ExactSaving(keras.Model):
     of the networks that the distribution metrics look through, and the shapes
     of the model's own, to refuse files of other ones.
 
-    It reads `role`, `seed`, `choices`, `flow_potential`, `penalties`,
-    `distribution_metrics`, and the networks that `network_roles` names.
+    It reads `role`, `seed`, `choices`, `_field`, `distribution_metrics`, and
+    the networks that `network_roles` names.
     """
 
     @classmethod
@@ -32,7 +32,8 @@ class ExactSaving(keras.Model):
         return (cls.role,)
 
     def _networks(self):
-        return [getattr(self, role) for role in self.network_roles()]
+        networks = [getattr(self, role) for role in self.network_roles()]
+        return [network for network in networks if network is not None]
 
     def get_config(self) -> Config:
         serialize = keras.saving.serialize_keras_object
@@ -73,11 +74,9 @@ class ExactSaving(keras.Model):
             )
 
     def _compile_arguments(self):
-        serialize = keras.saving.serialize_keras_object
         return {
-            "penalty": [serialize(p) for p in self.penalties],
-            **self.flow_potential.arguments(),
-            **self.choices.arguments("split_batch", "normalize_velocity"),
+            **self._field.arguments(),
+            **self.choices.arguments("step_size", "normalize_velocity"),
             **self._trainer_arguments,
         }
 
@@ -171,8 +170,7 @@ class ExactSaving(keras.Model):
     def _user_objects(self):
         """What a user may have passed and not registered, with the name of the
         argument."""
-        potential = self.flow_potential
-        return potential.user_objects() if potential else []
+        return self._field.user_objects()
 
     def save_own_variables(self, store: Any) -> None:
         store["shapes"] = self._network_shapes()

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_monoflow import files
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.models import data_checks, network_checks
+from keras_monoflow.models import data_checks
 from keras_monoflow.models.fitting import as_list
 
 #: Arguments of `keras.Model.fit` that mean nothing to flows of samples.
@@ -84,7 +84,7 @@ def check_validation_data(
 
 
 def _check_samples(model, x, y, batch_size):
-    shape = network_checks.input_shape(model.discriminator, model.role)
+    shape = model.sample_shape
     owner = type(model).__name__
     spec = getattr(x, "element_spec", None)  # of a `tf.data.Dataset`
     if isinstance(x, keras.utils.PyDataset):
@@ -95,14 +95,14 @@ def _check_samples(model, x, y, batch_size):
         if tuple(x.shape[1:]) != shape and None not in x.shape[1:]:
             raise ValueError(
                 f"The data set has samples of shape {tuple(x.shape[1:])}, but "
-                f"the {model.role} takes {shape}."
+                f"those of the {model.sample_owner} have {shape}."
             )
     if not data_checks.is_array(x) or spec is not None:
         return
     data_checks.check_labels(y, model.conditional, owner)
     if y is not None:
         data_checks.check_label_range(y, model._networks())
-    data_checks.check_data(x, shape, batch_size)
+    data_checks.check_data(x, shape, model.sample_owner, batch_size)
 
 
 def check_finite(x: Any, batch_size: int) -> None:

@@ -1,4 +1,4 @@
-"""The base of all models whose samples follow a discriminator."""
+"""The base of all models whose samples follow a flow."""
 
 import warnings
 from typing import Any
@@ -18,8 +18,11 @@ from keras_monoflow.models import (
 from keras_monoflow.models.evaluation import Evaluation
 from keras_monoflow.models.exact_saving import ExactSaving
 from keras_monoflow.models.learning_check import LearningCheck
+from keras_monoflow.models.potential_field import PotentialField
 from keras_monoflow.models.refinement import Refinement
 from keras_monoflow.models.round import Batch, Round, with_labels
+from keras_monoflow.models.sample_field import SampleField
+from keras_monoflow.models.space import SAMPLES
 from keras_monoflow.optimizers import scale_losses
 from keras_monoflow.typing import Seed, Tensor
 
@@ -33,21 +36,24 @@ def _choice(name):
 
 
 class FlowModel(Refinement, Evaluation, ExactSaving):
-    """Samples that climb the potential of a discriminator.
+    """Samples that climb the potential of a discriminator, or follow a velocity
+    from samples.
 
-    What a batch of data does is told in `round.py`. A subclass says what
-    `compile` takes, and
+    What a batch of data does is told in `round.py`, and in `sample_round.py`
+    where there is no discriminator. A subclass says what `compile` takes, and
 
     - `draw(n, seed, labels, training)`, which samples there are;
+    - `sample_shape`, their shape, and `sample_owner`, what has it;
     - `round_class`, if they move in another way than a generator's;
-    - `rounds_counter` and `_discriminator_optimizer`.
+    - `rounds_counter` and the optimizers.
 
     Keras writes what public attributes hold to files under their names: one
     that holds a network or an optimizer may not be added without care.
 
     Args:
-        networks: Dictionary of built `keras.Model`s by attribute name. One is
-            the `discriminator`, from samples to `(batch, 1)` or `(batch,)`.
+        networks: Dictionary of built `keras.Model`s by attribute name. The
+            `discriminator`, if there is one, goes from samples to `(batch, 1)`
+            or `(batch,)`.
         seed: Integer seed of all noise that training draws, or `None`.
         name: Name of the model.
     """
@@ -62,7 +68,11 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
     conditional = False
 
     #: What moves the samples.
-    round_class = Round
+    round_class: type[Round] = Round
+
+    #: The network that tells samples where to move, where there is one.
+    #: (PyTorch finds a value of the class before that of an object.)
+    discriminator: Any
 
     discriminator_steps = _choice("discriminator_steps")
     split_batch = _choice("split_batch")
@@ -77,13 +87,17 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
+        has_discriminator = "discriminator" in networks
         for attribute, network in networks.items():
             argument = self.role if attribute == "discriminator" else attribute
             network_checks.check_network(network, argument)
             gradients.use_seed_states(network)
             setattr(self, attribute, network)
-        network_checks.check_one_output(self.discriminator, self.role)
-        network_checks.warn_if_squashed(self.discriminator, self.role)
+        if not has_discriminator:
+            self.discriminator = None
+        else:
+            network_checks.check_one_output(self.discriminator, self.role)
+            network_checks.warn_if_squashed(self.discriminator, self.role)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed, name="noise")
         self.evaluation_seed = keras.random.SeedGenerator(0, name="evaluation")
@@ -91,6 +105,12 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         self.choices: Any = None  # TrainingChoices
         #: What the discriminator learns, and what samples climb.
         self.flow_potential: Any = None  # Potential
+        #: What moves samples where there is no discriminator.
+        self.sample_velocity: Any = None  # velocities.Velocity
+        self.penalties: list = []
+        self._field: Any = (
+            PotentialField if has_discriminator else SampleField
+        )(self)
         self._round: Any = None  # Round
         self._looked_at_bytes = self._has_learned = False
         #: The callback of the last `fit` whose values `evaluate` returns too.
@@ -115,18 +135,38 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         raise NotImplementedError
 
     @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        return network_checks.input_shape(self.discriminator, self.role)
+
+    @property
+    def sample_owner(self) -> str:
+        """What error messages say that samples must fit."""
+        return self.role
+
+    @property
     def _discriminator_optimizer(self):
         """The optimizer of the discriminator, with loss scaling."""
-        raise NotImplementedError
+        return None
 
     def _discriminator_networks(self):
         """The networks that the discriminator's optimizer trains."""
-        return [self.discriminator]
+        return [] if self.discriminator is None else [self.discriminator]
 
     def _trained_networks(self):
         """The optimizer and the networks of each role."""
         networks = self._discriminator_networks()
+        if not networks:
+            return {}
         return {self.role: (self._discriminator_optimizer, networks)}
+
+    def space(self, real: Tensor) -> Any:
+        """Returns the space in which samples move.
+
+        Args:
+            real: The real samples of the batch.
+        """
+        return SAMPLES
 
     def discriminator_variables(self) -> list[keras.Variable]:
         """The trainable variables of these networks."""
@@ -152,7 +192,8 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
     @property
     def mapping(self) -> Any:
         """The mapping of `compile`, `None` for flows that have none."""
-        return getattr(self.flow_potential, "mapping", None)
+        source = self.flow_potential or self.sample_velocity
+        return getattr(source, "mapping", None)
 
     @property
     def discriminator_loss(self) -> Any:
@@ -162,15 +203,24 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
     # ------------------------------------------------------------- compile
 
     def _compile(
-        self, optimizer, potential, penalty, choices, log_names=(), **kwargs
+        self,
+        optimizer,
+        choices,
+        potential=None,
+        penalty=None,
+        velocity=None,
+        log_names=(),
+        **kwargs,
     ):
         """What the `compile` of all subclasses shares.
 
         Args:
             optimizer: The model's one optimizer, already built.
-            potential: A `keras_monoflow.potentials.Potential`.
-            penalty: As in `compile`.
             choices: A `TrainingChoices`.
+            potential: A `keras_monoflow.potentials.Potential`, with a
+                discriminator.
+            penalty: As in `compile`, with a discriminator.
+            velocity: A `keras_monoflow.velocities.Velocity`, without one.
             log_names: More names of logs.
             **kwargs: Arguments of `keras.Model.compile`.
         """
@@ -178,16 +228,16 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
             if kwargs.pop(name, None) is not None:
                 raise ValueError(
                     f"`{name}` is not an argument of {type(self).__name__}."
-                    "compile: adversarial losses compare two batches. To "
+                    "compile: flows compare two batches. To "
                     "judge samples, use `keras_monoflow.metrics`."
                 )
         fit_checks.check_trainer_arguments(kwargs)
         self.penalties = penalties.get(penalty)
-        self.flow_potential, self.choices = potential, choices
+        self.flow_potential, self.sample_velocity = potential, velocity
+        self.choices = choices
         for thing, argument in self._user_objects():
             network_checks.warn_if_unregistered(thing, argument)
-        names = ["generator_loss", f"{self.role}_loss", *potential.log_names]
-        names += [*log_names, "velocity_norm"]
+        names = [*self._field.log_names(), *log_names, "velocity_norm"]
         names += ["penalty"] if self.penalties else []
         self._trainer_arguments = dict(kwargs)
         super().compile(optimizer=optimizer, auto_scale_loss=False, **kwargs)
@@ -325,6 +375,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         for role, (_, networks) in self._trained_networks().items():
             network_checks.check_trainable(networks, role)
         self._check_data(x, y, batch_size)
+        self._field.remember(x, y)
         several_processes.check_replicas(self, x, batch_size)
         validates = held_out is not None or arguments.get("validation_split")
         fit_checks.check_callbacks(self, callbacks, validates=bool(validates))
@@ -340,8 +391,10 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         if self.choices.split_batch and smallest is not None:
             steps = self.choices.discriminator_steps
             data_checks.check_split(smallest, steps, self.role)
-        shape = network_checks.input_shape(self.discriminator, self.role)
-        in_bytes = data_checks.check_data(x, shape, batch_size)
+        shape = self.sample_shape
+        in_bytes = data_checks.check_data(
+            x, shape, self.sample_owner, batch_size
+        )
         fit_checks.check_finite(x, batch_size)
         if self._looked_at_bytes:
             return
@@ -354,4 +407,6 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
 
     def optimizers_by_argument(self) -> dict[str, keras.optimizers.Optimizer]:
         """The optimizers by the names of their arguments of `compile`."""
+        if self._discriminator_optimizer is None:
+            return {}
         return {f"{self.role}_optimizer": self._discriminator_optimizer}

@@ -6,15 +6,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_monoflow import potentials
+from keras_monoflow import potentials, velocities
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.models import network_checks
 from keras_monoflow.models.array_sampler import ArraySampler
 from keras_monoflow.models.fitting import with_extra
 from keras_monoflow.models.flow_model import FlowModel, _choice
-from keras_monoflow.models.forward_euler import euler_step
 from keras_monoflow.models.looking import random_seed
-from keras_monoflow.models.round import Batch, Generated, Round
+from keras_monoflow.models.particle_round import ParticleRound
+from keras_monoflow.models.sample_round import ParticleSampleRound
 from keras_monoflow.models.training_choices import TrainingChoices
 from keras_monoflow.models.trajectory import Record, Trajectory
 from keras_monoflow.optimizers import build, serialize
@@ -30,32 +30,9 @@ from keras_monoflow.typing import (
 )
 
 
-class ParticleRound(Round):
-    """A round in which all particles take an Euler step themselves."""
-
-    def draw(self, batch: Batch) -> Tensor:
-        """Returns as many particles as a batch has samples."""
-        return self.model.draw(batch.size, self.seed)
-
-    def train_generator(
-        self, batch: Batch, generated: Generated | None = None
-    ) -> None:
-        """Moves all particles, for they are the samples."""
-        rows = self.model._rows
-        x = ops.convert_to_tensor(rows.values)
-        moved = euler_step(
-            x,
-            self.scaled(self.velocity(x, batch)),
-            self.step_size(),
-            self.choices.temperature,
-            self.model.seed_generator,
-        )
-        rows.values.assign(moved)
-
-
 @keras.saving.register_keras_serializable("keras_monoflow")
 class ParticleFlow(FlowModel):
-    """Particles that follow a MonoFlow or the Wasserstein-1 flow themselves.
+    """Particles that follow a flow themselves.
 
     What a GAN does to its samples, without the generator: in each round the
     discriminator learns to tell data from particles, and then *all* particles
@@ -69,9 +46,13 @@ class ParticleFlow(FlowModel):
     `generator_loss` is `-E V` over the particles before they move. All of them
     go through the discriminator at once, which bounds their number by memory.
 
+    Without a discriminator, a velocity from samples takes the place of
+    `grad V`: real samples attract the particles, which repel each other.
+
     Args:
         discriminator: A built `keras.Model` from samples to `(batch, 1)` or
-            `(batch,)`, with no activation at the end.
+            `(batch,)`, with no activation at the end; `None` for a velocity
+            from samples.
         particles: Array `(n, *sample_shape)`, where the particles start.
         seed: Integer seed of all noise that training draws, or `None`.
         name: Name of the model.
@@ -98,6 +79,10 @@ class ParticleFlow(FlowModel):
     flow.fit(data, batch_size=256, epochs=2, record_every=5)
     flow.particles  # (512, 2), where they are now
     flow.trajectory  # (5, 512, 2), where they were after 0, 5, ..., 20 rounds
+
+    flow = kmf.ParticleFlow(particles=particles)
+    flow.compile(velocity="sinkhorn", step_size=0.2)
+    flow.fit(data, batch_size=256)
     ```
     """
 
@@ -106,21 +91,34 @@ class ParticleFlow(FlowModel):
 
     def __init__(
         self,
-        discriminator: keras.Model,
-        particles: ArrayLike,
+        discriminator: keras.Model | None = None,
+        particles: ArrayLike = None,
         seed: int | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__({"discriminator": discriminator}, seed, name)
-        if isinstance(particles, dict):
-            # From a configuration: the positions come with the weights.
+        if particles is None:
+            raise ValueError(
+                "`particles` must be given: an array of the points that move. "
+                "Received: particles=None."
+            )
+        networks = {}
+        if discriminator is not None:
+            networks["discriminator"] = discriminator
+        super().__init__(networks, seed, name)
+        # From a configuration: the positions come with the weights.
+        is_config = isinstance(particles, dict)
+        if discriminator is None:
+            self.round_class = ParticleSampleRound
+            shape = particles["shape"] if is_config else np.shape(particles)[1:]
+        else:
+            network_checks.check_unconditional(
+                discriminator, self.role, "ParticleFlow"
+            )
+            shape = network_checks.input_shape(discriminator, self.role)
+        if is_config:
             particles = particles["rows"]
-        network_checks.check_unconditional(
-            discriminator, self.role, "ParticleFlow"
-        )
-        shape = network_checks.input_shape(discriminator, self.role)
         self._rows = ArraySampler(
-            particles, shape, "particles", name="particles"
+            particles, tuple(shape), "particles", name="particles"
         )
         self._rounds = self.add_weight(
             shape=(),
@@ -132,7 +130,16 @@ class ParticleFlow(FlowModel):
         self._trajectory = Trajectory(shape=(len(self._rows), *shape))
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
-        """Returns the discriminator's output at `x`."""
+        """Returns the discriminator's output at `x`.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        if self.discriminator is None:
+            raise ValueError(
+                "A ParticleFlow without a discriminator is no function of "
+                "samples. See `particles`, and `velocity(x)`."
+            )
         return self.discriminator(x, training=training)
 
     def compile(
@@ -147,6 +154,7 @@ class ParticleFlow(FlowModel):
         step_size: float | Schedule | None = None,
         normalize_velocity: bool = False,
         temperature: float = 0.0,
+        velocity: Any = None,
         **kwargs: Any,
     ) -> None:
         """Configures the flow.
@@ -177,6 +185,10 @@ class ParticleFlow(FlowModel):
                 temperature `t` adds `t` times the negative entropy to what the
                 flow minimizes: with the mapping `"identity"`,
                 `KL(q|p) + t E_q log q`.
+            velocity: Without a discriminator: a name such as `"sinkhorn"`, or a
+                `keras_monoflow.velocities.Velocity`. `step_size`,
+                `normalize_velocity` and `temperature` are all that goes
+                with it.
             **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as
                 in `keras.Model.compile`.
 
@@ -184,6 +196,35 @@ class ParticleFlow(FlowModel):
             ValueError: If a name is unknown, a mapping is not increasing, or
                 a number is out of range.
         """
+        motion: Any = {
+            "step_size": step_size,
+            "normalize_velocity": normalize_velocity,
+            "temperature": temperature,
+        }
+        learning: Any = {
+            "discriminator_steps": discriminator_steps,
+            "split_batch": split_batch,
+            "discriminator_warmup": discriminator_warmup,
+        }
+        if self.discriminator is None:
+            given = {
+                "discriminator_optimizer": (discriminator_optimizer, None),
+                "mapping": (mapping, None),
+                "discriminator_loss": (discriminator_loss, "logistic"),
+                "penalty": (penalty, "default"),
+                **{
+                    n: (v, getattr(TrainingChoices, n))
+                    for n, v in learning.items()
+                },
+            }
+            self._compile_velocity(velocity, motion, given, **kwargs)
+            return
+        if velocity is not None:
+            raise ValueError(
+                "`velocity` takes the place of a discriminator, and this flow "
+                f"has one. Received: velocity={velocity!r}. Leave it out, or "
+                "make the flow by `ParticleFlow(particles=...)`."
+            )
         if discriminator_optimizer is None:
             raise ValueError(
                 "`discriminator_optimizer` is required, for example "
@@ -206,23 +247,76 @@ class ParticleFlow(FlowModel):
         build(optimizer, self.discriminator_variables())
         self._compile(
             optimizer,
-            potential,
-            penalty,
-            TrainingChoices(
-                role=self.role,
-                discriminator_steps=discriminator_steps,
-                split_batch=split_batch,
-                discriminator_warmup=discriminator_warmup,
-                step_size=step_size,
-                normalize_velocity=normalize_velocity,
-                temperature=temperature,
-            ),
+            TrainingChoices(role=self.role, **learning, **motion),
+            potential=potential,
+            penalty=penalty,
             **kwargs,
         )
 
+    def _compile_velocity(self, velocity, motion, given, **kwargs):
+        """What `compile` does without a discriminator.
+
+        Args:
+            velocity: As in `compile`.
+            motion: The arguments that say how far particles move.
+            given: Those that have no meaning here, as pairs of a value and
+                the default.
+            **kwargs: As in `compile`.
+        """
+        for name, (value, default) in given.items():
+            if value is not default and value != default:
+                raise ValueError(
+                    f"`{name}` has no meaning in a ParticleFlow without a "
+                    f"discriminator. Received: {name}={value!r}. Leave it out, "
+                    "or make the flow by `ParticleFlow(discriminator, "
+                    "particles)`."
+                )
+        if velocity is None:
+            raise ValueError(
+                "`velocity` is required without a discriminator, for example "
+                "velocity='sinkhorn'."
+            )
+        if motion["step_size"] is None:
+            motion = {**motion, "step_size": 1.0}
+        # Keras wants one; there is nothing to optimize.
+        optimizer = keras.optimizers.SGD(1.0)
+        optimizer.build([])
+        self._compile(
+            optimizer,
+            TrainingChoices(role=self.role, **motion),
+            velocity=velocities.get(velocity),
+            **kwargs,
+        )
+
+    def set_reference(self, x: ArrayLike) -> None:
+        """Sets the rows of the data with which `velocity` and `log_ratio`
+        compare samples, where there is no discriminator. `fit` does so by
+        itself.
+
+        Args:
+            x: Array `(rows, *sample_shape)`; at most 1024 rows are kept.
+
+        Raises:
+            ValueError: If there is a discriminator, or the shapes do not fit.
+        """
+        if self.discriminator is not None:
+            raise ValueError(
+                "`set_reference` has no meaning with a discriminator, which "
+                "tells where samples move without the data."
+            )
+        self._field.set_reference(x)
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        return tuple(self._rows.values.shape[1:])
+
+    @property
+    def sample_owner(self) -> str:
+        return "particles" if self.discriminator is None else self.role
+
     @property
     def _discriminator_optimizer(self):
-        return self.optimizer
+        return None if self.discriminator is None else self.optimizer
 
     @property
     def rounds_counter(self) -> keras.Variable:
@@ -325,17 +419,25 @@ class ParticleFlow(FlowModel):
     # ------------------------------------------------------------- saving
 
     def get_config(self) -> Config:
-        rows = {"rows": len(self._rows)}
+        rows: Config = {"rows": len(self._rows)}
+        if self.discriminator is None:
+            rows["shape"] = list(self.sample_shape)
         return {**super().get_config(), "particles": rows}
 
     def _compile_arguments(self):
-        return {
+        arguments = {
             **super()._compile_arguments(),
+            **self.choices.arguments("temperature"),
+        }
+        if self.discriminator is None:
+            return arguments
+        return {
+            **arguments,
             "discriminator_optimizer": serialize(self.optimizer),
             "discriminator_loss": keras.saving.serialize_keras_object(
                 self.discriminator_loss
             ),
-            **self.choices.arguments("temperature"),
+            **self.choices.discriminator_arguments(),
         }
 
     def save_own_variables(self, store: Any) -> None:

@@ -1,16 +1,13 @@
-"""What a trained discriminator says of given samples, and does to them."""
+"""What a trained flow says of given samples, and does to them."""
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_monoflow import gradients
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.backend import processes
-from keras_monoflow.models import data_checks, network_checks
+from keras_monoflow.models import data_checks
 from keras_monoflow.models.forward_euler import follow
 from keras_monoflow.models.looking import looking, random_seed
-from keras_monoflow.models.round import with_labels
 from keras_monoflow.models.training_choices import (
     check_step_size,
     check_temperature,
@@ -21,8 +18,8 @@ from keras_monoflow.typing import Array, ArrayLike
 class Refinement(keras.Model):
     """The part of a `FlowModel` that looks at given samples.
 
-    It reads `discriminator`, `flow_potential`, `current_step_size`, `sample`,
-    `conditional`, `labels` and `role`.
+    It reads `_field`, which knows where samples move, `current_step_size`,
+    `sample_shape`, `sample_owner`, `conditional` and `labels`.
     """
 
     def velocity(self, x: ArrayLike, labels: ArrayLike | None = None) -> Array:
@@ -35,11 +32,11 @@ class Refinement(keras.Model):
         Returns:
             A NumPy array of the same shape, in data units per unit of step.
         """
-        self._check_potential("velocity")
+        self._check_ready("velocity")
         labels = self._check_own_labels(labels, len(x))
         with looking(self, seed=0):
-            velocity = self._velocity_at(
-                ops.cast(x, "float32"), labels, self._reference_output()
+            velocity = self._field.velocity(
+                ops.cast(x, "float32"), labels, self._field.reference()
             )
         return ops.convert_to_numpy(ops.stop_gradient(velocity))
 
@@ -56,15 +53,10 @@ class Refinement(keras.Model):
         Raises:
             ValueError: If the flow estimates no density ratio.
         """
-        self._check_potential("log_ratio")
+        self._check_ready("log_ratio")
         labels = self._check_own_labels(labels, len(x))
-        inputs = with_labels(np.asarray(x, "float32"), labels)
         with looking(self, seed=0):
-            with processes.local(self.discriminator.variables):
-                output = self.discriminator(inputs, training=False)
-            ratio = self.flow_potential.log_ratio(
-                output, self._reference_output()
-            )
+            ratio = self._field.log_ratio(x, labels, self._field.reference())
         return ops.convert_to_numpy(ops.stop_gradient(ratio)).reshape(-1)
 
     def refine(
@@ -116,14 +108,19 @@ class Refinement(keras.Model):
             step_size = check_step_size(step_size)
         temperature = check_temperature(temperature)
         samples = np.asarray(ops.convert_to_numpy(samples), "float32")
-        shape = network_checks.input_shape(self.discriminator, self.role)
-        data_checks.check_data(samples, shape, len(samples), "samples")
+        data_checks.check_data(
+            samples,
+            self.sample_shape,
+            self.sample_owner,
+            len(samples),
+            "samples",
+        )
         labels = self._check_own_labels(labels, len(samples))
         seed = random_seed() if seed is None else seed
         with looking(self, seed):
-            reference = self._reference_output() if len(samples) else None
+            reference = self._field.reference() if len(samples) else None
             return follow(
-                lambda x, labels: self._velocity_at(x, labels, reference),
+                lambda x, labels: self._field.velocity(x, labels, reference),
                 samples,
                 labels,
                 steps,
@@ -133,34 +130,11 @@ class Refinement(keras.Model):
                 batch_size,
             )
 
-    def _velocity_at(self, x, labels, reference_output):
-        if labels is not None:
-            labels = ops.convert_to_tensor(labels)
-
-        def potential(x):
-            output = self.discriminator(with_labels(x, labels), training=False)
-            return self.flow_potential.value(output, reference_output)
-
-        with processes.local(self.discriminator.variables):
-            return gradients.input_gradient(potential, x)
-
-    def _check_potential(self, method):
-        if self.flow_potential is None:
+    def _check_ready(self, method):
+        if not self._field.is_ready:
             self._check_compiled(method)
 
     def _check_own_labels(self, labels, n):
         """Returns the labels of `n` samples as an array, or `None`."""
         data_checks.check_labels(labels, self.conditional, type(self).__name__)
         return self.labels.check(labels, n) if self.conditional else None
-
-    def _reference_output(self):
-        """The output on generated samples, where the potential needs it."""
-        if not self.flow_potential.needs_reference:
-            return None
-        n = min(1024, self.max_samples or 1024)
-        if not self.conditional:
-            inputs = self.sample(n, seed=0)
-        else:
-            labels = self.labels.draw(n, seed=0)
-            inputs = [self.sample(n, seed=0, labels=labels), labels]
-        return self.discriminator(inputs, training=False)

@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_monoflow import gradients
 from keras_monoflow.backend import replicas
+from keras_monoflow.models.space import SAMPLES
 from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.typing import Tensor
 
@@ -22,11 +23,13 @@ class Batch:
         samples: Tensor `(rows, *sample_shape)`.
         labels: The conditions, a tensor of as many rows, or `None`.
         slices: How many parts `slice` cuts the batch into; 1 for none.
+        space: Where generated samples move; see `space.py`.
     """
 
     samples: Any
     labels: Any = None
     slices: int = 1
+    space: Any = SAMPLES
 
     @property
     def size(self) -> Any:
@@ -207,7 +210,7 @@ class Round:
         """Moves one generated batch, and lets the generator fit the moves."""
         choices = self.choices
         generated = generated or self.generate(batch)
-        y = at_least_float32(generated.samples)
+        y = batch.space.position(generated.samples)
         velocity = self.scaled(self.velocity(y, batch))
         step_size = self.step_size(y.dtype)
         step = step_size * velocity
@@ -215,7 +218,9 @@ class Round:
         # is the step itself. Only the persistent loss scales with the step.
         force = step if choices.update == "persistent" else velocity
         size = ops.cast(ops.shape(y)[0], y.dtype)
-        self.generator.step_along(generated, -force / size)
+        self.generator.step_along(
+            generated, batch.space.pull_back(-force / size, generated.samples)
+        )
         if choices.persistency > 1:
             loss_of = self.fit_loss(y, step, step_size, batch)
             gradients.repeat(
@@ -229,7 +234,7 @@ class Round:
     @functools.cached_property
     def generator(self) -> Trained:
         """The generator in training."""
-        return Trained([self.model.generator], self.model.optimizer.generator)
+        return Trained([self.model.generator], self.model._generator_optimizer)
 
     def generate(self, batch: Batch) -> Generated:
         """One generated batch, ready to be pulled back to the weights.
@@ -261,7 +266,7 @@ class Round:
         """Returns where samples move: `grad V(y)` of the frozen discriminator.
 
         A flow without a discriminator computes it from the generated samples
-        and the real ones instead.
+        and the real ones instead (`sample_round.py`).
 
         Args:
             y: Generated samples, `(n, *sample_shape)`.
@@ -331,7 +336,7 @@ class Round:
             return ops.mean(squared) / 2
 
         if self.choices.update == "persistent":
-            return lambda x: half_square(target - x)
+            return lambda x: half_square(target - batch.space.position(x))
         potential = self.frozen_potential(batch.labels)
         if self.choices.update == "naive":
             return lambda x: -ops.mean(potential(x))

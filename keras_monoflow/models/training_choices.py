@@ -9,6 +9,7 @@ import keras
 from keras_monoflow.arguments import check_integer, check_number
 from keras_monoflow.registry import lookup
 from keras_monoflow.typing import Config, Schedule
+from keras_monoflow.velocities.guidance import check_guidance
 
 UPDATES = ("persistent", "naive", "proximal")
 
@@ -37,6 +38,8 @@ class TrainingChoices:
     reuse_generated: bool = False
     ema: float | None = None
     temperature: float = 0.0
+    generated_batch: int | None = None
+    guidance: float | tuple[float, float] = 1.0
 
     def __post_init__(self) -> None:
         checked = {
@@ -56,21 +59,27 @@ class TrainingChoices:
             "reuse_generated": bool(self.reuse_generated),
             "ema": _check_ema(self.ema),
             "temperature": check_temperature(self.temperature),
+            "generated_batch": self.generated_batch
+            and check_integer(
+                "generated_batch", self.generated_batch, minimum=1
+            ),
+            "guidance": check_guidance(self.guidance),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
     def arguments(self, *names: str) -> Config:
         """Returns the arguments of `compile` as a model's files hold them."""
-        values = {name: getattr(self, name) for name in names}
-        values["step_size"] = keras.saving.serialize_keras_object(
-            self.step_size
-        )
-        for name in ("steps", "warmup"):
-            values[f"{self.role}_{name}"] = getattr(
-                self, f"discriminator_{name}"
-            )
-        return values
+        serialize = keras.saving.serialize_keras_object
+        return {name: serialize(getattr(self, name)) for name in names}
+
+    def discriminator_arguments(self) -> Config:
+        """Returns those that a model with a discriminator has."""
+        return {
+            "split_batch": self.split_batch,
+            f"{self.role}_steps": self.discriminator_steps,
+            f"{self.role}_warmup": self.discriminator_warmup,
+        }
 
 
 def check_step_size(value: Any) -> float | Schedule:

@@ -170,6 +170,10 @@ class KernelRatio(KernelVelocity):
         )
         return total - math.log(len(bandwidths)), gradient
 
+    def user_objects(self) -> list[tuple[Any, str]]:
+        function = getattr(self.mapping, "function", type(self.mapping))
+        return [*super().user_objects(), (function, "mapping")]
+
     def get_config(self) -> Config:
         return {
             **super().get_config(),

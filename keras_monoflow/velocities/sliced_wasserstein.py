@@ -44,6 +44,7 @@ class SlicedWasserstein(Velocity):
     """
 
     log_names = ("generator_loss",)
+    uses_second_batch = False
     takes_labels = False
     takes_guidance = False
     own_row_counts = True

@@ -55,6 +55,9 @@ class Velocity:
     #: it, so that it is a field, which can be drawn anywhere.
     is_field = False
 
+    #: Whether rows of a second generated batch repel.
+    uses_second_batch = True
+
     #: Whether rows can be restricted to those of one class.
     takes_labels = True
 
@@ -143,6 +146,38 @@ class Velocity:
 
         The arguments are those of `__call__`.
         """
+        y, attract, repel = self.neighbors(
+            generated,
+            real,
+            other,
+            generated_labels,
+            real_labels,
+            other_labels,
+            guidance,
+            seed,
+        )
+        velocity, logs = self.flow(y, attract, repel, seed)
+        velocity = ops.reshape(velocity, ops.shape(generated))
+        return (
+            ops.stop_gradient(velocity),
+            {k: ops.stop_gradient(v) for k, v in logs.items()},
+        )
+
+    def neighbors(
+        self,
+        generated: Tensor,
+        real: Tensor,
+        other: Tensor | None = None,
+        generated_labels: Tensor | None = None,
+        real_labels: Tensor | None = None,
+        other_labels: Tensor | None = None,
+        guidance: float | tuple[float, float] = 1.0,
+        seed: Seed = None,
+    ) -> tuple[Tensor, Neighbors, Neighbors]:
+        """Returns the first three arguments of `flow`.
+
+        The arguments are those of `__call__`.
+        """
         guidance = check_guidance(guidance)
         self._check_labels(generated_labels, real_labels, guidance)
         y = as_rows(generated, "generated")
@@ -167,12 +202,7 @@ class Velocity:
         if guidance != 1.0:
             strength = draw_guidance(guidance, y, seed)
             repel = guided(repel, Neighbors(x, 1.0 - same_real), strength)
-        velocity, logs = self.flow(y, attract, repel, seed)
-        velocity = ops.reshape(velocity, ops.shape(generated))
-        return (
-            ops.stop_gradient(velocity),
-            {k: ops.stop_gradient(v) for k, v in logs.items()},
-        )
+        return y, attract, repel
 
     def _check_labels(
         self, generated_labels: Any, real_labels: Any, guidance: Any
@@ -215,6 +245,11 @@ class Velocity:
         from keras_monoflow.velocities.weighted_sum import WeightedSum
 
         return WeightedSum([self, other], [1.0, 1.0])
+
+    def user_objects(self) -> list[tuple[Any, str]]:
+        """Returns what a user has passed and must have registered with Keras
+        for a model to be saved, each with the name of its argument."""
+        return [(type(self), "velocity")]
 
     def get_config(self) -> Config:
         return {}

@@ -67,6 +67,9 @@ class WeightedSum(Velocity):
         self.is_field = all(v.is_field for v in self.velocities)
         self.takes_labels = all(v.takes_labels for v in self.velocities)
         self.takes_guidance = all(v.takes_guidance for v in self.velocities)
+        self.uses_second_batch = any(
+            v.uses_second_batch for v in self.velocities
+        )
         self.own_row_counts = all(v.own_row_counts for v in self.velocities)
 
     def flow(
@@ -79,6 +82,9 @@ class WeightedSum(Velocity):
             for name in self.log_names
         }
         return total, logs
+
+    def user_objects(self) -> list[tuple[Any, str]]:
+        return [thing for v in self.velocities for thing in v.user_objects()]
 
     def get_config(self) -> Config:
         serialize = keras.saving.serialize_keras_object

@@ -1,0 +1,211 @@
+"""The base of all models that train a generator."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_monoflow.arguments import check_integer
+from keras_monoflow.backend import processes
+from keras_monoflow.models import network_checks
+from keras_monoflow.models.averaging import average_step, copy_network
+from keras_monoflow.models.flow_model import FlowModel, _choice
+from keras_monoflow.models.label_counter import LabelCounter
+from keras_monoflow.models.looking import looking, random_seed
+from keras_monoflow.models.prior import Prior
+from keras_monoflow.models.round import with_labels
+from keras_monoflow.optimizers import serialize
+from keras_monoflow.typing import Array, ArrayLike, Config, Seed, Tensor
+
+
+class GeneratorModel(FlowModel):
+    """A generator whose samples follow a flow.
+
+    If it takes labels as a second input, the model is conditional.
+
+    Args:
+        networks: Dictionary of built `keras.Model`s by attribute name, the
+            `generator` among them: from latent points `z`, or from
+            `[z, labels]`, to samples.
+        prior: Where latent points come from; see `Prior`.
+        seed: Integer seed of all noise that training draws, or `None`.
+        name: Name of the model.
+    """
+
+    def __init__(
+        self,
+        networks: dict[str, keras.Model],
+        prior: Any = "normal",
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(networks, seed=seed, name=name)
+        generator = networks["generator"]
+        self.latent_shape = network_checks.input_shape(generator, "generator")
+        self._averaged = None
+        label_shape = network_checks.label_shape(generator)
+        self.conditional = label_shape is not None
+        self.labels: Any = None
+        if label_shape is not None:
+            self.labels = LabelCounter(label_shape)
+        self.prior = Prior(prior, self.latent_shape)
+
+    @classmethod
+    def network_roles(cls) -> tuple[str, ...]:
+        return ("generator", *super().network_roles())
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        """Maps latent points, or `[latent points, labels]`, to samples.
+
+        By the averaged generator if there is one, except in training.
+        """
+        network = self.generator if training else self._best_generator
+        return network(inputs, training=training)
+
+    def draw(
+        self,
+        n: Any,
+        seed: Seed,
+        labels: Tensor | None = None,
+        training: bool = False,
+    ) -> Tensor:
+        """Returns `n` generated samples, a tensor."""
+        return self(
+            with_labels(self.prior.draw(n, seed), labels), training=training
+        )
+
+    persistency = _choice("persistency")
+    update = _choice("update")
+    ema = _choice("ema")
+
+    @property
+    def _generator_optimizer(self):
+        """The optimizer of the generator, with loss scaling."""
+        raise NotImplementedError
+
+    def optimizers_by_argument(self) -> dict[str, keras.optimizers.Optimizer]:
+        generator = {"generator_optimizer": self._generator_optimizer}
+        return {**generator, **super().optimizers_by_argument()}
+
+    def _trained_networks(self):
+        generator = (self._generator_optimizer, [self.generator])
+        return {"generator": generator, **super()._trained_networks()}
+
+    # ------------------------------------------------------------ averaging
+
+    @property
+    def averaged_generator(self) -> keras.Model | None:
+        """The averaged generator, or `None` without `ema`."""
+        return None if self.ema is None else self._averaged
+
+    @property
+    def _best_generator(self):
+        """What samples come from, unless told otherwise."""
+        return self.averaged_generator or self.generator
+
+    def _set_average(self, ema):
+        """Starts, goes on with, or stops averaging, as `compile` says."""
+        starts = ema is not None and self.ema is None
+        if starts and self._averaged is None:
+            self._averaged = copy_network(self.generator)
+        elif starts:
+            self._averaged.set_weights(self.generator.get_weights())
+
+    def update_average(self) -> None:
+        """Takes the generator's weights into the average, once a round."""
+        learned = ops.cast(self.rounds_counter, "float32")
+        learned = learned - self.discriminator_warmup
+        average_step(self._averaged, self.generator, self.ema, learned)
+
+    # ------------------------------------------------------------ samples
+
+    def sample_latent(self, n: int, seed: int | None = None) -> Array:
+        """Draws `n` latent points from the prior, `(n, *latent_shape)`.
+
+        Training noise is left alone. The same `seed` gives the same points;
+        without one they follow `keras.utils.set_random_seed`.
+        """
+        check_integer("n", n, minimum=1)
+        if seed is None:
+            seed = random_seed()
+        with processes.local(self.prior.variables):
+            return ops.convert_to_numpy(self.prior.draw(n, seed))
+
+    def sample(
+        self,
+        n: int,
+        seed: int | None = None,
+        batch_size: int = 256,
+        labels: ArrayLike | None = None,
+        averaged: bool = True,
+    ) -> Array:
+        """Generates `n` samples.
+
+        Args:
+            n: How many.
+            seed: Integer for the same samples every time, of networks that draw
+                noise too. By default `keras.utils.set_random_seed` counts.
+            batch_size: How many to generate at once.
+            labels: For a conditional model, `n` labels, or one for all. By
+                default they are drawn from `seed`, with equal chances for all
+                integers up to the largest of the training data.
+            averaged: Whether to use the averaged generator, if there is one.
+
+        Returns:
+            A NumPy array `(n, *sample_shape)`.
+
+        Raises:
+            ValueError: If a number is out of range, or the labels do not fit.
+        """
+        check_integer("batch_size", batch_size, minimum=1)
+        seed = random_seed() if seed is None else seed
+        latent = self.sample_latent(n, seed)
+        if self.conditional and labels is None:
+            labels = self.labels.draw(n, seed)
+        labels = self._check_own_labels(labels, n)
+        size = min(n, batch_size)
+        # Full batches only: another size would compile anew.
+        rows = np.arange(n + -n % size).reshape(-1, size) % n
+        with looking(self, seed):
+            batches = [
+                self._run(
+                    with_labels(
+                        latent[part], None if labels is None else labels[part]
+                    ),
+                    averaged,
+                )[:size]
+                for part in rows
+            ]
+        return np.concatenate(batches)[:n]
+
+    def _run(self, inputs, averaged):
+        network = self._best_generator if averaged else self.generator
+        if network is self._best_generator and processes.count() == 1:
+            # `predict` draws from the generator that shuffles training data,
+            # on PyTorch. Under `tf.distribute` each replica returns all rows.
+            # Keras's own lets the noise of the networks go on from batch to
+            # batch.
+            return keras.Model.predict_on_batch(self, inputs)
+        inputs = keras.tree.map_structure(ops.convert_to_tensor, inputs)
+        with processes.local(network.variables):
+            samples = network(inputs, training=False)
+        return ops.convert_to_numpy(ops.stop_gradient(samples))
+
+    # ------------------------------------------------------------- saving
+
+    def get_config(self) -> Config:
+        return {**super().get_config(), "prior": self.prior.serialize_spec()}
+
+    def _compile_arguments(self):
+        return {
+            **super()._compile_arguments(),
+            "generator_optimizer": serialize(self._generator_optimizer),
+            **self.choices.arguments("persistency", "update", "ema"),
+        }
+
+    def _user_objects(self):
+        function = self.prior.spec
+        if function is None or isinstance(function, str):
+            return super()._user_objects()
+        return [*super()._user_objects(), (function, "prior")]

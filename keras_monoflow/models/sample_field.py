@@ -1,0 +1,157 @@
+"""Where samples move if a velocity from samples tells them."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_monoflow.data import first_rows
+from keras_monoflow.models import data_checks
+from keras_monoflow.models.round import Batch, sample_axes
+from keras_monoflow.models.sample_velocity import velocity_in_space
+from keras_monoflow.typing import Array, Config, Tensor
+
+#: How many rows of the data, and as many generated ones, stand for all.
+REFERENCE_ROWS = 1024
+
+
+class SampleField:
+    """A `keras_monoflow.velocities.Velocity`, against rows of the data.
+
+    It answers what a `PotentialField` answers. Since a velocity compares
+    samples with others, it keeps some rows of the data of the last `fit`.
+
+    Args:
+        model: A `FlowModel`. The field asks it for `sample_velocity`,
+            `choices`, `space`, `sample`, `draw`, `evaluation_seed` and
+            `max_samples`.
+    """
+
+    training_logs = ("regression_loss",)
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self._real: tuple[Array, Array | None] | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        return self.model.sample_velocity is not None
+
+    def log_names(self) -> list[str]:
+        return list(self.model.sample_velocity.log_names)
+
+    def arguments(self) -> Config:
+        velocity = self.model.sample_velocity
+        return {"velocity": keras.saving.serialize_keras_object(velocity)}
+
+    def user_objects(self) -> list[tuple[Any, str]]:
+        velocity = self.model.sample_velocity
+        return [] if velocity is None else velocity.user_objects()
+
+    def remember(self, x: Any, y: Any) -> None:
+        """Keeps some rows of data, unless a look would use them up."""
+        self._real = first_rows(x, y, REFERENCE_ROWS) or self._real
+
+    def set_reference(self, x: Any, labels: Any = None) -> None:
+        """Keeps some rows of an array, with their labels or `None`.
+
+        Raises:
+            ValueError: If they do not fit the model.
+        """
+        model = self.model
+        x = np.asarray(x)
+        shape, owner = model.sample_shape, model.sample_owner
+        data_checks.check_structure(x, type(model).__name__)
+        data_checks.check_data(x, shape, owner, len(x))
+        data_checks.check_labels(
+            labels, model.conditional, type(model).__name__
+        )
+        if labels is not None:
+            labels = model.labels.check(labels, len(x))
+        self.remember(x, labels)
+
+    def reference(self) -> Any:
+        """Returns real rows, their labels, generated rows and theirs.
+
+        Raises:
+            ValueError: If no rows of the data are known.
+        """
+        if self._real is None:
+            raise ValueError(
+                "A velocity from samples compares them with rows of the data, "
+                "and none are known: the model was loaded from a file, or "
+                "trained on a stream that can be read only once. Pass some to "
+                "`model.set_reference(x)`."
+            )
+        real, labels = self._real
+        n = min(len(real), self.model.max_samples or len(real))
+        if labels is None:
+            return real, None, self.model.sample(n, seed=0), None
+        drawn = labels[:n]
+        return real, labels, self.model.sample(n, seed=0, labels=drawn), drawn
+
+    def velocity(self, x: Tensor, labels: Any, reference: Any) -> Tensor:
+        real, real_labels, other, other_labels = reference
+        space = self.model.space(ops.convert_to_tensor(real))
+        moved, _ = velocity_in_space(
+            self.model.sample_velocity,
+            space,
+            space.position(x),
+            space.real_position(real),
+            space.position(ops.convert_to_tensor(other)),
+            generated_labels=None if labels is None else np.asarray(labels),
+            real_labels=real_labels,
+            other_labels=other_labels,
+            guidance=self.model.choices.guidance,
+            seed=0,
+        )
+        return space.pull_back(moved, x)
+
+    def log_ratio(self, x: Any, labels: Any, reference: Any) -> Tensor:
+        velocity = self.model.sample_velocity
+        if not hasattr(velocity, "log_ratio"):
+            raise ValueError(
+                f"{type(velocity).__name__} estimates no density ratio. Take "
+                "`kmf.velocities.KernelRatio`, or see `velocity` for where "
+                "samples move."
+            )
+        real, real_labels, other, other_labels = reference
+        space = self.model.space(ops.convert_to_tensor(real))
+        rows = (
+            space.maps(space.position(ops.cast(x, "float32"))),
+            space.maps(space.real_position(real)),
+            space.maps(space.position(ops.convert_to_tensor(other))),
+        )
+        ratios = [
+            velocity.log_ratio(
+                *velocity.neighbors(
+                    *of_map,
+                    None if labels is None else np.asarray(labels),
+                    real_labels,
+                    other_labels,
+                )
+            )[0]
+            for of_map in zip(*rows)
+        ]
+        return sum(ratios) / len(ratios)
+
+    def losses(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:
+        model, velocity = self.model, self.model.sample_velocity
+        space, other = model.space(batch.samples), None
+        if velocity.uses_second_batch:
+            other = model.draw(batch.size, model.evaluation_seed, batch.labels)
+            other = space.position(other)
+        moved, logs = velocity_in_space(
+            velocity,
+            space,
+            space.position(generated),
+            space.real_position(batch.samples),
+            other,
+            generated_labels=batch.labels,
+            real_labels=batch.labels,
+            guidance=model.choices.guidance,
+            seed=model.evaluation_seed,
+        )
+        squares = ops.sum(moved**2, axis=sample_axes(moved))
+        return {**logs, "velocity_norm": ops.mean(ops.sqrt(squares))}

@@ -1,0 +1,266 @@
+"""One-step generators without a discriminator."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_monoflow import velocities
+from keras_monoflow.models import network_checks
+from keras_monoflow.models.flow_model import _choice
+from keras_monoflow.models.generator_model import GeneratorModel
+from keras_monoflow.models.sample_round import SampleRound
+from keras_monoflow.models.space import SAMPLES, FeatureSpace
+from keras_monoflow.models.training_choices import TrainingChoices
+from keras_monoflow.optimizers import build
+from keras_monoflow.typing import (
+    ArrayLike,
+    OptimizerLike,
+    Schedule,
+    Tensor,
+)
+
+
+@keras.saving.register_keras_serializable("keras_monoflow")
+class SampleFlow(GeneratorModel):
+    """A generator that follows a velocity between its samples and the data.
+
+    There is no discriminator. In each round real samples attract the generated
+    ones, and those of a second generated batch repel them; the generator fits
+    the moved samples in `persistency` updates, as in `W1FE`:
+
+        y = G(z),  target = y + step_size velocity(y; x, y')
+        K times:  G <- G - rate grad_G  mean 1/2 |target - G(z)|^2
+
+    With `persistency=1` and the velocity `"drifting"` this is a drifting model
+    (arXiv 2602.04770), with `"sinkhorn"` W-Flow (arXiv 2605.11755), with
+    `KernelRatio` a MonoFlow of any mapping (arXiv 2302.01075).
+
+    For images, distances between pixels say little: pass a frozen network as
+    `features`. Samples then move in the space of its outputs, and the generator
+    minimizes `1/2 |phi(G(z)) - target|^2`.
+
+    Args:
+        generator: A built `keras.Model` from latent points `z`, or from
+            `[z, labels]`, to samples. With labels the model is conditional:
+            samples see those of their own class alone, so each class needs
+            several rows in a batch (`kmf.datasets.ClassBatches`).
+        features: A built `keras.Model` from samples to one or several outputs,
+            which is not trained, or `None` for the samples themselves. Each
+            output is scaled so that real samples have the mean distance
+            `sqrt(size)`.
+        prior: As in `MonoFlowGAN`.
+        seed: Integer seed of all noise that training draws, or `None`.
+        name: Name of the model.
+
+    Raises:
+        ValueError: If a network is not built, or the shapes do not fit.
+
+    Example:
+
+    ```python
+    import keras
+    import keras_monoflow as kmf
+
+    flow = kmf.SampleFlow(kmf.networks.mlp_generator(2, 2))
+    flow.compile(
+        generator_optimizer=keras.optimizers.Adam(5e-4, 0.5, 0.9),
+        velocity="kernel_ratio",
+        persistency=5,
+        step_size=0.1,
+        normalize_velocity=True,
+    )
+    flow.fit(kmf.datasets.gaussian_ring(1024, seed=0), batch_size=256)
+    samples = flow.sample(64, seed=0)
+    ```
+    """
+
+    role = "generator"
+    round_class = SampleRound
+
+    generated_batch = _choice("generated_batch")
+    guidance = _choice("guidance")
+
+    def __init__(
+        self,
+        generator: keras.Model,
+        features: keras.Model | None = None,
+        prior: Any = "normal",
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        networks = {"generator": generator}
+        if features is not None:
+            networks["features"] = features
+            network_checks.check_different(networks)
+        super().__init__(networks, prior=prior, seed=seed, name=name)
+        if features is None:
+            self.features = None
+        else:
+            network_checks.check_unconditional(
+                features, "features", "The space in which a SampleFlow moves"
+            )
+            network_checks.check_shapes(generator, features, "features")
+        self._rounds = self.add_weight(
+            shape=(),
+            dtype="int32",
+            initializer="zeros",
+            trainable=False,
+            name="rounds",
+        )
+
+    def compile(
+        self,
+        generator_optimizer: OptimizerLike | None = None,
+        velocity: Any = "kernel_ratio",
+        persistency: int = 1,
+        step_size: float | Schedule = 1.0,
+        normalize_velocity: bool = False,
+        update: str = "persistent",
+        generated_batch: int | None = None,
+        guidance: float | tuple[float, float] = 1.0,
+        ema: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Configures training.
+
+        Args:
+            generator_optimizer: A `keras.optimizers.Optimizer`.
+            velocity: A name (`"kernel_ratio"`, `"drifting"`, `"sinkhorn"`,
+                `"mmd"`, `"energy"`, `"sliced"`), or a
+                `keras_monoflow.velocities.Velocity`.
+            persistency: Number `K` of generator updates that fit the same
+                moved samples.
+            step_size: How far samples move along the velocity in a round: a
+                positive float or a `keras.optimizers.schedules` object of the
+                round. It scales the generator's gradient.
+            normalize_velocity: Whether to divide the velocity by its mean
+                length over the batch, so that `step_size` is a length. Advised
+                for `persistency` above 1, with 5 % of the radius of the data.
+            update: `"persistent"`; the updates of other models need a
+                potential.
+            generated_batch: How many samples are generated and moved in a
+                round, and as many that repel them; by default as many as the
+                batch has real ones.
+            guidance: How much more than the data the samples shall belong to
+                their class, for conditional models: at rest, they are
+                distributed like `g p(x|c) - (g - 1) p(x|not c)`. 1 for nothing;
+                a pair `(low, high)` draws a `g` for each sample.
+            ema: Decay of an averaged generator, as in `MonoFlowGAN.compile`.
+            **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as
+                in `keras.Model.compile`.
+
+        Raises:
+            TypeError, ValueError: If a name is unknown, a number is out of
+                range, or the velocity cannot do what is asked.
+        """
+        velocity = velocities.get(velocity)
+        choices = TrainingChoices(
+            role=self.role,
+            persistency=persistency,
+            step_size=step_size,
+            update=update,
+            normalize_velocity=normalize_velocity,
+            ema=ema,
+            generated_batch=generated_batch,
+            guidance=guidance,
+        )
+        self._check_choices(velocity, choices)
+        if generator_optimizer is None:
+            raise ValueError(
+                "`generator_optimizer` is required, for example "
+                "generator_optimizer=keras.optimizers.Adam(5e-4, beta_1=0.5)."
+            )
+        optimizer = self._scaled_for_float16(
+            keras.optimizers.get(generator_optimizer)
+        )
+        build(optimizer, self.generator.trainable_variables)
+        self._set_average(choices.ema)
+        fits = ("regression_loss",) if choices.persistency > 1 else ()
+        self._compile(
+            optimizer, choices, velocity=velocity, log_names=fits, **kwargs
+        )
+
+    def _check_choices(self, velocity, choices):
+        if choices.update != "persistent":
+            raise ValueError(
+                "`update` of a SampleFlow must be 'persistent': the updates "
+                "'naive' and 'proximal' minimize a potential, which a velocity "
+                f"from samples does not have. Received: update="
+                f"{choices.update!r}."
+            )
+        if self.conditional and not velocity.takes_labels:
+            raise ValueError(
+                f"The generator takes labels, and velocity={velocity!r} cannot "
+                "restrict samples to those of one class. Take another "
+                "velocity, or a generator without labels."
+            )
+        if choices.guidance == 1.0:
+            return
+        if not self.conditional:
+            raise ValueError(
+                "`guidance` needs labels, and the generator takes none. "
+                f"Received: guidance={choices.guidance!r}. Leave it out, or "
+                "pass a generator that takes `[z, labels]`."
+            )
+        if not velocity.takes_guidance:
+            raise ValueError(
+                f"velocity={velocity!r} has no guidance. Take 'kernel_ratio', "
+                "'mmd', 'energy' or 'drifting'. Received: guidance="
+                f"{choices.guidance!r}."
+            )
+
+    def space(self, real: Tensor) -> Any:
+        if self.features is None:
+            return SAMPLES
+        return FeatureSpace(self.features, real)
+
+    def set_reference(
+        self, x: ArrayLike, labels: ArrayLike | None = None
+    ) -> None:
+        """Sets the rows of the data with which `velocity`, `log_ratio` and
+        `refine` compare samples. `fit` does so by itself.
+
+        Args:
+            x: Array `(rows, *sample_shape)`; at most 1024 rows are kept.
+            labels: Their labels, for a conditional model.
+        """
+        self._field.set_reference(x, labels)
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        return tuple(network_checks.output_shape(self.generator)[1:])
+
+    @property
+    def _generator_optimizer(self):
+        return self.optimizer
+
+    @property
+    def rounds_counter(self) -> keras.Variable:
+        return self._rounds
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds the generator has been trained, an integer."""
+        return int(ops.convert_to_numpy(self._rounds))
+
+    # ------------------------------------------------------------- saving
+
+    @classmethod
+    def network_roles(cls) -> tuple[str, ...]:
+        return ("generator", "features")
+
+    def _compile_arguments(self):
+        return {
+            **super()._compile_arguments(),
+            **self.choices.arguments("generated_batch", "guidance"),
+        }
+
+    def save_own_variables(self, store: Any) -> None:
+        super().save_own_variables(store)
+        store["rounds"] = self.rounds
+
+    def load_own_variables(self, store: Any) -> None:
+        super().load_own_variables(store)
+        self._rounds.assign(np.array(store["rounds"]))

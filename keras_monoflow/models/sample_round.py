@@ -1,0 +1,114 @@
+"""One round of training without a discriminator."""
+
+from typing import Any
+
+from keras import ops
+
+from keras_monoflow.backend import replicas
+from keras_monoflow.models.particle_round import ParticleRound
+from keras_monoflow.models.round import Batch, Round
+from keras_monoflow.models.sample_velocity import (
+    from_all_replicas,
+    of_this_replica,
+    velocity_in_space,
+)
+from keras_monoflow.typing import Tensor
+
+
+class FollowsSamples:
+    """The half of a round in which real and generated samples tell others where
+    to move.
+
+    It reads what a `Round` has: `model`, `choices`, `seed`, `counter`, `log`
+    and `train_generator`.
+    """
+
+    model: Any
+    choices: Any
+    seed: Any
+    counter: Any
+
+    def __call__(self, batch: Batch) -> None:
+        """The persistent step of W1-FE (arXiv 2405.16351), by a velocity of
+        drifting models (arXiv 2602.04770), W-Flow (arXiv 2605.11755), ...
+
+            x = data, y = G(z) and y' = G(z') for new latent points
+            v = velocity(y; x, y')
+            target = y + step_size * v                       (held fixed)
+            K = persistency times:
+                G <- G - rate * grad_G mean 1/2 |target - G(z)|^2
+
+        With features `phi`, all of them stand for `phi` of samples.
+        """
+        space = self.model.space(batch.samples)
+        batch = Batch(batch.samples, batch.labels, space=space)
+        self.train_generator(batch)  # type: ignore[attr-defined]
+        self.counter.assign_add(1)
+
+    def velocity(self, y: Tensor, batch: Batch) -> Tensor:
+        """Returns what positions of generated samples move by.
+
+        Where several replicas share a batch, each sees the rows of all.
+        """
+        space = batch.space
+        labels = from_all_replicas(batch.labels)
+        other, other_labels = self.second_batch(batch)
+        asked = from_all_replicas(self.labels_of_generated(batch))
+        moved, logs = velocity_in_space(
+            self.model.sample_velocity,
+            space,
+            from_all_replicas(y),
+            from_all_replicas(
+                ops.cast(space.real_position(batch.samples), y.dtype)
+            ),
+            from_all_replicas(other),
+            generated_labels=asked,
+            real_labels=labels,
+            other_labels=from_all_replicas(other_labels),
+            guidance=self.choices.guidance,
+            seed=self.seed,
+        )
+        self.log(y, **logs)  # type: ignore[attr-defined]
+        return of_this_replica(moved, y)
+
+    def labels_of_generated(self, batch: Batch) -> Any:
+        """Returns the labels of the generated samples that move."""
+        return batch.labels
+
+    def second_batch(self, batch: Batch) -> tuple[Any, Any]:
+        """Returns positions of generated samples that repel, and labels."""
+        return None, None
+
+
+class SampleRound(FollowsSamples, Round):
+    """A round of `SampleFlow`."""
+
+    def asked(self, batch: Batch) -> Batch:
+        """Returns a batch of as many rows as shall be generated."""
+        n = self.choices.generated_batch
+        if n is None:
+            return batch
+        rows = n // replicas.count()
+        places = ops.arange(rows) % ops.shape(batch.samples)[0]
+        labels = None
+        if batch.labels is not None:
+            labels = ops.take(batch.labels, places, axis=0)
+        samples = ops.take(batch.samples, places, axis=0)
+        return Batch(samples, labels, space=batch.space)
+
+    def generate(self, batch: Batch) -> Any:
+        return super().generate(self.asked(batch))
+
+    def labels_of_generated(self, batch: Batch) -> Any:
+        return self.asked(batch).labels
+
+    def second_batch(self, batch: Batch) -> tuple[Any, Any]:
+        if not self.model.sample_velocity.uses_second_batch:
+            return None, None
+        asked = self.asked(batch)
+        return batch.space.position(self.draw(asked)), asked.labels
+
+
+class ParticleSampleRound(FollowsSamples, ParticleRound):
+    """A round of a `ParticleFlow` without a discriminator: the particles repel
+    each other, each without itself."""

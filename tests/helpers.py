@@ -66,12 +66,14 @@ def make_gan(mapping="non_saturating", seed=1, **compile_arguments):
     return gan
 
 
-#: What each flow calls its discriminator.
+#: What each flow calls its discriminator, if it has one.
 ROLES = {
     "monoflow": "discriminator",
     "w1fe": "critic",
     "w2fe": "potential",
     "particles": "discriminator",
+    "samples": None,
+    "free_particles": None,
 }
 
 
@@ -85,7 +87,11 @@ def make_uncompiled(flow, seed=1, **networks):
     if flow == "w2fe":
         _, conjugate = make_networks(**networks)
         return kmf.W2FE(generator, discriminator, conjugate, seed=seed)
+    if flow == "samples":
+        return kmf.SampleFlow(generator, seed=seed)
     start = np.random.default_rng(seed).normal(size=(48, 2))
+    if flow == "free_particles":
+        return kmf.ParticleFlow(particles=start, seed=seed)
     return kmf.ParticleFlow(discriminator, start, seed=seed)
 
 
@@ -93,9 +99,12 @@ def make_flow(flow, seed=1, use_ema=(), **compile_arguments):
     """A compiled model with SGD of rates 0.1 (generator) and 0.2."""
     model = make_uncompiled(flow, seed)
     rates = {"generator": 0.1, ROLES[flow]: 0.2}
-    if flow == "particles":
+    if flow.endswith("particles"):
         del rates["generator"]
         compile_arguments = {"step_size": 0.1, **compile_arguments}
+    if ROLES[flow] is None:
+        del rates[None]
+        compile_arguments = {"velocity": "kernel_ratio", **compile_arguments}
     optimizers = {
         f"{role}_optimizer": keras.optimizers.SGD(
             rate,

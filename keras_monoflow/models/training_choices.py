@@ -59,10 +59,7 @@ class TrainingChoices:
             "reuse_generated": bool(self.reuse_generated),
             "ema": _check_ema(self.ema),
             "temperature": check_temperature(self.temperature),
-            "generated_batch": self.generated_batch
-            and check_integer(
-                "generated_batch", self.generated_batch, minimum=1
-            ),
+            "generated_batch": _check_generated_batch(self.generated_batch),
             "guidance": check_guidance(self.guidance),
         }
         for name, value in checked.items():
@@ -109,6 +106,12 @@ def _check_update(update: Any) -> str:
             f"update={update!r}."
         )
     return lookup(update, dict(zip(UPDATES, UPDATES)), "update")
+
+
+def _check_generated_batch(value: Any) -> int | None:
+    if value is None:
+        return None
+    return check_integer("generated_batch", value, minimum=1)
 
 
 def _check_ema(value: Any) -> float | None:

@@ -130,7 +130,14 @@ class ExactSaving(keras.Model):
         Raises:
             ValueError: Always.
         """
-        network, given = self.network_roles()[0], repr(str(filepath))
+        networks = [r for r in self.network_roles() if getattr(self, r)]
+        if not networks:
+            raise ValueError(
+                f"`export` writes a network for inference, and this "
+                f"{type(self).__name__} has none: its samples are an array. "
+                "`save` writes all, to go on."
+            )
+        network, given = networks[0], repr(str(filepath))
         average = "`model.averaged_generator`, trained with `ema`"
         raise ValueError(
             f"`export` writes one network for inference, and a "

@@ -24,6 +24,11 @@ _MONITORS = (
     keras.callbacks.ReduceLROnPlateau,
 )
 
+_RATES = (
+    keras.callbacks.LearningRateScheduler,
+    keras.callbacks.ReduceLROnPlateau,
+)
+
 
 def check_trainer_arguments(arguments: dict[str, Any]) -> None:
     """Checks arguments of `keras.Model.compile` that Keras takes as they are.
@@ -149,6 +154,12 @@ def check_callbacks(model: Any, callbacks: Any, validates: bool) -> None:
             )
     logs = _known_logs(model, callbacks, validates)
     for callback in callbacks:
+        if isinstance(callback, _RATES) and not model._trained_networks():
+            raise ValueError(
+                f"`{type(callback).__name__}` changes learning rates, and "
+                f"this {type(model).__name__} has no network that learns. Pass "
+                "a `keras.optimizers.schedules` object as `step_size`."
+            )
         if isinstance(callback, keras.callbacks.ModelCheckpoint):
             _check_checkpoint(model, callback, logs)
         if isinstance(callback, keras.callbacks.BackupAndRestore):

@@ -28,6 +28,9 @@ class PotentialField:
     #: Logs of a round that are not computed on held-out data.
     training_logs = ("penalty", "velocity_norm", "regression_loss")
 
+    #: Whether samples can be moved by it that are not the model's own.
+    is_field = True
+
     def __init__(self, model: Any) -> None:
         self.model = model
 

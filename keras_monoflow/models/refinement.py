@@ -25,12 +25,21 @@ class Refinement(keras.Model):
     def velocity(self, x: ArrayLike, labels: ArrayLike | None = None) -> Array:
         """Returns `grad V(x)`, the direction in which samples move.
 
+        A velocity from samples compares `x` with rows of the data of the last
+        `fit`, or of `set_reference`, and with as many generated ones. Where it
+        is not a field (`Drifting`, `Sinkhorn`, `SlicedWasserstein`), `x` stand
+        for a generated batch.
+
         Args:
             x: Array `(n, *sample_shape)`.
             labels: Labels of the samples, for a conditional model.
 
         Returns:
             A NumPy array of the same shape, in data units per unit of step.
+
+        Raises:
+            ValueError: If the model was not compiled, labels do not fit, or no
+                rows of the data are known.
         """
         self._check_ready("velocity")
         labels = self._check_own_labels(labels, len(x))
@@ -69,7 +78,7 @@ class Refinement(keras.Model):
         seed: int | None = None,
         batch_size: int = 256,
     ) -> Array:
-        """Moves samples of any model along the flow of the discriminator.
+        """Moves samples of any model along the flow.
 
         Discriminator gradient flow: `steps` times
 
@@ -77,7 +86,9 @@ class Refinement(keras.Model):
 
         with `xi` standard normal. The discriminator stays as it is, so its
         log ratio is that of the data to the samples *it was trained on*: give
-        it samples of that distribution, and few and small steps.
+        it samples of that distribution, and few and small steps. A velocity
+        from samples stays as it is too: that of the data to the model's own
+        samples.
 
         Args:
             samples: Array `(n, *sample_shape)`. It is left unchanged.
@@ -100,6 +111,13 @@ class Refinement(keras.Model):
         the potential of an f-divergence.
         """
         self._check_compiled("refine")
+        if not self._field.is_field:
+            raise ValueError(
+                f"`refine` needs a velocity that is a field, and that of "
+                f"{self.sample_velocity!r} exists for a whole batch of "
+                "generated samples alone. Take 'kernel_ratio', 'mmd' or "
+                "'energy'."
+            )
         check_integer("steps", steps, minimum=0)
         check_integer("batch_size", batch_size, minimum=1)
         if step_size is None:

@@ -38,6 +38,10 @@ class SampleField:
     def is_ready(self) -> bool:
         return self.model.sample_velocity is not None
 
+    @property
+    def is_field(self) -> bool:
+        return self.model.sample_velocity.is_field
+
     def log_names(self) -> list[str]:
         return list(self.model.sample_velocity.log_names)
 

@@ -37,7 +37,8 @@ def make_model(flow):
         "generator_optimizer": keras.optimizers.Adam(decay(0.01)),
         f"{ROLES[flow]}_optimizer": keras.optimizers.Adam(0.01, beta_1=0.5),
     }
-    if flow == "particles":
+    optimizers.pop("None_optimizer", None)
+    if flow.endswith("particles"):
         del optimizers["generator_optimizer"]
     choices = {
         "monoflow": {
@@ -66,6 +67,17 @@ def make_model(flow):
         "particles": {
             "penalty": kmf.penalties.DRAGAN(0.1),
             "discriminator_warmup": 4,
+            "step_size": decay(0.1),
+            "temperature": 0.01,
+        },
+        "samples": {
+            "velocity": "sliced",
+            "persistency": 3,
+            "step_size": decay(0.1),
+            "ema": 0.9,
+        },
+        "free_particles": {
+            "velocity": kmf.velocities.KernelRatio("laplace", mapping="mle"),
             "step_size": decay(0.1),
             "temperature": 0.01,
         },

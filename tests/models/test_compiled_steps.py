@@ -42,13 +42,16 @@ def train(flow, data, batch_size=20, **trainer):
     """Three rounds alone, then more, the last of each epoch smaller."""
     keras.utils.set_random_seed(3)
     model = make_uncompiled(flow, batch_norm=True, dropout=0.3)
-    shared = {
-        f"{ROLES[flow]}_steps": 2,
-        f"{ROLES[flow]}_warmup": 3,
-        "step_size": 0.1,
-        f"{ROLES[flow]}_optimizer": keras.optimizers.Adam(1e-2),
-    }
-    if flow != "particles":
+    shared = {"step_size": 0.1}
+    if ROLES[flow] is None:
+        shared["velocity"] = "kernel_ratio"
+    else:
+        shared |= {
+            f"{ROLES[flow]}_steps": 2,
+            f"{ROLES[flow]}_warmup": 3,
+            f"{ROLES[flow]}_optimizer": keras.optimizers.Adam(1e-2),
+        }
+    if not flow.endswith("particles"):
         shared.update(
             generator_optimizer=keras.optimizers.SGD(0.1, momentum=0.5),
             persistency=3,

@@ -144,7 +144,21 @@ def test_things_that_are_no_callbacks(gan, x, things):
 # ------------------------------------------------------- callbacks of Keras
 
 
-@pytest.mark.parametrize("flow", slow_except(["monoflow"], sorted(ROLES)))
+@pytest.mark.parametrize(
+    "callback", ["LearningRateScheduler", "ReduceLROnPlateau"]
+)
+def test_rates_where_nothing_learns(x, callback):
+    make = {
+        "LearningRateScheduler": lambda: K.LearningRateScheduler(lambda e: 0.1),
+        "ReduceLROnPlateau": lambda: K.ReduceLROnPlateau("generator_loss"),
+    }
+    flow = make_flow("free_particles")
+    refuses(flow, ValueError, "no network", x, callbacks=make[callback]())
+
+
+@pytest.mark.parametrize(
+    "flow", slow_except(["monoflow"], sorted(set(ROLES) - {"free_particles"}))
+)
 def test_logs_that_there_are_not(flow, x, tmp_path):
     model = make_flow(flow)
     for callback, message in [

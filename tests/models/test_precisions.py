@@ -14,7 +14,7 @@ OPTIMIZERS = [
     *["Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl"],
     *["Lamb", "Lion", "Muon", "Nadam", "RMSprop", "SGD"],
 ]
-GANS = [flow for flow in ROLES if flow != "particles"]
+GANS = [flow for flow in ROLES if not flow.endswith("particles")]
 
 
 def networks(dtype):
@@ -46,10 +46,12 @@ def make(flow, dtype, **arguments):
         model = kmf.MonoFlowGAN(generator, discriminator, seed=1)
     elif flow == "w1fe":
         model = kmf.W1FE(generator, discriminator, seed=1)
-    else:
+    elif flow == "w2fe":
         model = kmf.W2FE(generator, discriminator, conjugate, seed=1)
+    else:
+        model = kmf.SampleFlow(generator, seed=1)
     schedule = keras.optimizers.schedules.ExponentialDecay(0.5, 10, 0.9)
-    rates = keras.optimizers.SGD(0.05), keras.optimizers.SGD(0.05)
+    rates = [keras.optimizers.SGD(0.05) for _ in model._networks()[:2]]
     model.compile(*rates, persistency=2, step_size=schedule, **arguments)
     return model
 

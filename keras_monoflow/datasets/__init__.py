@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from keras_monoflow.datasets.checkerboard import checkerboard
+from keras_monoflow.datasets.class_batches import ClassBatches
 from keras_monoflow.datasets.grid import (
     gaussian_grid,
     grid_centers,
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 
 # Not `Usps`: `import *` must work without TensorFlow Datasets.
 __all__ = [
+    "ClassBatches",
     "ShuffledDataset",
+    "checkerboard",
     "gaussian_grid",
     "gaussian_ring",
     "grid_centers",

@@ -109,7 +109,11 @@ class ShuffledDataset(keras.utils.PyDataset):
         rng = np.random.default_rng((self.seed, epoch))
         # One assignment: a worker thread never sees an epoch with the
         # permutation of another.
-        self._order = epoch, rng.permutation(len(self.x))
+        self._order = epoch, self._order_of(rng)
+
+    def _order_of(self, rng: np.random.Generator) -> Any:
+        """Returns the places of the rows of an epoch, one after the other."""
+        return rng.permutation(len(self.x))
 
     def on_epoch_end(self) -> None:
         self.set_epoch(self.epoch + 1)

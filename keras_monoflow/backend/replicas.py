@@ -25,6 +25,7 @@ from keras_monoflow.typing import RandomFunction, Seed, Tensor
 __all__ = [
     "adds_up",
     "agree_on_means",
+    "all_rows",
     "check_equal",
     "check_strategy",
     "clips",
@@ -35,6 +36,7 @@ __all__ = [
     "gradients",
     "index",
     "mean",
+    "own_rows",
     "std",
 ]
 
@@ -128,12 +130,36 @@ def std(x: Tensor) -> Tensor:
 
 
 def gather(x: Tensor) -> Tensor:
-    """Returns the scalar `x` of each replica, as one tensor."""
+    """Returns the tensor `x` of each replica, stacked."""
     x = ops.convert_to_tensor(x)
     if count() == 1:
         return x[None]
     with processes.explaining():
         return framework.replicas.gather(x)
+
+
+def all_rows(x: Tensor | None) -> Tensor | None:
+    """Returns the rows of all replicas, one part after the other.
+
+    Args:
+        x: Tensor `(rows, ...)` of this replica's part, or `None`.
+    """
+    if x is None or count() == 1:
+        return x
+    return ops.reshape(gather(x), (-1, *x.shape[1:]))
+
+
+def own_rows(x: Tensor, rows: Tensor) -> Tensor:
+    """Returns this replica's part of the rows of all.
+
+    Args:
+        x: Tensor `(replicas * rows, ...)`.
+        rows: How many rows a part has.
+    """
+    if count() == 1:
+        return x
+    start = (index() * rows,) + (0,) * (len(x.shape) - 1)
+    return ops.slice(x, start, (rows, *x.shape[1:]))
 
 
 def gradients(optimizer: keras.Optimizer, values: Sequence) -> Sequence:

@@ -13,7 +13,6 @@ from keras_monoflow.arguments import check_number
 from keras_monoflow.backend import processes
 from keras_monoflow.callbacks.flow_statistics import (
     flow_statistics,
-    has_log_ratio,
     slope,
     steady_mappings,
 )
@@ -135,10 +134,12 @@ class FlowMonitor(HeldOut):
     def log_names(self, model: Any = None) -> list[str]:
         """Returns the names of all logs, for epochs before the first look."""
         model = self.model if model is None else model
-        names = ["speed", "discriminator_gradient"]
+        names = ["speed"]
+        if model.discriminator is not None:
+            names.append("discriminator_gradient")
         if hasattr(model, "sample_latent"):
             names.append("generator_gradient")
-        if has_log_ratio(model):
+        if model.estimates_ratio:
             names += ["slope_mean", "slope_q10", "slope_q50", "slope_q90"]
             names += ["vanishing", "accuracy"]
             names += ["log_ratio_real", "log_ratio_fake"]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -20,10 +21,11 @@ def flow_statistics(
 ) -> dict[str, Any]:
     """Returns arrays and numbers by name.
 
-    These are `"speed"`, the norms `|grad V|` of the generated samples;
-    `"discriminator_gradient"` and, given `latent`, `"generator_gradient"`, the
-    norms of the gradients of the losses; and of a flow that follows a density
-    ratio, `"log_ratio_real"`, `"log_ratio_fake"`, `"slope"` and `"accuracy"`.
+    These are `"speed"`, the norms `|grad V|` of the generated samples, or of
+    their velocity; `"discriminator_gradient"`, if there is one, and, given
+    `latent`, `"generator_gradient"`, the norms of the gradients of the losses;
+    and of a flow that follows a density ratio, `"log_ratio_real"`,
+    `"log_ratio_fake"`, `"slope"` and `"accuracy"`.
 
     Args:
         model: A model of the package.
@@ -32,25 +34,24 @@ def flow_statistics(
         generated: Array of `n` generated samples.
         latent: The latent points that these come from, or `None`.
     """
-    velocity = model.velocity(generated, labels).reshape(len(generated), -1)
+    velocity = model.velocity(generated, labels)
     values = {
-        "speed": np.linalg.norm(velocity, axis=1),
+        "speed": np.linalg.norm(velocity.reshape(len(generated), -1), axis=1),
     }
     with looking(model, seed=0):
-        values |= _gradient_norms(model, real, labels, generated, latent)
-    if has_log_ratio(model):
+        if model.discriminator is not None:
+            values |= _gradient_norms(model, real, labels, generated, latent)
+        elif latent is not None:
+            norm = _norm_along(model, labels, velocity, latent)
+            values["generator_gradient"] = norm
+    if model.estimates_ratio:
         real_ratio = model.log_ratio(real, labels)
         fake_ratio = model.log_ratio(generated, labels)
         values["log_ratio_real"] = real_ratio
         values["log_ratio_fake"] = fake_ratio
-        values["slope"] = slope(model.flow_potential.mapping, fake_ratio)
+        values["slope"] = slope(model.mapping, fake_ratio)
         values["accuracy"] = np.mean([*(real_ratio > 0), *(fake_ratio < 0)])
     return values
-
-
-def has_log_ratio(model: Any) -> bool:
-    """Returns whether a flow follows an estimate of the density ratio."""
-    return model.flow_potential.estimates_ratio
 
 
 def slope(mapping: mappings.Mapping, u: ArrayLike) -> Array:
@@ -115,6 +116,21 @@ def _gradient_norms(
         discriminator_loss, model.discriminator_variables()
     )
     return norms
+
+
+def _norm_along(
+    model: Any, labels: Array | None, velocity: Array, latent: Array
+) -> float:
+    """Norm of the gradient of `-mean <velocity, G(z)>`, in inference."""
+    inputs = latent if labels is None else [latent, labels]
+    inputs = keras.tree.map_structure(ops.convert_to_tensor, inputs)
+    velocity = ops.convert_to_tensor(velocity)
+
+    def loss() -> Tensor:
+        x = ops.cast(model.generator(inputs, training=False), "float32")
+        return -ops.sum(x * velocity) / len(velocity)
+
+    return _norm(loss, model.generator.trainable_variables)
 
 
 def _norm(loss_fn: Callable[[], Tensor], variables: Sequence[Any]) -> float:

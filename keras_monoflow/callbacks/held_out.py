@@ -10,7 +10,6 @@ import numpy as np
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.data import can_be_read_again
 from keras_monoflow.metrics.base import check_finite, to_numpy
-from keras_monoflow.models import network_checks
 from keras_monoflow.typing import Array, ArrayLike
 
 #: How the logs begin that are NaN in epochs in which they are not computed.
@@ -70,9 +69,8 @@ class HeldOut(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Checks the real samples, before an epoch is spent on training."""
-        discriminator = getattr(self.model, "discriminator", None)
         real, _ = self._known(self.held_out)
-        shape = discriminator and network_checks.sample_shape(discriminator)
+        shape = getattr(self.model, "sample_shape", None)
         if shape is not None and real.shape[1:] != shape:
             raise ValueError(
                 f"The real samples of `{type(self).__name__}` must have the "

@@ -19,7 +19,8 @@ class SampleScatter(EpochPicture):
     every time and the axes stay the same, so that the pictures can be compared
     or joined to a film. The arrows show `model.velocity`, the field along which
     the samples move: all have the same length, and their color is the
-    logarithm of the speed.
+    logarithm of the speed. Where the velocity is one of a whole generated
+    batch (optimal transport, drifting), arrows start at the samples instead.
 
     The callback leaves the random numbers of the training alone, and goes on
     with the same latents after `BackupAndRestore` resumed a
@@ -98,10 +99,13 @@ class SampleScatter(EpochPicture):
     def draw(self, samples: Array, epoch: int, filename: str) -> None:
         if self.limits is None:
             self.limits = square_around(as_points("samples", samples))
+        velocity = self.model.velocity if self.vector_field else None
+        if velocity and not getattr(self.model, "velocity_is_field", True):
+            velocity = velocity(samples)
         figure = plot_scatter(
             self.data,
             samples,
-            velocity=self.model.velocity if self.vector_field else None,
+            velocity=velocity,
             limits=self.limits,
             title=f"Epoch {epoch}",
         )

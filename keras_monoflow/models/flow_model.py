@@ -190,6 +190,17 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         )
 
     @property
+    def estimates_ratio(self) -> bool:
+        """Whether `log_ratio` is known, after `compile`."""
+        return self._field.estimates_ratio
+
+    @property
+    def velocity_is_field(self) -> bool:
+        """Whether `velocity` is a function of a point, to be drawn anywhere,
+        and not one of a whole generated batch."""
+        return self._field.is_field
+
+    @property
     def mapping(self) -> Any:
         """The mapping of `compile`, `None` for flows that have none."""
         source = self.flow_potential or self.sample_velocity

@@ -39,6 +39,11 @@ class PotentialField:
         """Whether it knows how samples move."""
         return self.model.flow_potential is not None
 
+    @property
+    def estimates_ratio(self) -> bool:
+        """Whether `log_ratio` is known."""
+        return self.model.flow_potential.estimates_ratio
+
     def log_names(self) -> list[str]:
         """Returns the names of what a round logs."""
         names = ["generator_loss", f"{self.model.role}_loss"]

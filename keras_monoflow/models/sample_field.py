@@ -6,14 +6,20 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_monoflow.backend import processes
 from keras_monoflow.data import first_rows
 from keras_monoflow.models import data_checks
 from keras_monoflow.models.round import Batch, sample_axes
 from keras_monoflow.models.sample_velocity import velocity_in_space
 from keras_monoflow.typing import Array, Config, Tensor
+from keras_monoflow.velocities.differences import squared_distances
+from keras_monoflow.velocities.neighbors import Neighbors
 
 #: How many rows of the data, and as many generated ones, stand for all.
 REFERENCE_ROWS = 1024
+
+#: The seed of the latter; no other look takes the same samples.
+REFERENCE_SEED = 1_618_033
 
 
 class SampleField:
@@ -41,6 +47,10 @@ class SampleField:
     @property
     def is_field(self) -> bool:
         return self.model.sample_velocity.is_field
+
+    @property
+    def estimates_ratio(self) -> bool:
+        return hasattr(self.model.sample_velocity, "log_ratio")
 
     def log_names(self) -> list[str]:
         return list(self.model.sample_velocity.log_names)
@@ -91,12 +101,20 @@ class SampleField:
         real, labels = self._real
         n = min(len(real), self.model.max_samples or len(real))
         if labels is None:
-            return real, None, self.model.sample(n, seed=0), None
+            return real, None, self.model.sample(n, seed=REFERENCE_SEED), None
         drawn = labels[:n]
-        return real, labels, self.model.sample(n, seed=0, labels=drawn), drawn
+        generated = self.model.sample(n, seed=REFERENCE_SEED, labels=drawn)
+        return real, labels, generated, drawn
 
     def velocity(self, x: Tensor, labels: Any, reference: Any) -> Tensor:
-        real, real_labels, other, other_labels = reference
+        with processes.local(self._feature_variables()):
+            return self._velocity(x, labels, *reference)
+
+    def _feature_variables(self):
+        features = getattr(self.model, "features", None)
+        return [] if features is None else features.variables
+
+    def _velocity(self, x, labels, real, real_labels, other, other_labels):
         space = self.model.space(ops.convert_to_tensor(real))
         moved, _ = velocity_in_space(
             self.model.sample_velocity,
@@ -114,7 +132,7 @@ class SampleField:
 
     def log_ratio(self, x: Any, labels: Any, reference: Any) -> Tensor:
         velocity = self.model.sample_velocity
-        if not hasattr(velocity, "log_ratio"):
+        if not self.estimates_ratio:
             raise ValueError(
                 f"{type(velocity).__name__} estimates no density ratio. Take "
                 "`kmf.velocities.KernelRatio`, or see `velocity` for where "
@@ -127,17 +145,14 @@ class SampleField:
             space.maps(space.real_position(real)),
             space.maps(space.position(ops.convert_to_tensor(other))),
         )
-        ratios = [
-            velocity.log_ratio(
-                *velocity.neighbors(
-                    *of_map,
-                    None if labels is None else np.asarray(labels),
-                    real_labels,
-                    other_labels,
-                )
-            )[0]
-            for of_map in zip(*rows)
-        ]
+        labels = None if labels is None else np.asarray(labels)
+        ratios = []
+        for of_map in zip(*rows):
+            y, *sides = velocity.neighbors(
+                *of_map, labels, real_labels, other_labels
+            )
+            sides = [_without_itself(y, side) for side in sides]
+            ratios.append(velocity.log_ratio(y, *sides)[0])
         return sum(ratios) / len(ratios)
 
     def losses(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:
@@ -159,3 +174,12 @@ class SampleField:
         )
         squares = ops.sum(moved**2, axis=sample_axes(moved))
         return {**logs, "velocity_norm": ops.mean(ops.sqrt(squares))}
+
+
+def _without_itself(y: Tensor, side: Neighbors) -> Neighbors:
+    """Returns neighbors without rows that are the sample itself, which would
+    say that it has a high density."""
+    squared = squared_distances(y, side.points)
+    others = ops.cast(squared > 1e-6 * ops.mean(squared), y.dtype)
+    weights = others if side.weights is None else side.weights * others
+    return Neighbors(side.points, weights)

@@ -7,11 +7,7 @@ from keras import ops
 from keras_monoflow.backend import replicas
 from keras_monoflow.models.particle_round import ParticleRound
 from keras_monoflow.models.round import Batch, Round
-from keras_monoflow.models.sample_velocity import (
-    from_all_replicas,
-    of_this_replica,
-    velocity_in_space,
-)
+from keras_monoflow.models.sample_velocity import velocity_in_space
 from keras_monoflow.typing import Tensor
 
 
@@ -22,6 +18,9 @@ class FollowsSamples:
     It reads what a `Round` has: `model`, `choices`, `seed`, `counter`, `log`
     and `train_generator`.
     """
+
+    #: Whether each replica has generated samples of its own.
+    divides_samples = True
 
     model: Any
     choices: Any
@@ -51,25 +50,25 @@ class FollowsSamples:
         Where several replicas share a batch, each sees the rows of all.
         """
         space = batch.space
-        labels = from_all_replicas(batch.labels)
         other, other_labels = self.second_batch(batch)
-        asked = from_all_replicas(self.labels_of_generated(batch))
+        real = ops.cast(space.real_position(batch.samples), y.dtype)
+        gather = replicas.all_rows if self.divides_samples else lambda x: x
         moved, logs = velocity_in_space(
             self.model.sample_velocity,
             space,
-            from_all_replicas(y),
-            from_all_replicas(
-                ops.cast(space.real_position(batch.samples), y.dtype)
-            ),
-            from_all_replicas(other),
-            generated_labels=asked,
-            real_labels=labels,
-            other_labels=from_all_replicas(other_labels),
+            gather(y),
+            replicas.all_rows(real),
+            gather(other),
+            generated_labels=gather(self.labels_of_generated(batch)),
+            real_labels=replicas.all_rows(batch.labels),
+            other_labels=gather(other_labels),
             guidance=self.choices.guidance,
             seed=self.seed,
         )
         self.log(y, **logs)  # type: ignore[attr-defined]
-        return of_this_replica(moved, y)
+        if not self.divides_samples:
+            return moved
+        return replicas.own_rows(moved, ops.shape(y)[0])
 
     def labels_of_generated(self, batch: Batch) -> Any:
         """Returns the labels of the generated samples that move."""
@@ -85,16 +84,23 @@ class SampleRound(FollowsSamples, Round):
 
     def asked(self, batch: Batch) -> Batch:
         """Returns a batch of as many rows as shall be generated."""
-        n = self.choices.generated_batch
+        n, count = self.choices.generated_batch, replicas.count()
         if n is None:
             return batch
-        rows = n // replicas.count()
-        places = ops.arange(rows) % ops.shape(batch.samples)[0]
-        labels = None
-        if batch.labels is not None:
-            labels = ops.take(batch.labels, places, axis=0)
-        samples = ops.take(batch.samples, places, axis=0)
-        return Batch(samples, labels, space=batch.space)
+        if n % count:
+            raise ValueError(
+                f"`generated_batch` must be a multiple of {count}, the number "
+                f"of replicas. Received: generated_batch={n}."
+            )
+        rows = n // count
+        labels = replicas.all_rows(batch.labels)
+        if labels is not None:
+            first = replicas.index() * rows if count > 1 else 0
+            places = (first + ops.arange(rows)) % ops.shape(labels)[0]
+            labels = ops.take(labels, places, axis=0)
+        # (Of the samples, their number alone counts.)
+        like = ops.zeros((rows, *batch.samples.shape[1:]), batch.samples.dtype)
+        return Batch(like, labels, space=batch.space)
 
     def generate(self, batch: Batch) -> Any:
         return super().generate(self.asked(batch))
@@ -112,3 +118,5 @@ class SampleRound(FollowsSamples, Round):
 class ParticleSampleRound(FollowsSamples, ParticleRound):
     """A round of a `ParticleFlow` without a discriminator: the particles repel
     each other, each without itself."""
+
+    divides_samples = False

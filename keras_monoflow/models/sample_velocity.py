@@ -2,9 +2,6 @@
 
 from typing import Any
 
-from keras import ops
-
-from keras_monoflow.backend import replicas
 from keras_monoflow.models.space import SampleSpace
 from keras_monoflow.typing import Tensor
 from keras_monoflow.velocities import Velocity
@@ -39,25 +36,3 @@ def velocity_in_space(
         for name in velocity.log_names
     }
     return space.join([moved for moved, _ in parts]), logs
-
-
-def from_all_replicas(x: Tensor | None) -> Tensor | None:
-    """Returns the rows of all replicas, one part after the other."""
-    if x is None or replicas.count() == 1:
-        return x
-    rows = replicas.gather(x)
-    return ops.reshape(rows, (-1, *x.shape[1:]))
-
-
-def of_this_replica(x: Tensor, like: Tensor) -> Tensor:
-    """Returns this replica's rows of those of all.
-
-    Args:
-        x: Rows of all replicas.
-        like: A tensor with as many rows as this one has.
-    """
-    if replicas.count() == 1:
-        return x
-    n = ops.shape(like)[0]
-    start = (replicas.index() * n,) + (0,) * (len(x.shape) - 1)
-    return ops.slice(x, start, (n, *x.shape[1:]))

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_monoflow import gradients
+from keras_monoflow.backend import replicas
 from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.typing import Tensor
 from keras_monoflow.velocities.differences import (
@@ -61,7 +62,7 @@ class FeatureSpace(SampleSpace):
     def __init__(self, features: keras.Model, real: Tensor) -> None:
         self._features = features
         maps = [ops.stop_gradient(m) for m in self._maps_of(real)]
-        self._scales = [_scale(m) for m in maps]
+        self._scales = [_scale(replicas.all_rows(m)) for m in maps]
         self._sizes = [m.shape[1] for m in maps]
         self._real = self.join([s * m for s, m in zip(self._scales, maps)])
 

@@ -15,7 +15,7 @@ from keras_monoflow.plots.style import (
 from keras_monoflow.typing import Array
 
 _HISTORY = {
-    "flow_speed": "speed |grad V|",
+    "flow_speed": "speed",
     "flow_generator_gradient": "generator gradient",
     "flow_discriminator_gradient": "discriminator gradient",
 }
@@ -35,9 +35,9 @@ def plot_flow(
 
     Args:
         statistics: Dictionary of arrays by name: `"speed"` of shape `(n,)`,
-            `|grad V|` of the generated samples; and where there is a density
-            ratio, `"log_ratio_real"` of shape `(m,)`, `"log_ratio_fake"` and
-            `"slope"`, both of shape `(n,)`.
+            `|grad V|`, or the speed, of the generated samples; and where
+            there is a density ratio, `"log_ratio_real"` of shape `(m,)`,
+            `"log_ratio_fake"` and `"slope"`, both of shape `(n,)`.
         history: Pairs of an epoch and its logs. Drawn are `"flow_speed"`,
             `"flow_generator_gradient"` and `"flow_discriminator_gradient"`.
         slope: Function from an array of `u` to `h'(u)`.
@@ -94,7 +94,7 @@ def _plot_slopes(axes, statistics, slope, threshold):
 
 def _plot_speeds(axes, speed):
     axes.hist(speed[np.isfinite(speed)], 40, color=SAMPLE_COLOR)
-    axes.set(xlabel="|grad V|, generated", ylabel="samples")
+    axes.set(xlabel="speed of generated samples", ylabel="samples")
 
 
 def _plot_history(axes, history):

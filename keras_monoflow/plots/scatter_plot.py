@@ -21,7 +21,7 @@ _ARROWS_PER_SIDE = 22
 def plot_scatter(
     data: ArrayLike | None,
     samples: ArrayLike | None,
-    velocity: Callable[[Array], ArrayLike] | None = None,
+    velocity: Callable[[Array], ArrayLike] | ArrayLike | None = None,
     limits: Any = None,
     title: str | None = None,
 ) -> Any:
@@ -40,7 +40,9 @@ def plot_scatter(
         samples: Array or tensor of shape `(m, 2)`, or `None`.
         velocity: Function from points of shape `(k, 2)` to vectors of that
             shape, in data units per unit of time; for instance
-            `model.velocity`. Defaults to `None`, no arrows.
+            `model.velocity`. Or the vectors of the samples, of shape `(m, 2)`,
+            where there is no field: arrows then start at some of the samples.
+            Defaults to `None`, no arrows.
         limits: `(low, high)` for both axes, or
             `((x_low, x_high), (y_low, y_high))`. Defaults to a square around
             the data, or around the samples where there are no data.
@@ -52,7 +54,8 @@ def plot_scatter(
 
     Raises:
         ValueError: If points are not two-dimensional, if both `data` and
-            `samples` are `None`, or if `limits` do not increase.
+            `samples` are `None`, if there is not one vector for each point, or
+            if `limits` do not increase.
 
     Example:
 
@@ -80,8 +83,10 @@ def plot_scatter(
     )
 
     figure, axes = _empty_axes(limits, title, with_bar=velocity is not None)
-    if velocity is not None:
+    if callable(velocity):
         _draw_field(figure, axes, velocity, limits)
+    elif velocity is not None:
+        _draw_moves(figure, axes, samples, velocity, limits)
     _draw_points(axes, data, DATA_COLOR, "data")
     _draw_points(axes, samples, SAMPLE_COLOR, "generated")
     _draw_legend(axes)
@@ -164,7 +169,6 @@ def _draw_legend(axes):
 
 
 def _draw_field(figure, axes, velocity, limits):
-    matplotlib = import_matplotlib()
     points, spacing = _arrow_points(limits)
     # Float32 is what networks take; float64 would be cast with a warning.
     field = as_points("velocity(points)", velocity(points.astype("float32")))
@@ -173,6 +177,27 @@ def _draw_field(figure, axes, velocity, limits):
             "`velocity` must return a vector for each point. Received: "
             f"{len(field)} vectors for {len(points)} points."
         )
+    _draw_arrows(figure, axes, points, field, spacing, pivot="mid")
+
+
+def _draw_moves(figure, axes, samples, velocity, limits):
+    """Draws arrows that start at some of the samples."""
+    moves = as_points("velocity", velocity)
+    if samples is None or len(moves) != len(samples):
+        raise ValueError(
+            "`velocity` must be a function, or a vector for each of `samples`. "
+            f"Received: {len(moves)} vectors for "
+            f"{0 if samples is None else len(samples)} samples."
+        )
+    _, spacing = _arrow_points(limits)
+    rows = slice(None, None, max(1, len(samples) // _ARROWS_PER_SIDE**2))
+    _draw_arrows(
+        figure, axes, samples[rows], moves[rows], 1.5 * spacing, pivot="tail"
+    )
+
+
+def _draw_arrows(figure, axes, points, field, spacing, pivot):
+    matplotlib = import_matplotlib()
     speed = np.linalg.norm(field, axis=1)
     moving = np.isfinite(speed) & (speed > 0)
     if not moving.any():
@@ -193,7 +218,7 @@ def _draw_field(figure, axes, velocity, limits):
         angles="xy",
         scale_units="xy",
         scale=1.0,
-        pivot="mid",
+        pivot=pivot,
         width=0.0028,
         zorder=2,
     )
@@ -209,8 +234,8 @@ def _draw_speed_bar(figure, ticker, quiver, low, high):
     # Plain numbers; 0.3 is easier to read than 3 x 10^-1.
     plain = ticker.FuncFormatter(lambda value, _: f"{value:.2g}")
     bar.ax.yaxis.set_major_formatter(plain)
-    if high < 30 * low:
-        bar.ax.yaxis.set_minor_formatter(plain)
+    few = high < 30 * low
+    bar.ax.yaxis.set_minor_formatter(plain if few else ticker.NullFormatter())
     bar.ax.set_title("speed", fontsize="medium", loc="left")
     bar.ax.tick_params(labelsize="small", which="both")
     bar.outline.set_visible(False)

@@ -82,7 +82,7 @@ class SlicedWasserstein(Velocity):
 def _quantiles(values: Tensor, n: Any) -> Tensor:
     """Returns the quantiles of sorted `(k, m)` at `(i + 1/2) / n`, `(k, n)`."""
     m = ops.shape(values)[1]
-    if isinstance(n, int) and n == m:
+    if isinstance(n, int) and isinstance(m, int) and n == m:
         return values
     size = ops.cast(m, values.dtype)
     ranks = ops.cast(ops.arange(n), values.dtype)

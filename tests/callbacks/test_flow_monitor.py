@@ -7,6 +7,7 @@ import pytest
 from keras import layers, ops
 
 import keras_monoflow as kmf
+from keras_monoflow.models.sample_field import REFERENCE_SEED
 from keras_monoflow.plots import plot_flow
 
 SLOPE = np.array([0.6, -0.8])
@@ -255,6 +256,57 @@ def test_what_the_pictures_show(data, tmp_path, monkeypatch):
     assert list(epochs) == [1, 2]
     assert speeds[0] != speeds[1]
     np.testing.assert_allclose(speeds, history["flow_speed"])
+
+
+def test_sample_flows(data, tmp_path):
+    model = kmf.SampleFlow(linear(2, np.eye(2)), seed=0)
+    kernels = kmf.velocities.KernelRatio("gaussian", 1.0, "mle", False)
+    model.compile(keras.optimizers.SGD(0.0), kernels)
+    monitor = kmf.callbacks.FlowMonitor(tmp_path, samples=64, threshold=0.5)
+    logs = {k: v[-1] for k, v in fit(model, data, monitor, epochs=1).items()}
+    assert set(monitor.log_names()) == {k for k in logs if k[:5] == "flow_"}
+    assert list(tmp_path.glob("*.png"))
+    # The very kernels, in NumPy.
+    real, _ = monitor.held_out
+    y = model.sample(len(real), seed=monitor.seed)
+    other = model.sample(len(real), seed=REFERENCE_SEED)
+
+    def log_density(at, rows):
+        d = np.linalg.norm(at[:, None] - rows[None], axis=-1)
+        return np.log(np.mean(np.exp(-(d**2) / 2), axis=1))
+
+    rows = model._field.reference()[0]
+    u = log_density(y, rows) - log_density(y, other)
+    np.testing.assert_allclose(
+        logs["flow_log_ratio_fake"], np.median(u), rtol=1e-3, atol=1e-4
+    )
+    # The slope of "mle" is the density ratio.
+    np.testing.assert_allclose(
+        logs["flow_slope_mean"], np.exp(u).mean(), rtol=1e-3
+    )
+    moved = model.velocity(y)
+    np.testing.assert_allclose(
+        logs["flow_speed"], np.linalg.norm(moved, axis=1).mean(), rtol=1e-4
+    )
+    latent = model.sample_latent(len(real), seed=monitor.seed)
+    norm = np.linalg.norm(latent.T @ moved / len(moved))
+    shift = np.linalg.norm(moved.mean(0))
+    expected = np.hypot(
+        norm, shift if model.generator.layers[-1].use_bias else 0
+    )
+    np.testing.assert_allclose(
+        logs["flow_generator_gradient"], expected, rtol=1e-3
+    )
+
+
+def test_a_velocity_without_ratio_has_no_slopes(data):
+    model = kmf.SampleFlow(linear(2, np.eye(2)), seed=0)
+    model.compile("sgd", "drifting")
+    monitor = kmf.callbacks.FlowMonitor()
+    history = fit(model, data, monitor, epochs=1)
+    names = {"flow_speed", "flow_generator_gradient"}
+    assert {k for k in history if k[:5] == "flow_"} == names
+    assert set(monitor.log_names()) == names
 
 
 @pytest.mark.slow

@@ -66,6 +66,21 @@ def test_arrows_stand_inside_the_limits_on_square_cells():
     np.testing.assert_allclose(steps[1], 8 / 22, rtol=1e-4)
 
 
+def test_arrows_that_start_at_samples(rng):
+    samples, moves = rng.normal(size=(2, 50, 2))
+    axes = plot_scatter(None, samples, velocity=moves).axes[0]
+    (arrows,) = (c for c in axes.collections if hasattr(c, "U"))
+    np.testing.assert_allclose(arrows.get_offsets(), samples)
+    speed = np.linalg.norm(moves, axis=1)
+    drawn = np.stack([arrows.U, arrows.V], axis=1)
+    lengths = np.linalg.norm(drawn, axis=1)
+    np.testing.assert_allclose(lengths, lengths[0])
+    np.testing.assert_allclose(drawn / lengths[0], moves / speed[:, None])
+    np.testing.assert_allclose(arrows.get_array(), speed)
+    with pytest.raises(ValueError, match="a vector for each of `samples`"):
+        plot_scatter(None, samples, velocity=moves[:3])
+
+
 def test_no_arrow_without_a_direction(tmp_path):
     def velocity(x):
         field = np.ones_like(x)

@@ -105,7 +105,7 @@ def alone():
 
 @devices_only
 def test_devices_give_the_weights_of_one(tmp_path):
-    run = start(tmp_path, "virtual", "gan,w1fe,particles")
+    run = start(tmp_path, "virtual", ",".join(shared_run.MODELS))
     codes, errors = finish([run])
     assert codes == [0], errors[0][-3000:]
     names = {path.stem for path in tmp_path.glob("*.npz")}
@@ -121,7 +121,7 @@ def test_devices_give_the_weights_of_one(tmp_path):
 
 @processes_only
 def test_processes_give_the_weights_of_one(tmp_path, alone):
-    codes, errors = finish(start_pair(tmp_path, "gan,w1fe,particles"))
+    codes, errors = finish(start_pair(tmp_path, ",".join(shared_run.MODELS)))
     assert codes == [0, 0], errors[0][-3000:]
     assert_trained(alone)
     for i in (0, 1):

@@ -207,6 +207,41 @@ def check_label_range(
         )
 
 
+def check_rows_of_classes(x: Any, y: Any, batch_size: int) -> None:
+    """Checks that samples meet others of their class in a batch, where the
+    classes are known.
+
+    Args:
+        x: The data.
+        y: The labels of an array.
+        batch_size: That of `fit`.
+
+    Raises:
+        ValueError: If there are fewer rows in a batch than classes in all, or
+            none in the first batch twice.
+    """
+    if isinstance(x, keras.utils.PyDataset):
+        _, y, _ = keras.utils.unpack_x_y_sample_weight(x[0])
+        labels = np.asarray(ops.convert_to_numpy(y))
+        counts = np.unique(labels, axis=0, return_counts=True)[1]
+        few = counts.max() < 2
+        rows, classes = len(labels), len(counts)
+    elif is_array(x):
+        labels = np.asarray(ops.convert_to_numpy(y))
+        rows = min(batch_size, len(labels))
+        classes = len(np.unique(labels, axis=0))
+        few = rows < classes
+    else:
+        return
+    if few:
+        raise ValueError(
+            "Samples are compared with those of their own class, and a batch "
+            f"of {rows} rows has too few of each of {classes} classes. Raise "
+            "`batch_size`, or serve several rows of a few classes with "
+            "`keras_monoflow.datasets.ClassBatches`."
+        )
+
+
 def check_unweighted(weight: Any, owner: str) -> None:
     """Checks that no sample weights come with the data."""
     if weight is not None:

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_monoflow import velocities
-from keras_monoflow.models import network_checks
+from keras_monoflow.models import data_checks, network_checks
 from keras_monoflow.models.flow_model import _choice
 from keras_monoflow.models.generator_model import GeneratorModel
 from keras_monoflow.models.sample_round import SampleRound
@@ -210,6 +210,17 @@ class SampleFlow(GeneratorModel):
                 "'mmd', 'energy' or 'drifting'. Received: guidance="
                 f"{choices.guidance!r}."
             )
+
+    def _check_data(self, x, y, batch_size):
+        super()._check_data(x, y, batch_size)
+        if data_checks.smallest_batch(x, batch_size) == 1:
+            raise ValueError(
+                "A velocity compares the rows of a batch, and the smallest "
+                "batch has one. Raise `batch_size`, or drop the ragged last "
+                "batch, as `ShuffledDataset(..., drop_remainder=True)` does."
+            )
+        if self.conditional:
+            data_checks.check_rows_of_classes(x, y, batch_size)
 
     def space(self, real: Tensor) -> Any:
         if self.features is None:

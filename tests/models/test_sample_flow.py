@@ -143,6 +143,28 @@ def test_each_map_of_features_has_its_own_velocity(rng):
     )
 
 
+@keras.saving.register_keras_serializable("tests")
+class Apart(velocities.Velocity):
+    """Logs how far the rows of both generated batches are from each other."""
+
+    log_names = ("generator_loss",)
+
+    def flow(self, y, real, other, seed):
+        gap = ops.sum((y - other.points) ** 2, axis=1)
+        return 0.0 * y + 1.0, {"generator_loss": ops.min(gap)}
+
+
+def test_what_repels_is_a_second_batch(rng):
+    generator = linear_generator(rng)
+    model = kmf.SampleFlow(generator, seed=0)
+    model.compile(keras.optimizers.SGD(0.0), Apart())
+    x = np.ones((4, 2))
+    history = model.fit(x, batch_size=4, epochs=3, verbose=0).history
+    # Latent points are drawn anew for both, in each round.
+    assert min(history["generator_loss"]) > 1e-4
+    assert len(set(history["generator_loss"])) == 3
+
+
 def test_generated_batch_is_independent_of_the_batch(rng):
     generator = linear_generator(rng)
     before = generator.get_weights()
@@ -311,6 +333,22 @@ def test_without_rows_of_the_data_there_is_no_velocity(rng):
         model.fit(np.ones((4, 3)), verbose=0)
     with pytest.raises(ValueError, match="nan"):
         model.fit(np.full((4, 2), np.nan), verbose=0)
+
+
+def test_batches_that_are_too_small(rng):
+    model = kmf.SampleFlow(linear_generator(rng))
+    model.compile("sgd", "energy")
+    with pytest.raises(ValueError, match="smallest batch has one"):
+        model.fit(np.ones((9, 2)), batch_size=4, verbose=0)
+    x, y, _ = classes(rng)
+    conditional = conditional_flow()
+    with pytest.raises(ValueError, match=r"2 rows.*3 classes.*ClassBatches"):
+        conditional.fit(x, y, batch_size=2, verbose=0)
+    alone = kmf.datasets.ShuffledDataset(x[:3], y[:3], batch_size=3)
+    with pytest.raises(ValueError, match=r"3 rows.*3 classes"):
+        conditional.fit(alone, verbose=0)
+    batches = kmf.datasets.ClassBatches(x, y, classes=2, rows=4)
+    conditional.fit(batches, verbose=0)
 
 
 class NoVelocity(velocities.Velocity):

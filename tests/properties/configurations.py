@@ -183,13 +183,16 @@ def configurations(draw):
         arguments["discriminator_loss"] = draw(
             st.sampled_from(["logistic", "exponential", "least_squares"])
         )
+    middles = [draw(st.sampled_from(sorted(LAYERS))) for _ in range(2)]
+    # XLA compiles no attention of Keras in float16 on a CPU.
+    no_float16 = BACKEND == "jax" and "attention" in middles
     optimizers = st.sampled_from(["Adam", "SGD", "RMSprop", "Nadam"])
     return Configuration(
         flow=flow,
-        generator_layer=draw(st.sampled_from(sorted(LAYERS))),
-        discriminator_layer=draw(st.sampled_from(sorted(LAYERS))),
+        generator_layer=middles[0],
+        discriminator_layer=middles[1],
         conditional=conditional,
-        policy=draw(st.sampled_from(POLICIES)),
+        policy=draw(st.sampled_from(POLICIES[:2] if no_float16 else POLICIES)),
         arguments=arguments,
         generator_optimizer=draw(optimizers),
         discriminator_optimizer=draw(optimizers),

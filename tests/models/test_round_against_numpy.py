@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from helpers import slow_except
 from keras import layers, ops
+from numpy_networks import descend, input_gradient, output, run, softplus
 
 import keras_monoflow as kmf
 
@@ -20,24 +21,6 @@ class FixedTimes(kmf.penalties.GradientPenalty):
         return ops.convert_to_tensor(TIMES.reshape(-1, 1), dtype=x.dtype)
 
 
-def softplus(x):
-    return np.logaddexp(0.0, x)
-
-
-def generate(weights, z):
-    return np.tanh(z @ weights[0] + weights[1]) @ weights[2] + weights[3]
-
-
-def discriminate(weights, x):
-    hidden = np.tanh(x @ weights[0] + weights[1])
-    return (hidden @ weights[2] + weights[3])[:, 0]
-
-
-def input_gradient(weights, x):
-    hidden = np.tanh(x @ weights[0] + weights[1])
-    return ((1 - hidden**2) * weights[2][:, 0]) @ weights[0].T
-
-
 def r1(weights, real, generated):
     return 2.0 / 2 * np.mean(np.sum(input_gradient(weights, real) ** 2, -1))
 
@@ -48,35 +31,19 @@ def two_sided(weights, real, generated):
     return 3.0 * np.mean((np.linalg.norm(gradient, axis=-1) - 1) ** 2)
 
 
-def descend(loss, weights, rate, eps=1e-6):
-    """One step of gradient descent, by central differences."""
-    new = []
-    for i, w in enumerate(weights):
-        gradient = np.zeros_like(w)
-        for index in np.ndindex(w.shape):
-            values = []
-            for sign in (1, -1):
-                moved = [v.copy() for v in weights]
-                moved[i][index] += sign * eps
-                values.append(loss(moved))
-            gradient[index] = (values[0] - values[1]) / (2 * eps)
-        new.append(w - rate * gradient)
-    return new
-
-
 def expected_round(g, d, real, h, penalty, steps):
     z = np.tile(LATENT, (len(real), 1))
-    generated = generate(g, z)
+    generated = run(g, z)
 
     def discriminator_loss(w):
-        loss = np.mean(softplus(-discriminate(w, real)))
-        loss += np.mean(softplus(discriminate(w, generated)))
+        loss = np.mean(softplus(-output(w, real)))
+        loss += np.mean(softplus(output(w, generated)))
         return loss + penalty(w, real, generated)
 
     for _ in range(steps):
         d = descend(discriminator_loss, d, DISCRIMINATOR_RATE)
     g = descend(
-        lambda w: -np.mean(h(discriminate(d, generate(w, z)))),
+        lambda w: -np.mean(h(output(d, run(w, z)))),
         g,
         GENERATOR_RATE,
     )

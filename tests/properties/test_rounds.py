@@ -1,14 +1,21 @@
 """What every training must do, whatever it is put together from."""
 
 import dataclasses
+import shutil
 
+import hypothesis
 import keras
 import numpy as np
 import pytest
-from helpers import numpy
 from hypothesis import given
 
-from properties.configurations import BACKEND, configurations, settings
+from properties.comparison import assert_same
+from properties.configurations import (
+    BACKEND,
+    EXAMPLES,
+    configurations,
+    settings,
+)
 
 pytestmark = [
     pytest.mark.slow,
@@ -16,39 +23,18 @@ pytestmark = [
 ]
 
 
-def everything(model):
-    """All that a training continues from.
-
-    (Each evaluation starts the noise of evaluations anew.)
-    """
-    variables = [*model.variables, *model.optimizer.variables]
-    return [
-        np.array(numpy(v), copy=True)
-        for v in variables
-        if v is not model.evaluation_seed.state
-    ]
-
-
-def assert_same(one, other, configuration, exactly=False):
-    # Compilers fuse operations; bfloat16 rounds at 1 in 256.
-    tolerance = 3e-2 if "float16" in configuration.policy else 1e-3
-    for a, b in zip(everything(one), everything(other), strict=True):
-        if exactly:
-            np.testing.assert_array_equal(a, b)
-        else:
-            np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+def with_sgd(configuration):
+    """Others divide what rounding leaves of a zero gradient by its size."""
+    return dataclasses.replace(
+        configuration, generator_optimizer="SGD", discriminator_optimizer="SGD"
+    )
 
 
 @given(configurations())
 @settings
 def test_a_round_is_finite_and_what_it_is_eagerly(configuration):
     if BACKEND != "torch":
-        # Others divide what rounding leaves of a zero gradient by its size.
-        configuration = dataclasses.replace(
-            configuration,
-            generator_optimizer="SGD",
-            discriminator_optimizer="SGD",
-        )
+        configuration = with_sgd(configuration)
     one = configuration.model()
     history = configuration.fit(one).history
     for name, values in history.items():
@@ -61,6 +47,21 @@ def test_a_round_is_finite_and_what_it_is_eagerly(configuration):
     assert_same(one, other, configuration, exactly=BACKEND == "torch")
 
 
+@pytest.mark.skipif(
+    BACKEND == "torch" and not shutil.which("g++"),
+    reason="needs a compiler of C++",
+)
+@given(configurations())
+@hypothesis.settings(settings, max_examples=max(1, EXAMPLES // 5))
+def test_compiled_it_is_the_same(configuration):
+    configuration = with_sgd(configuration)
+    one = configuration.model(jit_compile=True)
+    other = configuration.model(jit_compile=False)
+    for model in (one, other):
+        configuration.fit(model)
+    assert_same(one, other, configuration)
+
+
 @given(configurations())
 @settings
 def test_a_loaded_model_goes_on(tmp_path_factory, configuration):
@@ -68,7 +69,8 @@ def test_a_loaded_model_goes_on(tmp_path_factory, configuration):
     configuration.fit(model)
     path = tmp_path_factory.mktemp("saved") / "model.keras"
     model.save(path)
-    loaded = keras.saving.load_model(path)
+    # Modules of `torch.nn` are pickled.
+    loaded = keras.saving.load_model(path, safe_mode=False)
     for each in (model, loaded):
         configuration.fit(each)
     assert_same(model, loaded, configuration, exactly=True)

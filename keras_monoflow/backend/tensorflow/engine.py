@@ -195,7 +195,11 @@ def apply_gradients(
 
 
 def train_step(model: keras.Model, step: Callable, arguments: tuple) -> Any:
-    return step(*arguments)
+    # In a graph, what needs no data (seeds, counters) would be done before the
+    # data turn out to have ended.
+    batch = [x for x in tf.nest.flatten(arguments) if tf.is_tensor(x)]
+    with tf.control_dependencies(batch):
+        return step(*arguments)
 
 
 def test_step(model: keras.Model, step: Callable, arguments: tuple) -> Any:

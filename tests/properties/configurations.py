@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from keras import layers
 
 import keras_monoflow as kmf
+from keras_monoflow.registry import VELOCITIES
 
 BACKEND = keras.backend.backend()
 
@@ -57,12 +58,13 @@ def torch_module():
 POLICIES = ["float32", "mixed_bfloat16", "mixed_float16"]
 PARTICLES = np.random.default_rng(5).normal(size=(16, 2))
 
-#: What each flow calls its discriminator.
+#: What each flow calls its discriminator, if it has one.
 ROLE = {
     "MonoFlowGAN": "discriminator",
     "W1FE": "critic",
     "W2FE": "potential",
     "ParticleFlow": "discriminator",
+    "SampleFlow": None,
 }
 
 #: What stands in the middle of a network of 4 units.
@@ -116,10 +118,13 @@ class Configuration:
         make = {
             "ParticleFlow": lambda: flow(discriminator, PARTICLES, seed=1),
             "W2FE": lambda: flow(generator, discriminator, conjugate, seed=1),
+            "SampleFlow": lambda: flow(generator, seed=1),
         }
         plain = lambda: flow(generator, discriminator, seed=1)  # noqa: E731
         model = make.get(self.flow, plain)()
-        rates = {f"{role}_optimizer": self.discriminator_optimizer}
+        rates = {}
+        if role is not None:
+            rates[f"{role}_optimizer"] = self.discriminator_optimizer
         if self.flow != "ParticleFlow":
             rates["generator_optimizer"] = self.generator_optimizer
         return model, {
@@ -150,9 +155,30 @@ class Configuration:
         return model.fit(*self.data(), **{**defaults, **arguments})
 
 
-@st.composite
-def configurations(draw):
-    flow = draw(st.sampled_from(sorted(ROLE)))
+def of_samples(draw):
+    """A flow without a discriminator: whether it has classes, and arguments."""
+    name = draw(st.sampled_from(sorted(VELOCITIES.makers)))
+    velocity = kmf.velocities.get(name)
+    if name == "kernel_ratio":
+        mapping = draw(st.sampled_from(sorted(kmf.mappings.NAMED)))
+        velocity = kmf.velocities.KernelRatio("student", 0.5, mapping)
+    conditional = velocity.takes_labels and draw(st.booleans())
+    guided = conditional and velocity.takes_guidance
+    return conditional, {
+        "velocity": velocity,
+        "persistency": draw(st.sampled_from([1, 3])),
+        "step_size": 0.1,
+        "normalize_velocity": draw(st.booleans()),
+        "generated_batch": draw(st.sampled_from([None, 6])),
+        "guidance": draw(st.sampled_from([1.0, 2.0, (1.0, 3.0)]))
+        if guided
+        else 1.0,
+        "ema": draw(st.sampled_from([None, 0.5])),
+    }
+
+
+def of_discriminators(draw, flow):
+    """The same of a flow with one."""
     role, steps = ROLE[flow], draw(st.sampled_from([1, 2, 6]))
     conditional = flow in ("MonoFlowGAN", "W1FE") and draw(st.booleans())
     arguments = {
@@ -174,15 +200,26 @@ def configurations(draw):
             reuse_generated=not splits and draw(st.booleans()),
             ema=draw(st.sampled_from([None, 0.5])),
         )
-    # `True` takes minutes on two backends, and has a test of its own.
-    arguments["jit_compile"] = draw(st.sampled_from([False, "auto"]))
-    if BACKEND != "torch":
-        arguments["steps_per_execution"] = draw(st.sampled_from([1, 2]))
     if flow in ("MonoFlowGAN", "ParticleFlow"):
         arguments["mapping"] = draw(st.sampled_from(sorted(kmf.mappings.NAMED)))
         arguments["discriminator_loss"] = draw(
             st.sampled_from(["logistic", "exponential", "least_squares"])
         )
+    return conditional, arguments
+
+
+@st.composite
+def configurations(draw):
+    flow = draw(st.sampled_from(sorted(ROLE)))
+    conditional, arguments = (
+        of_samples(draw)
+        if flow == "SampleFlow"
+        else of_discriminators(draw, flow)
+    )
+    # `True` takes minutes on two backends, and has a test of its own.
+    arguments["jit_compile"] = draw(st.sampled_from([False, "auto"]))
+    if BACKEND != "torch":
+        arguments["steps_per_execution"] = draw(st.sampled_from([1, 2]))
     middles = [draw(st.sampled_from(sorted(LAYERS))) for _ in range(2)]
     # XLA compiles no attention of Keras in float16 on a CPU.
     no_float16 = BACKEND == "jax" and "attention" in middles

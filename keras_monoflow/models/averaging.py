@@ -43,8 +43,10 @@ def copy_network(network: keras.Model) -> keras.Model:
     from the network itself.
 
     Raises:
-        ValueError: If a layer cannot be made anew from its configuration.
+        ValueError: If a layer cannot be made anew from its configuration, or
+            keeps statistics that are not weights.
     """
+    _check_buffers(network)
     classes = {
         type(layer).__name__: type(layer)
         for layer in keras_internals.layers_of(network)
@@ -70,3 +72,17 @@ def copy_network(network: keras.Model) -> keras.Model:
         # Keras writes no model that was never called to ONNX.
         copy(inputs if len(inputs) > 1 else inputs[0])
     return copy
+
+
+def _check_buffers(network: keras.Model) -> None:
+    """Checks that no module of `torch.nn` keeps statistics by itself."""
+    for layer in keras_internals.layers_of(network):
+        buffers = getattr(getattr(layer, "module", None), "named_buffers", None)
+        names = [name for name, _ in buffers()] if buffers else []
+        if names:
+            raise ValueError(
+                f"`ema` averages weights, and the module of {layer.name!r} "
+                f"keeps numbers that are none: {', '.join(names)}. The average "
+                "would never see them. Take the layer of Keras, such as "
+                "`keras.layers.BatchNormalization`, or leave out `ema`."
+            )

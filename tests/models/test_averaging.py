@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from helpers import make_flow, make_networks, numpy, slow_except
-from keras import ops
+from keras import layers, ops
 
 import keras_monoflow as kmf
 
@@ -277,3 +277,19 @@ def test_layers_that_keras_would_not_load(kind, data):
 def test_a_layer_that_cannot_be_copied():
     with pytest.raises(ValueError, match="`ema` averages the weights in a"):
         averaging(generator_of(keras.layers.Dense(2), Stubborn(1)))
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="modules of torch.nn"
+)
+def test_statistics_of_torch_modules_are_refused():
+    import torch
+
+    def gan(module):
+        layer = layers.TorchModuleWrapper(module, output_shape=(None, 2))
+        generator = keras.Sequential([layers.Input((2,)), layer])
+        return kmf.MonoFlowGAN(generator, kmf.networks.mlp_discriminator(2))
+
+    with pytest.raises(ValueError, match=r"`ema`.*running_mean.*leave out"):
+        gan(torch.nn.BatchNorm1d(2)).compile("sgd", "sgd", ema=0.9)
+    gan(torch.nn.Linear(2, 2)).compile("sgd", "sgd", ema=0.9)

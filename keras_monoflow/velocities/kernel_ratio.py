@@ -27,8 +27,8 @@ class KernelVelocity(Velocity):
         bandwidths: A positive number, or several of which the kernels are
             averaged.
         relative: Whether bandwidths are in units of the mean distance between
-            generated rows and those that attract or repel them, anew in each
-            call, or else in those of the data.
+            generated rows and real ones, anew in each call, or else in those
+            of the data.
     """
 
     is_field = True
@@ -42,14 +42,17 @@ class KernelVelocity(Velocity):
         self.bandwidths = check_bandwidths(owner, "bandwidths", bandwidths)
         self.relative = bool(relative)
 
-    def scaled_bandwidths(
-        self, squared: list[Tensor], neighbors: list[Neighbors]
-    ) -> list[Tensor]:
-        """Returns the bandwidths in units of the data."""
-        unit = 1.0
-        if self.relative:
-            distances = [safe_sqrt(s) for s in squared]
-            unit = mean_over_pairs(distances, neighbors)
+    def scaled_bandwidths(self, squared: Tensor, real: Neighbors) -> list:
+        """Returns the bandwidths in units of the data.
+
+        Args:
+            squared: Squared distances to the real rows, `(n, m)`.
+            real: These rows.
+        """
+        if not self.relative:
+            return list(self.bandwidths)
+        # Those to generated rows would let the unit shrink with the rows.
+        unit = mean_over_pairs([safe_sqrt(squared)], [real])
         return [b * unit for b in self.bandwidths]
 
     def get_config(self) -> Config:
@@ -82,9 +85,8 @@ class KernelRatio(KernelVelocity):
             averaged.
         mapping: The strictly increasing `h`: a name, a
             `keras_monoflow.mappings.Mapping`, or a function.
-        relative: Whether bandwidths are in units of the mean distance over all
-            pairs of a generated row and one that attracts or repels it, or
-            else in those of the data.
+        relative: Whether bandwidths are in units of the mean distance between
+            generated rows and real ones, or else in those of the data.
 
     Raises:
         TypeError, ValueError: If a name is unknown, or a bandwidth is not
@@ -141,7 +143,7 @@ class KernelRatio(KernelVelocity):
         """
         sides = [real, other]
         squared = [squared_distances(y, side.points) for side in sides]
-        bandwidths = self.scaled_bandwidths(squared, sides)
+        bandwidths = self.scaled_bandwidths(squared[0], real)
         (p, grad_p), (q, grad_q) = (
             self._log_density(y, side, s, bandwidths)
             for side, s in zip(sides, squared)

@@ -28,9 +28,8 @@ class MMD(KernelVelocity):
             or `"student"`, `1 / (1 + d^2 / s^2)`, with the distance `d`.
         bandwidths: The positive `s`, or several of which the kernels are
             averaged. The narrow ones see details, the wide ones far rows.
-        relative: Whether bandwidths are in units of the mean distance over all
-            pairs of a generated row and one that attracts or repels it, or
-            else in those of the data.
+        relative: Whether bandwidths are in units of the mean distance between
+            generated rows and real ones, or else in those of the data.
 
     Raises:
         TypeError, ValueError: If a name is unknown, or a bandwidth is not
@@ -65,7 +64,7 @@ class MMD(KernelVelocity):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         sides = [real, other]
         squared = [squared_distances(y, side.points) for side in sides]
-        bandwidths = self.scaled_bandwidths(squared, sides)
+        bandwidths = self.scaled_bandwidths(squared[0], real)
         witness, pulls = [], []
         for side, s in zip(sides, squared):
             kernels = [ops.exp(self.kernel.log(s, b)) for b in bandwidths]

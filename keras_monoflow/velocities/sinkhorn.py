@@ -33,9 +33,8 @@ class Sinkhorn(Velocity):
     Args:
         epsilon: Positive float.
         iterations: How often both sides are scaled, at least 1.
-        relative: Whether `epsilon` is in units of the mean cost over all pairs
-            of a generated row and one that attracts or repels it, or else in
-            those of the data squared.
+        relative: Whether `epsilon` is in units of the mean cost between
+            generated rows and real ones, or else in those of the data squared.
 
     Raises:
         TypeError, ValueError: If a number is out of range.
@@ -74,7 +73,7 @@ class Sinkhorn(Velocity):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         sides = [real, other]
         costs = [squared_distances(y, side.points) / 2 for side in sides]
-        unit = mean_over_pairs(costs, sides) if self.relative else 1.0
+        unit = mean_over_pairs(costs[:1], [real]) if self.relative else 1.0
         epsilon = self.epsilon * unit
         (to_real, cost_real), (to_other, cost_other) = (
             self._transport(y, side, cost, epsilon)

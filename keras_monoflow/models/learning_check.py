@@ -18,6 +18,13 @@ _CAUSES = {
     "samples": "the discriminator has no gradient at the samples. One that "
     "begins with `Embedding`, or that rounds, has none anywhere: begin with "
     "`Dense` or `Conv2D`",
+    "velocity": "the velocity is 0 at the samples. A kernel that is narrow "
+    "beside the distance to the data, or a mapping whose slope vanishes far "
+    "from them, moves nothing: take wider `bandwidths`, or the kernel "
+    "'student'",
+    "no gradient": "no gradient reaches its weights. Layers that choose or "
+    "round (argmax, one-hot, casts to integers) have none: let the generator, "
+    "and the features if there are any, return real numbers",
     "other": "its loss has no gradient there. Look for layers that choose or "
     "round, and for a penalty or loss that is not finite",
     "half": "its weights are in half precision, where steps are rounded away, "
@@ -41,6 +48,7 @@ class LearningCheck(keras.callbacks.Callback):
     def __init__(self, networks: dict[str, tuple], warmup: int = 0) -> None:
         super().__init__()
         self._networks = networks
+        self._has_discriminator = any(r != "generator" for r in networks)
         self._rounds_left = warmup + 1
         self._before: dict[str, list] = {}
 
@@ -55,7 +63,8 @@ class LearningCheck(keras.callbacks.Callback):
         if self._rounds_left != 0 or not logs:
             return
         if float(logs.get("velocity_norm", 1.0)) == 0.0:
-            _warn("The samples have not moved", "samples")
+            cause = "samples" if self._has_discriminator else "velocity"
+            _warn("The samples have not moved", cause)
             self._before = {}
 
     def on_epoch_end(
@@ -67,8 +76,15 @@ class LearningCheck(keras.callbacks.Callback):
             if self.model and _has_stepped(optimizer):
                 before = self._before.pop(role)
                 if all(map(np.array_equal, before, _weights(networks))):
-                    cause = "half" if _in_half_precision(networks) else role
-                    _warn(f"No weight of the {role} has changed", cause)
+                    _warn(
+                        f"No weight of the {role} has changed",
+                        self._cause(role, networks),
+                    )
+
+    def _cause(self, role, networks):
+        if _in_half_precision(networks):
+            return "half"
+        return role if self._has_discriminator else "no gradient"
 
 
 def _weights(networks):

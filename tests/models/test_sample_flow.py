@@ -368,5 +368,16 @@ def test_samples_that_do_not_move_are_noticed(rng):
     model = kmf.SampleFlow(linear_generator(rng))
     with pytest.warns(UserWarning, match="not registered"):
         model.compile("sgd", NoVelocity())
-    with pytest.warns(UserWarning, match="samples have not moved"):
+    with pytest.warns(UserWarning, match="have not moved.*the velocity is 0"):
+        model.fit(np.ones((8, 2)), batch_size=4, verbose=0)
+
+
+def test_a_generator_without_gradient_is_noticed(rng):
+    inputs = keras.Input((2,))
+    rounded = layers.Lambda(lambda x: ops.floor(x))
+    model = kmf.SampleFlow(
+        keras.Model(inputs, rounded(layers.Dense(2)(inputs)))
+    )
+    model.compile("sgd", "energy")
+    with pytest.warns(UserWarning, match=r"No weight of the generator.*round"):
         model.fit(np.ones((8, 2)), batch_size=4, verbose=0)

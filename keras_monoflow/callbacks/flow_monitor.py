@@ -115,6 +115,8 @@ class FlowMonitor(HeldOut):
                 "`FlowMonitor` of a conditional model needs labels: leave out "
                 "`real`, and pass `validation_data=(x, y)` to `fit`."
             )
+        if self.model.needs_reference:
+            self.model.set_reference(real, labels)
         if self.true_log_ratio is not None:
             self._check_truth(real)
 

@@ -195,6 +195,12 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         return self._field.estimates_ratio
 
     @property
+    def needs_reference(self) -> bool:
+        """Whether `velocity` needs rows of the data, which are not known: see
+        `set_reference`."""
+        return self._field.needs_reference
+
+    @property
     def velocity_is_field(self) -> bool:
         """Whether `velocity` is a function of a point, to be drawn anywhere,
         and not one of a whole generated batch."""

@@ -31,6 +31,9 @@ class PotentialField:
     #: Whether samples can be moved by it that are not the model's own.
     is_field = True
 
+    #: Whether rows of the data are needed and not known.
+    needs_reference = False
+
     def __init__(self, model: Any) -> None:
         self.model = model
 

@@ -49,6 +49,10 @@ class SampleField:
         return self.model.sample_velocity.is_field
 
     @property
+    def needs_reference(self) -> bool:
+        return self._real is None
+
+    @property
     def estimates_ratio(self) -> bool:
         return hasattr(self.model.sample_velocity, "log_ratio")
 

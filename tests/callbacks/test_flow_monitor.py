@@ -299,6 +299,15 @@ def test_sample_flows(data, tmp_path):
     )
 
 
+def test_data_that_can_be_read_once(data):
+    model = kmf.SampleFlow(linear(2, np.eye(2)), seed=0)
+    model.compile("sgd", "energy")
+    stream = ((data[i : i + 32],) for i in (0, 32))
+    monitor = kmf.callbacks.FlowMonitor(real=data)
+    history = model.fit(stream, callbacks=[monitor], verbose=0).history
+    assert np.isfinite(history["flow_speed"]).all()
+
+
 def test_a_velocity_without_ratio_has_no_slopes(data):
     model = kmf.SampleFlow(linear(2, np.eye(2)), seed=0)
     model.compile("sgd", "drifting")

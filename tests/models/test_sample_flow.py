@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import numpy
+from helpers import numpy, slow_except
 from keras import layers, ops
 
 import keras_monoflow as kmf
@@ -201,7 +201,7 @@ def classes(rng, n=240):
     return np.float32(x), y, centers
 
 
-@pytest.mark.parametrize("generated_batch", [None, 48])
+@pytest.mark.parametrize("generated_batch", slow_except([48], [None, 48]))
 def test_each_class_goes_to_its_own_data(rng, generated_batch):
     x, y, centers = classes(rng)
     model = conditional_flow(generated_batch=generated_batch)
@@ -213,6 +213,7 @@ def test_each_class_goes_to_its_own_data(rng, generated_batch):
     assert np.isfinite(model.evaluate(x, y, verbose=0)).all()
 
 
+@pytest.mark.slow
 def test_guidance_pushes_classes_apart(rng):
     x, y, _ = classes(rng)
     x = x * 0.2  # The classes overlap for the kernel.

@@ -183,7 +183,16 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         labels: Tensor | None = None,
         training: bool = False,
     ) -> tuple[Tensor, Tensor]:
-        """Returns the outputs on real and on generated samples."""
+        """Returns the outputs on real and on generated samples.
+
+        Raises:
+            ValueError: If there is no discriminator.
+        """
+        if self.discriminator is None:
+            raise ValueError(
+                f"This {type(self).__name__} has no discriminator. See "
+                "`velocity` for where samples move."
+            )
         return tuple(
             self.discriminator(with_labels(x, labels), training=training)
             for x in (real, generated)

@@ -336,6 +336,17 @@ def test_without_rows_of_the_data_there_is_no_velocity(rng):
         model.fit(np.full((4, 2), np.nan), verbose=0)
 
 
+def test_there_is_no_discriminator_to_ask(rng):
+    model = kmf.SampleFlow(linear_generator(rng))
+    model.compile("sgd", "energy")
+    x = np.ones((4, 2), "float32")
+    with pytest.raises(ValueError, match="no discriminator"):
+        model.discriminator_objective(x, x)
+    model.compile("sgd", "sinkhorn")
+    with pytest.raises(ValueError, match="needs a velocity that is a field"):
+        model.refine(x)
+
+
 def test_batches_that_are_too_small(rng):
     model = kmf.SampleFlow(linear_generator(rng))
     model.compile("sgd", "energy")

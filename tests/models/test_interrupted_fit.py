@@ -76,8 +76,11 @@ def make_model(flow):
     keras.utils.set_random_seed(0)
     model = make_uncompiled(flow, dropout=0.2)
     adam = keras.optimizers.Adam
-    arguments = {f"{ROLES[flow]}_optimizer": adam(1e-2)}
-    if flow == "particles":
+    if ROLES[flow] is None:
+        arguments = {"velocity": "kernel_ratio"}
+    else:
+        arguments = {f"{ROLES[flow]}_optimizer": adam(1e-2)}
+    if flow.endswith("particles"):
         arguments["step_size"] = 0.1
     else:
         arguments.update(generator_optimizer=adam(1e-2), ema=0.5)

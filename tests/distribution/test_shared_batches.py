@@ -81,10 +81,13 @@ def load(path):
 def assert_close(actual, expected, without=()):
     assert actual.keys() == expected.keys()
     for name, value in expected.items():
-        if not any(word in name for word in without):
-            np.testing.assert_allclose(
-                actual[name], value, rtol=1e-5, atol=1e-5, err_msg=name
-            )
+        if any(word in name for word in without):
+            continue
+        # A velocity from kernels is steep: rounding shows more.
+        tolerance = 1e-4 if " look " in name else 1e-5
+        np.testing.assert_allclose(
+            actual[name], value, rtol=tolerance, atol=tolerance, err_msg=name
+        )
 
 
 def assert_trained(arrays):

@@ -96,10 +96,21 @@ def state(model):
     return [np.array(numpy(v), copy=True) for v in kept]
 
 
+#: On TensorFlow, data of unknown shape make another graph, which rounds
+#: differently. (Counters that differ by one differ by more.)
+TOLERANCE = {"rtol": 0, "atol": 0}
+if keras.backend.backend() == "tensorflow":
+    TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
+
+
+def assert_close(one, other, name):
+    assert np.isfinite(one).all(), name
+    np.testing.assert_allclose(one, other, **TOLERANCE, err_msg=name)
+
+
 def assert_equal(one, other, name):
     for a, b in zip(state(one), state(other), strict=True):
-        assert np.isfinite(a).all(), name
-        np.testing.assert_array_equal(a, b, err_msg=name)
+        assert_close(a, b, name)
 
 
 @pytest.mark.parametrize("flow", ROLES)
@@ -116,12 +127,9 @@ def test_an_interrupted_model_goes_on_like_another(flow, data, tmp_path):
         for each in (model, other):
             fit(each, data)
         assert_equal(model, other, name)
-        np.testing.assert_array_equal(
-            model.sample(4, seed=0), other.sample(4, seed=0), err_msg=name
-        )
+        assert_close(*(m.sample(4, seed=0) for m in (model, other)), name)
         losses = [m.evaluate(data, verbose=0) for m in (model, other)]
-        np.testing.assert_array_equal(*losses, err_msg=name)
-        assert np.isfinite(losses).all()
+        assert_close(*losses, name)
 
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")

@@ -51,6 +51,10 @@ def test_a_round_is_finite_and_what_it_is_eagerly(configuration):
     BACKEND == "torch" and not shutil.which("g++"),
     reason="needs a compiler of C++",
 )
+@pytest.mark.skipif(
+    BACKEND == "tensorflow",
+    reason="XLA draws other numbers there from the same seed",
+)
 @given(configurations())
 @hypothesis.settings(settings, max_examples=max(1, EXAMPLES // 5))
 def test_compiled_it_is_the_same(configuration):

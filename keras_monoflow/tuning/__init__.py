@@ -16,6 +16,9 @@ from keras_monoflow.tuning.results import (
     plot_results,
     results_table,
 )
+from keras_monoflow.tuning.sample_flow_hyper_model import (
+    SampleFlowHyperModel,
+)
 from keras_monoflow.tuning.w1fe_hyper_model import W1FEHyperModel
 from keras_monoflow.tuning.winner import verdict
 from keras_monoflow.tuning.workers import run_workers
@@ -25,6 +28,7 @@ __all__ = [
     "GridSearch",
     "MappingHyperModel",
     "ResultsTable",
+    "SampleFlowHyperModel",
     "W1FEHyperModel",
     "plot_results",
     "results_table",

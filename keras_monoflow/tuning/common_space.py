@@ -37,7 +37,7 @@ def default_entries(role: str) -> dict[str, Any]:
 def compile_arguments(space: SearchSpace, hp: Any, role: str) -> dict[str, Any]:
     """Declares these entries and returns arguments of `compile`."""
     arguments = {
-        **_optimizers(space, hp, role),
+        **optimizers(space, hp, ("generator", role)),
         f"{role}_steps": space.value(hp, f"{role}_steps"),
         "persistency": space.value(hp, "persistency"),
         "penalty": _penalty(space, hp),
@@ -56,24 +56,27 @@ def compile_arguments(space: SearchSpace, hp: Any, role: str) -> dict[str, Any]:
     return arguments
 
 
-def _optimizers(space, hp, role):
-    """Both optimizers, unless `space` has functions that make them."""
-    roles = [r for r in ("generator", role) if f"{r}_optimizer" not in space]
+def optimizers(
+    space: SearchSpace, hp: Any, roles: tuple[str, ...]
+) -> dict[str, Any]:
+    """Declares the optimizers of networks and returns them by argument, unless
+    `space` has functions that make them."""
+    roles = tuple(r for r in roles if f"{r}_optimizer" not in space)
     if not roles:
         return {}
     name = space.value(hp, "optimizer")
     beta_1 = space.value_if(
         hp, "beta_1", "optimizer", name, lambda name: name == "adam"
     )
-    optimizers = {}
+    made = {}
     for r in roles:
         config = {"learning_rate": space.value(hp, f"{r}_learning_rate")}
         if beta_1 is not None:
             config["beta_1"] = beta_1
-        optimizers[f"{r}_optimizer"] = keras.optimizers.deserialize(
+        made[f"{r}_optimizer"] = keras.optimizers.deserialize(
             {"class_name": name, "config": config}
         )
-    return optimizers
+    return made
 
 
 def _penalty(space, hp):

@@ -40,7 +40,7 @@ class FlowHyperModel(keras_tuner.HyperModel):
         generator_fn: Function that returns a new, built generator. It is given
             `hp` and `seed` if it has arguments of these names, so that it may
             declare hyperparameters of its own.
-        critic_fn: The same for the discriminator or critic.
+        critic_fn: The same for the discriminator or critic, if there is one.
         metrics: A `keras_monoflow.metrics.DistributionMetric` or a list. The
             first is the objective. Defaults to `FrechetDistance()`.
         samples: Integer, the samples that are compared.
@@ -66,7 +66,7 @@ class FlowHyperModel(keras_tuner.HyperModel):
     def __init__(
         self,
         generator_fn: Callable[..., keras.Model],
-        critic_fn: Callable[..., keras.Model],
+        critic_fn: Any = None,
         metrics: Metrics | None = None,
         samples: int = 1000,
         every: int = 1,
@@ -76,11 +76,11 @@ class FlowHyperModel(keras_tuner.HyperModel):
         divergence_limit: float = 1e6,
     ) -> None:
         super().__init__()
-        self.generator_fn, self.critic_fn = generator_fn, critic_fn
-        for name, function in (
-            ("generator_fn", generator_fn),
-            (f"{self.role}_fn", critic_fn),
-        ):
+        #: What makes the networks, in the order of the model's arguments.
+        self.network_fns = {"generator_fn": generator_fn}
+        if self.role != "generator":
+            self.network_fns[f"{self.role}_fn"] = critic_fn
+        for name, function in self.network_fns.items():
             if not callable(function) or isinstance(function, keras.Model):
                 raise TypeError(
                     f"`{name}` must be a function that returns a new network. "
@@ -142,6 +142,10 @@ class FlowHyperModel(keras_tuner.HyperModel):
             **{name: self.value(hp, name) for name in self.space.added},
         }
 
+    def model_arguments(self) -> dict[str, Any]:
+        """Returns further arguments of the model's constructor."""
+        return {}
+
     def build(self, hp: Any) -> keras.Model:
         """Returns the compiled model of the first seed."""
         return self.build_with_seed(hp, self.seeds[0])
@@ -151,11 +155,9 @@ class FlowHyperModel(keras_tuner.HyperModel):
         hp.Fixed("seeds", " ".join(map(str, self.seeds)))
         arguments = self.compile_arguments(hp)
         keras.utils.set_random_seed(seed)
+        networks = [_call(f, hp, seed) for f in self.network_fns.values()]
         model = self.model_class(
-            _call(self.generator_fn, hp, seed),
-            _call(self.critic_fn, hp, seed),
-            prior=self.prior,
-            seed=seed,
+            *networks, prior=self.prior, seed=seed, **self.model_arguments()
         )
         model.compile(**arguments)
         # So that `evaluate` of the best model gives its score again.

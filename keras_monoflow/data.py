@@ -74,3 +74,21 @@ def first_rows(x: Any, y: Any, count: int) -> tuple[Array, Array | None] | None:
     to_numpy = keras.ops.convert_to_numpy
     samples = np.asarray(to_numpy(x))[rows].astype("float32")
     return samples, None if y is None else np.asarray(to_numpy(y))[rows]
+
+
+def class_numbers(y: Any) -> Array:
+    """Returns the classes of samples, integers `(n,)`.
+
+    Args:
+        y: Integers of shape `(n,)` or `(n, 1)`.
+
+    Raises:
+        TypeError: If they are something else.
+    """
+    labels = np.asarray(y)
+    if labels.dtype.kind not in "iu" or labels[:1].size != 1:
+        raise TypeError(
+            "`y` must hold integers, one class for each row. Received: y of "
+            f"dtype {labels.dtype} and shape {labels.shape}."
+        )
+    return labels.reshape(-1)

@@ -8,6 +8,7 @@ import numpy as np
 from keras import layers
 
 from keras_monoflow.arguments import check_integer
+from keras_monoflow.data import class_numbers
 from keras_monoflow.typing import Array, ArrayLike
 
 __all__ = ["train_features"]
@@ -163,15 +164,10 @@ def _decoder(
 
 
 def _classes(x: Array, y: ArrayLike) -> Array:
-    labels = np.asarray(y)
-    if labels.dtype.kind not in "iu" or labels[:1].size != 1:
-        raise TypeError(
-            "`y` must hold integers, one class for each row. Received: y of "
-            f"dtype {labels.dtype} and shape {labels.shape}."
-        )
+    labels = class_numbers(y)
     if len(labels) != len(x):
         raise ValueError(
             "`x` and `y` must have as many rows. Received: "
             f"{len(x)} and {len(labels)}."
         )
-    return labels.reshape(-1)
+    return labels

@@ -41,8 +41,12 @@ class PairOptimizer(keras.optimizers.Optimizer):
     ) -> None:
         super().__init__(learning_rate=0.0, name=name)
         self.role = role
-        self.generator = _get(generator_optimizer, "generator_optimizer")
-        self.discriminator = _get(discriminator_optimizer, f"{role}_optimizer")
+        self.generator = get_required(
+            generator_optimizer, "generator_optimizer"
+        )
+        self.discriminator = get_required(
+            discriminator_optimizer, f"{role}_optimizer"
+        )
         if self.generator is self.discriminator:
             raise ValueError(
                 f"`generator_optimizer` and `{role}_optimizer` must be "
@@ -188,7 +192,12 @@ def clips(optimizer: keras.Optimizer) -> bool:
     return any(limit is not None for limit in (*limits, optimizer.clipvalue))
 
 
-def _get(optimizer: Any, argument: str) -> keras.Optimizer:
+def get_required(optimizer: Any, argument: str) -> keras.Optimizer:
+    """Returns the optimizer of one network.
+
+    Raises:
+        ValueError: If there is none, or it is that of two networks.
+    """
     if optimizer is None:
         raise ValueError(
             f"`{argument}` is required, for example "

@@ -12,6 +12,19 @@ def numpy(x):
     return keras.ops.convert_to_numpy(x)
 
 
+def everything(model):
+    """All that a training continues from.
+
+    (Each evaluation starts the noise of evaluations anew.)
+    """
+    variables = [*model.variables, *model.optimizer.variables]
+    return [
+        np.array(numpy(v), copy=True)
+        for v in variables
+        if v is not model.evaluation_seed.state
+    ]
+
+
 def slow_except(fast, values):
     """The values for `parametrize`, of which all but the `fast` are slow."""
     slow = pytest.mark.slow

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
+from keras_monoflow.data import class_numbers
 from keras_monoflow.datasets.shuffled_dataset import ShuffledDataset
 from keras_monoflow.typing import ArrayLike
 
@@ -55,13 +56,7 @@ class ClassBatches(ShuffledDataset):
         seed: int = 0,
     ) -> None:
         self.rows = check_integer("rows", rows, minimum=2)
-        labels = np.asarray(y)
-        if labels.dtype.kind not in "iu" or labels[:1].size != 1:
-            raise TypeError(
-                "`y` must hold integers, one class for each row. Received: y "
-                f"of dtype {labels.dtype} and shape {labels.shape}."
-            )
-        labels = labels.reshape(-1)
+        labels = class_numbers(y)
         self._rows_of: dict[Any, Any] = {
             c: np.flatnonzero(labels == c) for c in np.unique(labels)
         }

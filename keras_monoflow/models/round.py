@@ -287,8 +287,7 @@ class Round:
 
     def scaled(self, velocity: Tensor) -> Tensor:
         """Logs the mean speed; divides by it if `compile` says so."""
-        axes = sample_axes(velocity)
-        speed = ops.mean(ops.sqrt(ops.sum(velocity**2, axis=axes)))
+        speed = mean_speed(velocity)
         self.log(velocity, velocity_norm=speed)
         if not self.choices.normalize_velocity:
             return velocity
@@ -382,3 +381,9 @@ def regularization(variables: list[keras.Variable]) -> Tensor:
 def sample_axes(x: Tensor) -> tuple[int, ...]:
     """The axes of one sample in a batch."""
     return tuple(range(1, len(x.shape)))
+
+
+def mean_speed(velocity: Tensor) -> Tensor:
+    """The mean length of the velocities of samples, a scalar."""
+    squares = ops.sum(velocity**2, axis=sample_axes(velocity))
+    return ops.mean(ops.sqrt(squares))

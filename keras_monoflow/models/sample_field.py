@@ -9,7 +9,7 @@ from keras import ops
 from keras_monoflow.backend import processes
 from keras_monoflow.data import first_rows
 from keras_monoflow.models import data_checks
-from keras_monoflow.models.round import Batch, sample_axes
+from keras_monoflow.models.round import Batch, mean_speed
 from keras_monoflow.models.sample_velocity import velocity_in_space
 from keras_monoflow.typing import Array, Config, Tensor
 from keras_monoflow.velocities.differences import squared_distances
@@ -176,8 +176,7 @@ class SampleField:
             guidance=model.choices.guidance,
             seed=model.evaluation_seed,
         )
-        squares = ops.sum(moved**2, axis=sample_axes(moved))
-        return {**logs, "velocity_norm": ops.mean(ops.sqrt(squares))}
+        return {**logs, "velocity_norm": mean_speed(moved)}
 
 
 def _without_itself(y: Tensor, side: Neighbors) -> Neighbors:

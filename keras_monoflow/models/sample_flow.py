@@ -13,7 +13,7 @@ from keras_monoflow.models.generator_model import GeneratorModel
 from keras_monoflow.models.sample_round import SampleRound
 from keras_monoflow.models.space import SAMPLES, FeatureSpace
 from keras_monoflow.models.training_choices import TrainingChoices
-from keras_monoflow.optimizers import build
+from keras_monoflow.optimizers import build, get_required
 from keras_monoflow.typing import (
     ArrayLike,
     OptimizerLike,
@@ -167,13 +167,8 @@ class SampleFlow(GeneratorModel):
             guidance=guidance,
         )
         self._check_choices(velocity, choices)
-        if generator_optimizer is None:
-            raise ValueError(
-                "`generator_optimizer` is required, for example "
-                "generator_optimizer=keras.optimizers.Adam(5e-4, beta_1=0.5)."
-            )
         optimizer = self._scaled_for_float16(
-            keras.optimizers.get(generator_optimizer)
+            get_required(generator_optimizer, "generator_optimizer")
         )
         build(optimizer, self.generator.trainable_variables)
         self._set_average(choices.ema)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import ROLES, make_uncompiled, numpy
+from helpers import ROLES, everything, make_uncompiled
 
 pytestmark = pytest.mark.slow
 
@@ -88,14 +88,6 @@ def make_model(flow):
     return model
 
 
-def state(model):
-    """All that training goes on from."""
-    variables = [*model.variables, *model.optimizer.variables]
-    # (Each evaluation starts the noise of evaluations anew.)
-    kept = [v for v in variables if v is not model.evaluation_seed.state]
-    return [np.array(numpy(v), copy=True) for v in kept]
-
-
 #: On TensorFlow, data of unknown shape make another graph, which rounds
 #: differently. (Counters that differ by one differ by more.)
 TOLERANCE = {"rtol": 0, "atol": 0}
@@ -109,7 +101,7 @@ def assert_close(one, other, name):
 
 
 def assert_equal(one, other, name):
-    for a, b in zip(state(one), state(other), strict=True):
+    for a, b in zip(everything(one), everything(other), strict=True):
         assert_close(a, b, name)
 
 

@@ -1,20 +1,7 @@
 """Whether two trainings ended in the same state."""
 
 import numpy as np
-from helpers import numpy
-
-
-def everything(model):
-    """All that a training continues from.
-
-    (Each evaluation starts the noise of evaluations anew.)
-    """
-    variables = [*model.variables, *model.optimizer.variables]
-    return [
-        np.array(numpy(v), copy=True)
-        for v in variables
-        if v is not model.evaluation_seed.state
-    ]
+from helpers import everything
 
 
 def assert_same(one, other, configuration, exactly=False):

@@ -14,6 +14,7 @@ from keras_monoflow.models.fitting import with_extra
 from keras_monoflow.models.flow_model import FlowModel, _choice
 from keras_monoflow.models.looking import random_seed
 from keras_monoflow.models.particle_round import ParticleRound
+from keras_monoflow.models.rounds import CountsRounds
 from keras_monoflow.models.sample_round import ParticleSampleRound
 from keras_monoflow.models.training_choices import TrainingChoices
 from keras_monoflow.models.trajectory import Record, Trajectory
@@ -31,7 +32,7 @@ from keras_monoflow.typing import (
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
-class ParticleFlow(FlowModel):
+class ParticleFlow(CountsRounds, FlowModel):
     """Particles that follow a flow themselves.
 
     What a GAN does to its samples, without the generator: in each round the
@@ -120,13 +121,7 @@ class ParticleFlow(FlowModel):
         self._rows = ArraySampler(
             particles, tuple(shape), "particles", name="particles"
         )
-        self._rounds = self.add_weight(
-            shape=(),
-            dtype="int32",
-            initializer="zeros",
-            trainable=False,
-            name="rounds",
-        )
+        self._start_counting()
         self._trajectory = Trajectory(shape=(len(self._rows), *shape))
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
@@ -318,15 +313,6 @@ class ParticleFlow(FlowModel):
     def _discriminator_optimizer(self):
         return None if self.discriminator is None else self.optimizer
 
-    @property
-    def rounds_counter(self) -> keras.Variable:
-        return self._rounds
-
-    @property
-    def rounds(self) -> int:
-        """How many rounds the particles have moved or waited, an integer."""
-        return int(ops.convert_to_numpy(self._rounds))
-
     # ------------------------------------------------------ the particles
 
     def draw(
@@ -442,11 +428,9 @@ class ParticleFlow(FlowModel):
 
     def save_own_variables(self, store: Any) -> None:
         super().save_own_variables(store)
-        store["rounds"] = self.rounds
         store["trajectory"] = self.trajectory
         store["trajectory_rounds"] = self.trajectory_rounds
 
     def load_own_variables(self, store: Any) -> None:
         super().load_own_variables(store)
-        self._rounds.assign(np.array(store["rounds"]))
         self._trajectory.set(store["trajectory_rounds"], store["trajectory"])

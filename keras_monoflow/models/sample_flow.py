@@ -3,13 +3,12 @@
 from typing import Any
 
 import keras
-import numpy as np
-from keras import ops
 
 from keras_monoflow import velocities
 from keras_monoflow.models import data_checks, network_checks
 from keras_monoflow.models.flow_model import _choice
 from keras_monoflow.models.generator_model import GeneratorModel
+from keras_monoflow.models.rounds import CountsRounds
 from keras_monoflow.models.sample_round import SampleRound
 from keras_monoflow.models.space import SAMPLES, FeatureSpace
 from keras_monoflow.models.training_choices import TrainingChoices
@@ -23,7 +22,7 @@ from keras_monoflow.typing import (
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
-class SampleFlow(GeneratorModel):
+class SampleFlow(CountsRounds, GeneratorModel):
     """A generator that follows a velocity between its samples and the data.
 
     There is no discriminator. In each round real samples attract the generated
@@ -102,13 +101,7 @@ class SampleFlow(GeneratorModel):
                 features, "features", "The space in which a SampleFlow moves"
             )
             network_checks.check_shapes(generator, features, "features")
-        self._rounds = self.add_weight(
-            shape=(),
-            dtype="int32",
-            initializer="zeros",
-            trainable=False,
-            name="rounds",
-        )
+        self._start_counting()
 
     def compile(
         self,
@@ -242,15 +235,6 @@ class SampleFlow(GeneratorModel):
     def _generator_optimizer(self):
         return self.optimizer
 
-    @property
-    def rounds_counter(self) -> keras.Variable:
-        return self._rounds
-
-    @property
-    def rounds(self) -> int:
-        """How many rounds the generator has been trained, an integer."""
-        return int(ops.convert_to_numpy(self._rounds))
-
     # ------------------------------------------------------------- saving
 
     @classmethod
@@ -262,11 +246,3 @@ class SampleFlow(GeneratorModel):
             **super()._compile_arguments(),
             **self.choices.arguments("generated_batch", "guidance"),
         }
-
-    def save_own_variables(self, store: Any) -> None:
-        super().save_own_variables(store)
-        store["rounds"] = self.rounds
-
-    def load_own_variables(self, store: Any) -> None:
-        super().load_own_variables(store)
-        self._rounds.assign(np.array(store["rounds"]))

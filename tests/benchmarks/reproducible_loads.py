@@ -43,7 +43,8 @@ def make_model():
             layers.Dense(64, "leaky_relu"),
             layers.Dropout(0.2),
             layers.Dense(64, "leaky_relu"),
-            layers.Dense(1),
+            # Without a bias: see tests/models/test_tensorflow_order.py.
+            layers.Dense(1, use_bias=False),
         ]
     )
     model = kmf.W1FE(generator, critic, seed=2)

@@ -190,7 +190,11 @@ def apply_gradients(
     if tf.executing_eagerly():
         optimizer.apply(gradients, variables)
         return
-    with faster_update(optimizer):
+    # TensorFlow's graph optimizer forgets that a weight is read before it is
+    # assigned where the new value does not depend on the old one: the last
+    # layer of a critic, whose loss is linear. The layers below would be given
+    # its new value now and then.
+    with faster_update(optimizer), tf.control_dependencies(gradients):
         optimizer.apply(gradients, variables)
 
 

@@ -62,14 +62,19 @@ def make_gan(arguments):
     return gan
 
 
-def judge(gan, classifier, test, test_labels):
+def judge(model, images, labels, data_dir):
     """Prints how often a classifier reads the digit that was asked for."""
+    print("\nTraining a classifier to read the digits")
+    classifier = train_classifier(images, labels)
+    test, test_labels = kmf.datasets.load_images(
+        "mnist", split="test", data_dir=data_dir, with_labels=True
+    )
 
     def read(digits):
         return classifier.predict(digits, batch_size=500, verbose=0).argmax(-1)
 
     asked = np.repeat(np.arange(10), 1000)
-    right = read(gan.sample(len(asked), labels=asked, seed=0)) == asked
+    right = read(model.sample(len(asked), labels=asked, seed=0)) == asked
     real = read(test) == test_labels
     print(f"\n{'read as asked, digit':<24}{'generated':>12}{'test images':>14}")
     for digit in range(10):
@@ -108,17 +113,7 @@ def main():
         ],
     )
     gan.save(output / "gan.keras")
-    print("\nTraining a classifier to read the digits")
-    judge(
-        gan,
-        train_classifier(images, labels),
-        *kmf.datasets.load_images(
-            "mnist",
-            split="test",
-            data_dir=arguments.data_dir,
-            with_labels=True,
-        ),
-    )
+    judge(gan, images, labels, arguments.data_dir)
     print(f"\nA picture for each epoch and the model are in {output}")
 
 

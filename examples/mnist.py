@@ -105,29 +105,35 @@ def train_classifier(images, labels):
     return classifier
 
 
-def judge(gan, images, labels, arguments):
-    """Prints which digits the generator draws, and how readable they are."""
+def score(samples, classifier, test):
+    """How digits look to a classifier, beside those of the test data."""
+    # A class is drawn if at least one percent of the samples show it.
+    coverage = kmf.metrics.ClassCoverage(
+        classifier, minimum_samples=len(samples) // 100
+    )
+    distance = kmf.metrics.FrechetDistance(
+        keras.Model(classifier.inputs, classifier.layers[-2].output)
+    )
+    return {**coverage.details(None, samples), "fid": distance(test, samples)}
+
+
+def judge(samples, images, labels, data_dir):
+    """Prints which digits were drawn, and how readable they are."""
     print("\nTraining a classifier to judge the digits")
     classifier = train_classifier(images, labels)
     test, test_labels = kmf.datasets.load_images(
-        "mnist", split="test", data_dir=arguments.data_dir, with_labels=True
+        "mnist", split="test", data_dir=data_dir, with_labels=True
     )
-
-    samples = gan.sample(10_000, seed=0)
     read = classifier.predict(test, batch_size=500, verbose=0).argmax(-1)
-    # A class is drawn if at least one percent of the samples show it.
-    coverage = kmf.metrics.ClassCoverage(classifier, minimum_samples=100)
-    drawn = coverage.details(None, samples)
-    confidence = coverage.details(None, test)["confidence"]
-    distance = kmf.metrics.FrechetDistance(
-        keras.Model(classifier.input, classifier.layers[-2].output)
-    )
+    drawn = score(samples, classifier, test)
+    real = score(test, classifier, test)
+    known = score(images[:10_000], classifier, test)
     rows = [
         ("accuracy on test digits", np.mean(read == test_labels)),
-        ("mean confidence, test digits", confidence),
+        ("mean confidence, test digits", real["confidence"]),
         ("mean confidence, generated", drawn["confidence"]),
-        ("Fréchet distance of features", distance(test, samples)),
-        ("the same, training to test", distance(test, images[:10_000])),
+        ("Fréchet distance of features", drawn["fid"]),
+        ("the same, training to test", known["fid"]),
     ]
     print()
     for name, value in rows:
@@ -168,7 +174,8 @@ def main():
         ]
     gan.fit(data, epochs=arguments.epochs, callbacks=callbacks)
     gan.save(output / "gan.keras")
-    judge(gan, images, labels, arguments)
+    samples = gan.sample(10_000, seed=0)
+    judge(samples, images, labels, arguments.data_dir)
     print(f"\nA grid for each epoch, the log and the model are in {output}")
 
 

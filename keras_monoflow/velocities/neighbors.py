@@ -32,19 +32,20 @@ class Neighbors:
         return ops.sum(self.weights * values, axis=-1) / _or_one(total)
 
     def shares(self, like: Tensor) -> Tensor:
-        """Returns weights that add up to 1 over the last axis, `(n, m)`.
+        """Returns weights that add up to 1 over the last axis, `(n, m)`, or
+        `(1, 1)` where all are the same.
 
         Args:
-            like: Tensor of that shape.
+            like: Tensor `(n, m)`.
         """
         if self.weights is None:
             count = ops.cast(ops.shape(like)[-1], like.dtype)
-            return ops.ones_like(like) / count
+            return ops.ones_like(like[:1, :1]) / count
         total = ops.sum(self.weights, axis=-1, keepdims=True)
         return self.weights / _or_one(total)
 
     def log_shares(self, like: Tensor) -> Tensor:
-        """Returns the logarithms of the shares, `(n, m)`."""
+        """Returns the logarithms of the shares, of their shape."""
         shares = self.shares(like)
         positive = shares > 0
         logs = ops.log(ops.where(positive, shares, 1.0))

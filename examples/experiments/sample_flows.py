@@ -14,7 +14,7 @@ prints.
     cd examples/experiments
     python sample_flows.py --data ring --seeds 3
     python sample_flows.py --data grid --only "student .1" --seeds 1
-    python sample_flows.py --data ring --mappings
+    python sample_flows.py --data ring --batches
 """
 
 import argparse
@@ -62,11 +62,12 @@ UPDATES = {
     },
 }
 
-#: Other questions: each mapping, and other batch sizes.
+#: What `sample_flow_mappings.py` compares.
 MAPPINGS = {
     f"laplace .1, {name}": lambda name=name: v.KernelRatio("laplace", 0.1, name)
     for name in sorted(kmf.mappings.NAMED)
 }
+#: What `--batches` compares.
 BATCHES = [16, 64, 256, 512]
 
 
@@ -79,7 +80,6 @@ def parse_arguments():
     add("--data", choices=DATA, default="ring", help="what to learn")
     add("--only", nargs="*", metavar="VELOCITY", help="these velocities alone")
     add("--updates", nargs="*", choices=UPDATES, default=list(UPDATES))
-    add("--mappings", action="store_true", help="all mappings, K=5, n")
     add("--batches", action="store_true", help="four batch sizes, K=5, n")
     add("--seeds", type=int, default=3, help="runs of each kind")
     add("--rounds", type=int, default=2000)
@@ -97,8 +97,6 @@ def wanted(arguments):
         arguments.updates,
         [arguments.batch_size],
     )
-    if arguments.mappings:
-        names, updates = MAPPINGS, ["K=5, n"]
     if arguments.batches:
         names = ["drifting", "laplace .2", "sinkhorn .05"]
         updates, sizes = ["K=5, n"], BATCHES
@@ -216,19 +214,18 @@ def print_table(results, arguments):
         )
 
 
-def main():
-    arguments = parse_arguments()
-    done = read(arguments.file)
+def results_of(choices, path):
+    """Runs what the file does not hold yet, and returns all that it holds."""
+    done = read(path)
     keys = ("data", "velocity", "update", "batch", "rounds", "seed")
     known = {tuple(r[k] for k in keys) for r in done}
-    arguments.file.parent.mkdir(parents=True, exist_ok=True)
-    left = [] if arguments.table else wanted(arguments)
-    left = [c for c in left if tuple(c[k] for k in keys) not in known]
+    left = [c for c in choices if tuple(c[k] for k in keys) not in known]
+    path.parent.mkdir(parents=True, exist_ok=True)
     for i, choice in enumerate(left):
         keras.utils.clear_session()
         result = run(choice)
         done.append(result)
-        with arguments.file.open("a") as file:
+        with path.open("a") as file:
             file.write(json.dumps(result) + "\n")
         print(
             f"{i + 1}/{len(left)}",
@@ -236,7 +233,13 @@ def main():
             f"W1 {result['w1']:.3f}, {result['seconds']:.1f} s",
             flush=True,
         )
-    print_table(done, arguments)
+    return done
+
+
+def main():
+    arguments = parse_arguments()
+    choices = [] if arguments.table else wanted(arguments)
+    print_table(results_of(choices, arguments.file), arguments)
 
 
 if __name__ == "__main__":

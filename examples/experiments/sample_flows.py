@@ -15,6 +15,7 @@ prints.
     python sample_flows.py --data ring --seeds 3
     python sample_flows.py --data grid --only "student .1" --seeds 1
     python sample_flows.py --data ring --batches
+    python sample_flows.py --data ring --discriminators
 """
 
 import argparse
@@ -62,6 +63,19 @@ UPDATES = {
     },
 }
 
+#: For comparison: a model with a discriminator, and arguments of `compile`.
+PENALTIES = [kmf.penalties.R1(1.0), kmf.penalties.R2(1.0)]
+WITH_DISCRIMINATOR = {
+    "GAN, R1 + R2": (
+        kmf.MonoFlowGAN,
+        {"discriminator_optimizer": 1e-3, "penalty": PENALTIES},
+    ),
+    "W1FE, 5 critic steps": (
+        kmf.W1FE,
+        {"critic_optimizer": 1e-3, "critic_steps": 5},
+    ),
+}
+
 #: What `sample_flow_mappings.py` compares.
 MAPPINGS = {
     f"laplace .1, {name}": lambda name=name: v.KernelRatio("laplace", 0.1, name)
@@ -80,6 +94,11 @@ def parse_arguments():
     add("--data", choices=DATA, default="ring", help="what to learn")
     add("--only", nargs="*", metavar="VELOCITY", help="these velocities alone")
     add("--updates", nargs="*", choices=UPDATES, default=list(UPDATES))
+    add(
+        "--discriminators",
+        action="store_true",
+        help="models with a discriminator instead",
+    )
     add("--batches", action="store_true", help="four batch sizes, K=5, n")
     add("--seeds", type=int, default=3, help="runs of each kind")
     add("--rounds", type=int, default=2000)
@@ -97,6 +116,8 @@ def wanted(arguments):
         arguments.updates,
         [arguments.batch_size],
     )
+    if arguments.discriminators:
+        names = WITH_DISCRIMINATOR
     if arguments.batches:
         names = ["drifting", "laplace .2", "sinkhorn .05"]
         updates, sizes = ["K=5, n"], BATCHES
@@ -117,16 +138,33 @@ def wanted(arguments):
     ]
 
 
+def adam(rate):
+    return keras.optimizers.Adam(rate, 0.5, 0.9)
+
+
+def make_model(choice):
+    """The model of a run, compiled."""
+    name, seed = choice["velocity"], choice["seed"]
+    update = UPDATES[choice["update"]]
+    generator = kmf.networks.mlp_generator(2, 2, seed=seed)
+    if name not in WITH_DISCRIMINATOR:
+        flow = kmf.SampleFlow(generator, seed=seed)
+        velocity = {**VELOCITIES, **MAPPINGS}[name]()
+        flow.compile(adam(5e-4), velocity, **update)
+        return flow
+    model, options = WITH_DISCRIMINATOR[name]
+    options = {
+        k: adam(v) if k.endswith("optimizer") else v for k, v in options.items()
+    }
+    discriminator = kmf.networks.mlp_discriminator(2, seed=seed)
+    gan = model(generator, discriminator, seed=seed)
+    gan.compile(generator_optimizer=adam(5e-4), **options, **update)
+    return gan
+
+
 def run(choice):
     """Trains a generator; returns its distance to the data and the seconds."""
-    seed, make = choice["seed"], {**VELOCITIES, **MAPPINGS}[choice["velocity"]]
-    generator = kmf.networks.mlp_generator(2, 2, seed=seed)
-    flow = kmf.SampleFlow(generator, seed=seed)
-    flow.compile(
-        keras.optimizers.Adam(5e-4, 0.5, 0.9),
-        make(),
-        **UPDATES[choice["update"]],
-    )
+    seed, flow = choice["seed"], make_model(choice)
     looks = choice["rounds"] // 10
     x = DATA[choice["data"]](choice["batch"] * looks, seed=100 + seed)
     real = DATA[choice["data"]](1000, seed=1)

@@ -10,7 +10,6 @@ from keras import ops
 
 from keras_monoflow import gradients
 from keras_monoflow.backend import replicas
-from keras_monoflow.models.space import SAMPLES
 from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.typing import Tensor
 
@@ -23,13 +22,11 @@ class Batch:
         samples: Tensor `(rows, *sample_shape)`.
         labels: The conditions, a tensor of as many rows, or `None`.
         slices: How many parts `slice` cuts the batch into; 1 for none.
-        space: Where generated samples move; see `space.py`.
     """
 
     samples: Any
     labels: Any = None
     slices: int = 1
-    space: Any = SAMPLES
 
     @property
     def size(self) -> Any:
@@ -210,7 +207,7 @@ class Round:
         """Moves one generated batch, and lets the generator fit the moves."""
         choices = self.choices
         generated = generated or self.generate(batch)
-        y = batch.space.position(generated.samples)
+        y = self.position(generated.samples, batch)
         velocity = self.scaled(self.velocity(y, batch))
         step_size = self.step_size(y.dtype)
         step = step_size * velocity
@@ -218,9 +215,8 @@ class Round:
         # is the step itself. Only the persistent loss scales with the step.
         force = step if choices.update == "persistent" else velocity
         size = ops.cast(ops.shape(y)[0], y.dtype)
-        self.generator.step_along(
-            generated, batch.space.pull_back(-force / size, generated.samples)
-        )
+        cotangent = self.pull_back(-force / size, generated.samples, batch)
+        self.generator.step_along(generated, cotangent)
         if choices.persistency > 1:
             loss_of = self.fit_loss(y, step, step_size, batch)
             gradients.repeat(
@@ -261,6 +257,15 @@ class Round:
         adds = isinstance(outputs, list)
         samples, added = outputs if adds else (outputs, None)
         return Generated(inputs, samples, added, pullback, commit)
+
+    def position(self, x: Tensor, batch: Batch) -> Tensor:
+        """Returns generated samples as points of the space in which they move:
+        here their own, in `sample_round.py` that of features."""
+        return at_least_float32(x)
+
+    def pull_back(self, cotangent: Tensor, x: Tensor, batch: Batch) -> Tensor:
+        """Returns `J^T cotangent`, `J` the Jacobian of `position` at `x`."""
+        return cotangent
 
     def velocity(self, y: Tensor, batch: Batch) -> Tensor:
         """Returns where samples move: `grad V(y)` of the frozen discriminator.
@@ -335,7 +340,7 @@ class Round:
             return ops.mean(squared) / 2
 
         if self.choices.update == "persistent":
-            return lambda x: half_square(target - batch.space.position(x))
+            return lambda x: half_square(target - self.position(x, batch))
         potential = self.frozen_potential(batch.labels)
         if self.choices.update == "naive":
             return lambda x: -ops.mean(potential(x))

@@ -1,5 +1,6 @@
 """One round of training without a discriminator."""
 
+import dataclasses
 from typing import Any
 
 from keras import ops
@@ -8,7 +9,19 @@ from keras_monoflow.backend import replicas
 from keras_monoflow.models.particle_round import ParticleRound
 from keras_monoflow.models.round import Batch, Round
 from keras_monoflow.models.sample_velocity import velocity_in_space
+from keras_monoflow.models.space import SAMPLES
 from keras_monoflow.typing import Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchInSpace(Batch):
+    """A batch that knows where generated samples move.
+
+    Args:
+        space: A `SampleSpace`.
+    """
+
+    space: Any = SAMPLES
 
 
 class FollowsSamples:
@@ -40,11 +53,17 @@ class FollowsSamples:
         With features `phi`, all of them stand for `phi` of samples.
         """
         space = self.model.space(batch.samples)
-        batch = Batch(batch.samples, batch.labels, space=space)
+        batch = BatchInSpace(batch.samples, batch.labels, space=space)
         self.train_generator(batch)  # type: ignore[attr-defined]
         self.counter.assign_add(1)
 
-    def velocity(self, y: Tensor, batch: Batch) -> Tensor:
+    def position(self, x: Tensor, batch: Any) -> Tensor:
+        return batch.space.position(x)
+
+    def pull_back(self, cotangent: Tensor, x: Tensor, batch: Any) -> Tensor:
+        return batch.space.pull_back(cotangent, x)
+
+    def velocity(self, y: Tensor, batch: Any) -> Tensor:
         """Returns what positions of generated samples move by.
 
         Where several replicas share a batch, each sees the rows of all.
@@ -70,11 +89,11 @@ class FollowsSamples:
             return moved
         return replicas.own_rows(moved, ops.shape(y)[0])
 
-    def labels_of_generated(self, batch: Batch) -> Any:
+    def labels_of_generated(self, batch: Any) -> Any:
         """Returns the labels of the generated samples that move."""
         return batch.labels
 
-    def second_batch(self, batch: Batch) -> tuple[Any, Any]:
+    def second_batch(self, batch: Any) -> tuple[Any, Any]:
         """Returns positions of generated samples that repel, and labels."""
         return None, None
 
@@ -82,7 +101,7 @@ class FollowsSamples:
 class SampleRound(FollowsSamples, Round):
     """A round of `SampleFlow`."""
 
-    def asked(self, batch: Batch) -> Batch:
+    def asked(self, batch: Any) -> BatchInSpace:
         """Returns a batch of as many rows as shall be generated."""
         n, count = self.choices.generated_batch, replicas.count()
         if n is None:
@@ -100,15 +119,15 @@ class SampleRound(FollowsSamples, Round):
             labels = ops.take(labels, places, axis=0)
         # (Of the samples, their number alone counts.)
         like = ops.zeros((rows, *batch.samples.shape[1:]), batch.samples.dtype)
-        return Batch(like, labels, space=batch.space)
+        return BatchInSpace(like, labels, space=batch.space)
 
-    def generate(self, batch: Batch) -> Any:
+    def generate(self, batch: Any) -> Any:
         return super().generate(self.asked(batch))
 
-    def labels_of_generated(self, batch: Batch) -> Any:
+    def labels_of_generated(self, batch: Any) -> Any:
         return self.asked(batch).labels
 
-    def second_batch(self, batch: Batch) -> tuple[Any, Any]:
+    def second_batch(self, batch: Any) -> tuple[Any, Any]:
         if not self.model.sample_velocity.uses_second_batch:
             return None, None
         asked = self.asked(batch)

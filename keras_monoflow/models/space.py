@@ -110,5 +110,5 @@ def _scale(rows: Tensor) -> Tensor:
     return ops.where(mean > 1e-12, scale, ops.ones_like(scale))
 
 
-#: The space in which all flows move whose velocity is a discriminator's.
+#: The space where there are no features.
 SAMPLES: Any = SampleSpace()

@@ -161,15 +161,15 @@ class KernelRatio(KernelVelocity):
     ) -> tuple[Tensor, Tensor]:
         """Returns the log of the weighted mean of kernels, and its gradient."""
         log_shares = side.log_shares(squared)
-        logs = ops.stack(
-            [self.kernel.log(squared, s) + log_shares for s in bandwidths]
+        logs = [self.kernel.log(squared, s) + log_shares for s in bandwidths]
+        total = ops.logsumexp(
+            ops.stack([ops.logsumexp(log, axis=1) for log in logs]), axis=0
         )
-        pulls = ops.stack([self.kernel.pull(squared, s) for s in bandwidths])
-        total = ops.logsumexp(logs, axis=(0, 2))
-        shares = ops.exp(logs - total[None, :, None])
-        gradient = weighted_differences(
-            ops.sum(shares * pulls, axis=0), y, side.points
+        weights = sum(
+            ops.exp(log - total[:, None]) * self.kernel.pull(squared, s)
+            for log, s in zip(logs, bandwidths)
         )
+        gradient = weighted_differences(weights, y, side.points)
         return total - math.log(len(bandwidths)), gradient
 
     def user_objects(self) -> list[tuple[Any, str]]:

@@ -117,7 +117,7 @@ def print_table(results):
                 continue
             f = values["frechet"]
             cells += [
-                f"{np.mean(f):.2f} ± {np.std(f):.2f}",
+                f"{np.mean(f):.2f}" + (f" ± {np.std(f):.2f}" if f[1:] else ""),
                 f"{np.mean(values['nearest']):.2f}",
                 f"{np.mean(values['classes']):.1f}",
             ]

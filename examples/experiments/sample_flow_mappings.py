@@ -99,6 +99,7 @@ def draw(distances, rounds, limit, path):
     means = [np.mean(distances[n]) for n in names]
     axes[0].barh(names, means, xerr=[np.std(distances[n]) for n in names])
     axes[0].axvline(sample_flows.floor("ring"), color="0.3", ls=":")
+    axes[0].locator_params(axis="x", nbins=4)
     axes[0].set(title="near the data", xlabel="Wasserstein-1 distance")
     for i, name in enumerate(names):
         home = [r for r in rounds[name] if r]

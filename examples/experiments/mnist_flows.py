@@ -7,7 +7,7 @@ making the features counts as well. A classifier of another kind, which none of
 them has seen, then judges 10000 digits beside the test data: the Fréchet
 distance of its features, the mean confidence, the classes drawn.
 
-A long experiment, `--seconds` a run and half a minute to judge it: `--file`
+A long experiment, `--seconds` a run and half a minute to judge it: `--output`
 keeps what was done, and `python mnist_flows.py --table` only prints. Grids of
 digits are drawn for the first seed.
 
@@ -17,13 +17,14 @@ digits are drawn for the first seed.
 """
 
 import argparse
-import json
+import functools
 import pathlib
 import sys
 import time
 
 import keras
 import numpy as np
+from sample_flows import results_of
 
 import keras_monoflow as kmf
 
@@ -147,20 +148,11 @@ def print_table(results):
         print(f"| {run} ({len(of)}) | " + " | ".join(cells) + " |")
 
 
-def main():
-    arguments = parse_arguments()
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    path = arguments.output / "results.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    results = [json.loads(line) for line in lines]
-    done = [(r["run"], r["seed"], r["seconds"]) for r in results]
-    left = [
-        (run, seed)
-        for seed in range(arguments.seeds)
-        for run in arguments.only
-        if (run, seed, arguments.seconds) not in done
-    ]
-    if left and not arguments.table:
+def make_run(arguments):
+    """Returns the function of a choice that trains a model and judges it."""
+
+    @functools.cache  # Only if anything is left to do.
+    def material():
         images, labels = kmf.datasets.load_images(
             "mnist", data_dir=arguments.data_dir, with_labels=True
         )
@@ -171,26 +163,39 @@ def main():
         known = mnist.score(images[:10_000], classifier, test)
         sure = mnist.score(test, classifier, test)["confidence"]
         print(f"training digits: {known['fid']:.3f}, test digits: {sure:.3f}")
-        for run, seed in left:
-            model, rounds = train(run, seed, images, labels, arguments)
-            samples = model.sample(10_000, seed=0)
-            result = {
-                "run": run,
-                "seed": seed,
-                "seconds": arguments.seconds,
-                "rounds": rounds,
-                **mnist.score(samples, classifier, test),
-            }
-            result["shares"] = np.asarray(result["shares"]).tolist()
-            results.append(result)
-            with path.open("a") as file:
-                file.write(json.dumps(result) + "\n")
-            print(run, seed, rounds, f"{result['fid']:.2f}", flush=True)
-            if seed == 0:
-                name = run.replace(", ", "_").replace("=", "")
-                grid = kmf.plots.image_grid(samples[:96], columns=16)
-                keras.utils.save_img(arguments.output / f"{name}.png", grid)
-    print_table(results)
+        return images, labels, test, classifier
+
+    def run(choice):
+        images, labels, test, classifier = material()
+        name, seed = choice["run"], choice["seed"]
+        model, rounds = train(name, seed, images, labels, arguments)
+        samples = model.sample(10_000, seed=0)
+        if seed == 0:
+            file = name.replace(", ", "_").replace("=", "")
+            grid = kmf.plots.image_grid(samples[:96], columns=16)
+            keras.utils.save_img(arguments.output / f"{file}.png", grid)
+        scores = mnist.score(samples, classifier, test)
+        scores["shares"] = np.asarray(scores["shares"]).tolist()
+        return {**choice, "rounds": rounds, **scores}
+
+    return run
+
+
+def main():
+    arguments = parse_arguments()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    choices = [
+        {"run": run, "seed": seed, "seconds": arguments.seconds}
+        for seed in range(arguments.seeds)
+        for run in arguments.only
+    ]
+    print_table(
+        results_of(
+            [] if arguments.table else choices,
+            arguments.output / "results.jsonl",
+            make_run(arguments),
+        )
+    )
 
 
 if __name__ == "__main__":

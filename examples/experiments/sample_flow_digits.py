@@ -21,12 +21,11 @@ A long experiment, about half a minute a run: `--file` keeps what was done, and
 """
 
 import argparse
-import json
 import pathlib
 
 import keras
 import numpy as np
-from sample_flows import UPDATES, VELOCITIES, read
+from sample_flows import UPDATES, VELOCITIES, results_of
 from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -127,7 +126,6 @@ def print_table(results):
 def main():
     arguments = parse_arguments()
     images, labels, held_out = load()
-    done = read(arguments.file)
     choices = [
         {
             "velocity": name,
@@ -140,16 +138,11 @@ def main():
         for name in arguments.only
         for update in arguments.updates
     ]
-    known = [{key: r[key] for key in choices[0]} for r in done]
-    left = [c for c in choices if c not in known]
-    arguments.file.parent.mkdir(parents=True, exist_ok=True)
-    for i, choice in enumerate([] if arguments.table else left):
-        keras.utils.clear_session()
-        result = run(choice, images, labels, held_out)
-        done.append(result)
-        with arguments.file.open("a") as file:
-            file.write(json.dumps(result) + "\n")
-        print(f"{i + 1}/{len(left)}", *result.values(), flush=True)
+    done = results_of(
+        [] if arguments.table else choices,
+        arguments.file,
+        lambda choice: run(choice, images, labels, held_out),
+    )
     distance = kmf.metrics.FrechetDistance()
     floor = distance(held_out, images[: len(held_out)])
     print(f"\nFréchet distance of training digits: {floor:.2f}")

@@ -252,12 +252,17 @@ def print_table(results, arguments):
         )
 
 
-def results_of(choices, path):
-    """Runs what the file does not hold yet, and returns all that it holds."""
+def results_of(choices, path, run=run):
+    """Runs what the file does not hold yet, and returns all that it holds.
+
+    A result is a dictionary that begins with the choice it came from.
+    """
     done = read(path)
-    keys = ("data", "velocity", "update", "batch", "rounds", "seed")
-    known = {tuple(r[k] for k in keys) for r in done}
-    left = [c for c in choices if tuple(c[k] for k in keys) not in known]
+    left = [
+        choice
+        for choice in choices
+        if not any(choice.items() <= result.items() for result in done)
+    ]
     path.parent.mkdir(parents=True, exist_ok=True)
     for i, choice in enumerate(left):
         keras.utils.clear_session()
@@ -265,12 +270,7 @@ def results_of(choices, path):
         done.append(result)
         with path.open("a") as file:
             file.write(json.dumps(result) + "\n")
-        print(
-            f"{i + 1}/{len(left)}",
-            *(choice[k] for k in ("data", "velocity", "update", "seed")),
-            f"W1 {result['w1']:.3f}, {result['seconds']:.1f} s",
-            flush=True,
-        )
+        print(f"{i + 1}/{len(left)}", *result.values(), flush=True)
     return done
 
 

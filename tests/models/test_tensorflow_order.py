@@ -15,8 +15,6 @@ tf = pytest.importorskip("tensorflow")
 if keras.backend.backend() != "tensorflow":
     pytest.skip("graphs of TensorFlow", allow_module_level=True)
 
-CRITIC = {"monoflow": "discriminator", "w1fe": "critic", "w2fe": "potential"}
-
 
 class OwnAdam(keras.optimizers.Adam):
     """Not Keras's own class, whose steps the package computes itself."""
@@ -37,9 +35,9 @@ def optimized_graphs(model, rows):
 
 
 def unordered(nodes):
-    """Pairs of a read or assignment and an assignment, in any order."""
+    """How many pairs of a read or assignment and an assignment of the same
+    variable there are, and which of them may run in any order."""
     by_name = {node.name: node for node in nodes}
-    before = {}
 
     def names(node):
         return [i.lstrip("^").split(":")[0] for i in node.input]
@@ -62,8 +60,7 @@ def unordered(nodes):
                 variables.setdefault(handle, []).append(node)
     count, pairs = 0, []
     for touches in variables.values():
-        for one in touches:
-            before[one.name] = predecessors(one.name)
+        before = {one.name: predecessors(one.name) for one in touches}
         for i, one in enumerate(touches):
             for other in touches[i + 1 :]:
                 if one.op == other.op == "ReadVariableOp":
@@ -98,11 +95,11 @@ def test_steps_of_all_flows(data, case):
     arguments = dict(ARGUMENTS[arguments])
     if flow.endswith("particles"):
         arguments = {k: v for k, v in arguments.items() if k[0] == "n"}
-    elif arguments and flow in CRITIC:
+    elif arguments and ROLES[flow]:
         arguments |= {
             "step_size": 0.5,
-            f"{CRITIC[flow]}_steps": 2,
-            f"{CRITIC[flow]}_warmup": 1,
+            f"{ROLES[flow]}_steps": 2,
+            f"{ROLES[flow]}_warmup": 1,
         }
     assert_ordered(make_flow(flow, **arguments), data)
 

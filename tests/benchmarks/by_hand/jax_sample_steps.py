@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .jax_networks import mlp
-from .jax_steps import Network, adam
+from .jax_steps import adam, untrained
 
 
 def distances(a, b):
@@ -78,10 +78,7 @@ class ByHand:
     """
 
     def __init__(self, recipe, velocity, weights, draw=draw):
-        weights = [jnp.array(w) for w in weights]
-        slots = [[jnp.zeros_like(w) for w in weights] for _ in range(2)]
-        network = Network(weights, [], jnp.int32(0), *slots)
-        self.state = jax.random.key(0), network
+        self.state = jax.random.key(0), untrained(weights)
         flow = VELOCITIES[velocity]
 
         def step(state, x):

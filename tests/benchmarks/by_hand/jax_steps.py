@@ -34,14 +34,17 @@ class State(NamedTuple):
     discriminator: Network
 
 
+def untrained(weights, statistics=()):
+    """A network before its first step of Adam."""
+    weights = [jnp.array(w) for w in weights]
+    slots = [[jnp.zeros_like(w) for w in weights] for _ in range(2)]
+    statistics = [jnp.array(s) for s in statistics]
+    return Network(weights, statistics, jnp.int32(0), *slots)
+
+
 def start(generator, discriminator, seed=0):
     """The first state, from pairs of (weights, statistics)."""
-    networks = []
-    for weights, statistics in (generator, discriminator):
-        weights = [jnp.array(w) for w in weights]
-        slots = [[jnp.zeros_like(w) for w in weights] for _ in range(2)]
-        statistics = [jnp.array(s) for s in statistics]
-        networks.append(Network(weights, statistics, jnp.int32(0), *slots))
+    networks = [untrained(*network) for network in (generator, discriminator)]
     return State(jax.random.key(seed), *networks)
 
 

@@ -29,3 +29,6 @@ OptimizerLike: TypeAlias = Any
 
 #: Numbers that change with the round.
 Schedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule
+
+#: Scalars by the names under which they are logged.
+Logs: TypeAlias = dict[str, Tensor]

@@ -12,8 +12,8 @@ from keras_monoflow.models import data_checks
 from keras_monoflow.models.round import Batch, mean_speed
 from keras_monoflow.models.sample_velocity import velocity_in_space
 from keras_monoflow.typing import Array, Config, Tensor
-from keras_monoflow.velocities.differences import squared_distances
 from keras_monoflow.velocities.neighbors import Neighbors
+from keras_monoflow.velocities.pairs import Pairs
 
 #: How many rows of the data, and as many generated ones, stand for all.
 REFERENCE_ROWS = 1024
@@ -152,11 +152,10 @@ class SampleField:
         labels = None if labels is None else np.asarray(labels)
         ratios = []
         for of_map in zip(*rows):
-            y, *sides = velocity.neighbors(
-                *of_map, labels, real_labels, other_labels
+            pairs = velocity.pairs(*of_map, labels, real_labels, other_labels)
+            ratios.append(
+                velocity.log_ratio(_OthersThanItself(**vars(pairs)))[0]
             )
-            sides = [_without_itself(y, side) for side in sides]
-            ratios.append(velocity.log_ratio(y, *sides)[0])
         return sum(ratios) / len(ratios)
 
     def losses(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:
@@ -179,10 +178,18 @@ class SampleField:
         return {**logs, "velocity_norm": mean_speed(moved)}
 
 
-def _without_itself(y: Tensor, side: Neighbors) -> Neighbors:
-    """Returns neighbors without rows that are the sample itself, which would
-    say that it has a high density."""
-    squared = squared_distances(y, side.points)
-    others = ops.cast(squared > 1e-6 * ops.mean(squared), y.dtype)
+class _OthersThanItself(Pairs):
+    """Pairs without those of a sample and itself, which would say that it has a
+    high density."""
+
+    def neighbors(self, rows: Any = None) -> tuple[Neighbors, Neighbors]:
+        real, other = map(_without_itself, super().neighbors(rows))
+        return real, other
+
+
+def _without_itself(side: Neighbors) -> Neighbors:
+    others = ops.cast(
+        side.squared > 1e-6 * ops.mean(side.squared), side.y.dtype
+    )
     weights = others if side.weights is None else side.weights * others
-    return Neighbors(side.points, weights)
+    return Neighbors(side.y, side.points, weights)

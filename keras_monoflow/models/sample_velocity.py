@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from keras import ops
+
 from keras_monoflow.models.space import SampleSpace
 from keras_monoflow.typing import Tensor
 from keras_monoflow.velocities import Velocity
@@ -27,12 +29,14 @@ def velocity_in_space(
     """
     others = [None] if other is None else space.maps(other)
     others = others * len(space.maps(y)) if other is None else others
+    seed = arguments.get("seed")
     parts = [
-        velocity.with_logs(*rows, **arguments)
+        velocity.with_logs(velocity.pairs(*rows, **arguments), seed)
         for rows in zip(space.maps(y), space.maps(real), others)
     ]
     logs = {
         name: sum(log[name] for _, log in parts) / len(parts)
         for name in velocity.log_names
     }
-    return space.join([moved for moved, _ in parts]), logs
+    moved = space.join([moved for moved, _ in parts])
+    return ops.reshape(moved, ops.shape(y)), logs

@@ -1,18 +1,15 @@
 """The velocity of drifting models."""
 
+import functools
 from typing import Any
 
 from keras import ops
 
 from keras_monoflow.arguments import check_number
 from keras_monoflow.registry import VELOCITIES
-from keras_monoflow.typing import Config, Seed, Tensor
-from keras_monoflow.velocities.differences import (
-    safe_sqrt,
-    squared_distances,
-    weighted_differences,
-)
-from keras_monoflow.velocities.neighbors import Neighbors, mean_over_pairs
+from keras_monoflow.typing import Config, Logs, Seed, Tensor
+from keras_monoflow.velocities.neighbors import Neighbors
+from keras_monoflow.velocities.pairs import Pairs
 from keras_monoflow.velocities.velocity import Velocity, check_bandwidths
 
 #: A drift below this share of the attraction is rounding.
@@ -58,6 +55,8 @@ class Drifting(Velocity):
     ```
     """
 
+    works_in_blocks = True
+
     def __init__(
         self, temperatures: Any = (0.02, 0.05, 0.2), floor: float = 1e-30
     ) -> None:
@@ -66,37 +65,48 @@ class Drifting(Velocity):
         )
         self.floor = check_number("floor of Drifting", floor, above=0)
 
-    def flow(
-        self, y: Tensor, real: Neighbors, other: Neighbors, seed: Seed
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        sides = [real, other]
-        distances = [
-            safe_sqrt(squared_distances(y, side.points)) for side in sides
-        ]
-        unit = mean_over_pairs(distances, sides)
-        # The weights of classes and of guidance; 1 without.
-        weights = ops.concatenate(
-            [side.relative_log_shares(d) for side, d in zip(sides, distances)],
-            axis=1,
+    def flow(self, pairs: Pairs, seed: Seed) -> tuple[Tensor, Logs]:
+        unit = pairs.mean(
+            lambda real, other: [(s, s.distances) for s in (real, other)]
         )
-        scaled = ops.concatenate(distances, axis=1) / unit
-        velocity = 0.0
-        for temperature in self.temperatures:
-            logits = weights - scaled / temperature
-            both = ops.softmax(logits, axis=1) * ops.softmax(logits, axis=0)
-            affinity = ops.sqrt(ops.maximum(both, self.floor))
+        drifts = [self._drift(pairs, unit, t) for t in self.temperatures]
+        return sum(drifts), {}
+
+    def _drift(self, pairs: Pairs, unit: Tensor, temperature: float) -> Tensor:
+        """Returns `V` of one temperature over its root mean square."""
+
+        # (Once for all, where all rows are looked at at once.)
+        @functools.cache
+        def logits(real: Neighbors, other: Neighbors) -> Tensor:
+            sides = [
+                side.relative_log_shares()
+                - side.distances / (unit * temperature)
+                for side in (real, other)
+            ]
+            return ops.concatenate(sides, axis=1)
+
+        over_rows = pairs.log_sum(logits)
+
+        def move(real: Neighbors, other: Neighbors) -> tuple[Tensor, Tensor]:
+            both = logits(real, other)
+            over_columns = ops.logsumexp(both, axis=1, keepdims=True)
+            # The root of the product of both softmaxes.
+            logs = both - (over_columns + over_rows) / 2
+            affinity = ops.maximum(ops.exp(logs), self.floor**0.5)
             m = real.points.shape[0] or ops.shape(real.points)[0]
             attract, repel = affinity[:, :m], affinity[:, m:]
-            attraction = weighted_differences(
-                attract * ops.sum(repel, axis=1, keepdims=True), y, real.points
+            attracted = real.pull(
+                attract * ops.sum(repel, axis=1, keepdims=True)
             )
-            drift = attraction - weighted_differences(
-                repel * ops.sum(attract, axis=1, keepdims=True), y, other.points
+            repelled = other.pull(
+                repel * ops.sum(attract, axis=1, keepdims=True)
             )
-            # (Where nothing is left but rounding, it stays small.)
-            least = _RESOLUTION * _rms(attraction) + 1e-37
-            velocity = velocity + drift / ops.maximum(_rms(drift), least)
-        return velocity, {}
+            return attracted, attracted - repelled
+
+        attraction, drift = pairs.map(move)
+        # (Where nothing is left but rounding, it stays small.)
+        least = _RESOLUTION * _rms(attraction) + 1e-37
+        return drift / ops.maximum(_rms(drift), least)
 
     def get_config(self) -> Config:
         return {"temperatures": list(self.temperatures), "floor": self.floor}

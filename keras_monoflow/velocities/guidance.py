@@ -61,9 +61,8 @@ def guided(
     The repelling distribution becomes `(1 - s) q(x|c) + s p(x|not c)`, with
     `s = 1 - 1 / g`. A row without strangers is repelled as before.
     """
-    own = repel.shares(repel.weights)
-    foreign = strangers.shares(strangers.weights)
-    share = (1.0 - 1.0 / strength)[:, None] * strangers.exist(strangers.weights)
+    own, foreign = repel.shares(), strangers.shares()
+    share = (1.0 - 1.0 / strength)[:, None] * strangers.exist()
     weights = ops.concatenate([(1.0 - share) * own, share * foreign], axis=1)
     points = ops.concatenate([repel.points, strangers.points], axis=0)
-    return Neighbors(points, weights)
+    return Neighbors(repel.y, points, weights)

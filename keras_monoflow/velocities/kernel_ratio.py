@@ -8,14 +8,10 @@ from keras import ops
 from keras_monoflow import mappings
 from keras_monoflow.mappings import Mapping
 from keras_monoflow.registry import VELOCITIES
-from keras_monoflow.typing import Config, Seed, Tensor
+from keras_monoflow.typing import Config, Logs, Seed, Tensor
 from keras_monoflow.velocities import kernels
-from keras_monoflow.velocities.differences import (
-    safe_sqrt,
-    squared_distances,
-    weighted_differences,
-)
-from keras_monoflow.velocities.neighbors import Neighbors, mean_over_pairs
+from keras_monoflow.velocities.neighbors import Neighbors
+from keras_monoflow.velocities.pairs import Pairs
 from keras_monoflow.velocities.velocity import Velocity, check_bandwidths
 
 
@@ -32,6 +28,7 @@ class KernelVelocity(Velocity):
     """
 
     is_field = True
+    works_in_blocks = True
 
     def __init__(
         self, kernel: str, bandwidths: Any, relative: bool = True
@@ -42,17 +39,12 @@ class KernelVelocity(Velocity):
         self.bandwidths = check_bandwidths(owner, "bandwidths", bandwidths)
         self.relative = bool(relative)
 
-    def scaled_bandwidths(self, squared: Tensor, real: Neighbors) -> list:
-        """Returns the bandwidths in units of the data.
-
-        Args:
-            squared: Squared distances to the real rows, `(n, m)`.
-            real: These rows.
-        """
+    def scaled_bandwidths(self, pairs: Pairs) -> list:
+        """Returns the bandwidths in units of the data."""
         if not self.relative:
             return list(self.bandwidths)
         # Those to generated rows would let the unit shrink with the rows.
-        unit = mean_over_pairs([safe_sqrt(squared)], [real])
+        unit = pairs.mean(lambda real, other: [(real, real.distances)])
         return [b * unit for b in self.bandwidths]
 
     def get_config(self) -> Config:
@@ -121,46 +113,32 @@ class KernelRatio(KernelVelocity):
         super().__init__(kernel, bandwidths, relative)
         self.mapping: Mapping = mappings.get(mapping)
 
-    def flow(
-        self, y: Tensor, real: Neighbors, other: Neighbors, seed: Seed
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        u, gradient = self.log_ratio(y, real, other)
+    def flow(self, pairs: Pairs, seed: Seed) -> tuple[Tensor, Logs]:
+        u, gradient = self.log_ratio(pairs)
         logs = {
             "generator_loss": -ops.mean(self.mapping(u)),
             "log_ratio_fake": ops.mean(u),
         }
         return self.mapping.derivative(u)[:, None] * gradient, logs
 
-    def log_ratio(
-        self, y: Tensor, real: Neighbors, other: Neighbors
-    ) -> tuple[Tensor, Tensor]:
-        """Returns `u`, `(n,)`, and its gradient, `(n, d)`.
+    def log_ratio(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        """Returns `u`, `(n,)`, and its gradient, `(n, d)`."""
+        bandwidths = self.scaled_bandwidths(pairs)
 
-        Args:
-            y: Rows, `(n, d)`.
-            real: The rows that attract.
-            other: The rows that repel.
-        """
-        sides = [real, other]
-        squared = [squared_distances(y, side.points) for side in sides]
-        bandwidths = self.scaled_bandwidths(squared[0], real)
-        (p, grad_p), (q, grad_q) = (
-            self._log_density(y, side, s, bandwidths)
-            for side, s in zip(sides, squared)
-        )
-        # Where one side has no rows, there is no ratio and no motion.
-        exist = real.exist(squared[0]) * other.exist(squared[1])
-        return (p - q) * ops.reshape(exist, (-1,)), (grad_p - grad_q) * exist
+        def of_rows(real: Neighbors, other: Neighbors) -> tuple[Tensor, Tensor]:
+            p, grad_p = self._log_density(real, bandwidths)
+            q, grad_q = self._log_density(other, bandwidths)
+            # Where one side has no rows, there is no ratio and no motion.
+            exist = real.exist() * other.exist()
+            return (p - q) * exist[:, 0], (grad_p - grad_q) * exist
+
+        return pairs.map(of_rows)
 
     def _log_density(
-        self,
-        y: Tensor,
-        side: Neighbors,
-        squared: Tensor,
-        bandwidths: list[Tensor],
+        self, side: Neighbors, bandwidths: list[Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Returns the log of the weighted mean of kernels, and its gradient."""
-        log_shares = side.log_shares(squared)
+        squared, log_shares = side.squared, side.log_shares()
         logs = [self.kernel.log(squared, s) + log_shares for s in bandwidths]
         total = ops.logsumexp(
             ops.stack([ops.logsumexp(log, axis=1) for log in logs]), axis=0
@@ -169,8 +147,7 @@ class KernelRatio(KernelVelocity):
             ops.exp(log - total[:, None]) * self.kernel.pull(squared, s)
             for log, s in zip(logs, bandwidths)
         )
-        gradient = weighted_differences(weights, y, side.points)
-        return total - math.log(len(bandwidths)), gradient
+        return total - math.log(len(bandwidths)), side.pull(weights)
 
     def user_objects(self) -> list[tuple[Any, str]]:
         function = getattr(self.mapping, "function", type(self.mapping))

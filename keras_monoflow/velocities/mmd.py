@@ -5,14 +5,10 @@ from typing import Any
 from keras import ops
 
 from keras_monoflow.registry import VELOCITIES
-from keras_monoflow.typing import Seed, Tensor
-from keras_monoflow.velocities.differences import (
-    safe_sqrt,
-    squared_distances,
-    weighted_differences,
-)
+from keras_monoflow.typing import Logs, Seed, Tensor
 from keras_monoflow.velocities.kernel_ratio import KernelVelocity
 from keras_monoflow.velocities.neighbors import Neighbors
+from keras_monoflow.velocities.pairs import Pairs
 from keras_monoflow.velocities.velocity import Velocity
 
 
@@ -59,23 +55,26 @@ class MMD(KernelVelocity):
     ) -> None:
         super().__init__(kernel, bandwidths, relative)
 
-    def flow(
-        self, y: Tensor, real: Neighbors, other: Neighbors, seed: Seed
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        sides = [real, other]
-        squared = [squared_distances(y, side.points) for side in sides]
-        bandwidths = self.scaled_bandwidths(squared[0], real)
-        witness, pulls = [], []
-        for side, s in zip(sides, squared):
-            kernels = [ops.exp(self.kernel.log(s, b)) for b in bandwidths]
-            witness.append(side.mean(sum(kernels) / len(bandwidths)))
-            weights = sum(
-                k * self.kernel.pull(s, b) for k, b in zip(kernels, bandwidths)
-            )
-            weights = weights / len(bandwidths) * side.shares(s)
-            pulls.append(weighted_differences(weights, y, side.points))
-        loss = ops.mean(witness[1]) / 2 - ops.mean(witness[0])
-        return pulls[0] - pulls[1], {"generator_loss": loss}
+    def flow(self, pairs: Pairs, seed: Seed) -> tuple[Tensor, Logs]:
+        bandwidths = self.scaled_bandwidths(pairs)
+
+        def of_side(side: Neighbors) -> tuple[Tensor, Tensor]:
+            kernels = [
+                ops.exp(self.kernel.log(side.squared, s)) for s in bandwidths
+            ]
+            pulls = [
+                k * self.kernel.pull(side.squared, s)
+                for k, s in zip(kernels, bandwidths)
+            ]
+            count = len(bandwidths)
+            weights = sum(pulls) / count * side.shares()
+            return side.mean(sum(kernels) / count), side.pull(weights)
+
+        (near_real, to_real), (near_other, to_other) = pairs.map(
+            lambda real, other: (of_side(real), of_side(other))
+        )
+        loss = ops.mean(near_other) / 2 - ops.mean(near_real)
+        return to_real - to_other, {"generator_loss": loss}
 
 
 @VELOCITIES.register("energy", aliases=("energy_distance",))
@@ -101,15 +100,15 @@ class Energy(Velocity):
 
     log_names = ("generator_loss",)
     is_field = True
+    works_in_blocks = True
 
-    def flow(
-        self, y: Tensor, real: Neighbors, other: Neighbors, seed: Seed
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        means, pulls = [], []
-        for side in (real, other):
-            distances = safe_sqrt(squared_distances(y, side.points))
-            means.append(side.mean(distances))
-            weights = side.shares(distances) / distances
-            pulls.append(weighted_differences(weights, y, side.points))
-        loss = ops.mean(means[0]) - ops.mean(means[1]) / 2
-        return pulls[0] - pulls[1], {"generator_loss": loss}
+    def flow(self, pairs: Pairs, seed: Seed) -> tuple[Tensor, Logs]:
+        def of_side(side: Neighbors) -> tuple[Tensor, Tensor]:
+            weights = side.shares() / side.distances
+            return side.mean(side.distances), side.pull(weights)
+
+        (to_real, real_pull), (to_other, other_pull) = pairs.map(
+            lambda real, other: (of_side(real), of_side(other))
+        )
+        loss = ops.mean(to_real) - ops.mean(to_other) / 2
+        return real_pull - other_pull, {"generator_loss": loss}

@@ -76,16 +76,23 @@ def equal_labels(labels: Tensor, others: Tensor, dtype: Any) -> Tensor:
     return ops.cast(same, dtype)
 
 
-def without_own(weights: Tensor | None, y: Tensor) -> Tensor:
-    """Returns weights that are 0 for a row and itself."""
-    n = y.shape[0]
-    if n == 1:
+def without_own(weights: Tensor | None, rows: Tensor, y: Tensor) -> Tensor:
+    """Returns weights that are 0 for a row and itself, `(rows, n)`.
+
+    Args:
+        weights: Weights for some rows, `(rows, n)`, or `None` for 1.
+        rows: Their numbers.
+        y: All rows, `(n, d)`.
+    """
+    others = ops.cast(rows[:, None] != ops.arange(ops.shape(y)[0]), y.dtype)
+    return others if weights is None else weights * others
+
+
+def check_several(y: Tensor) -> None:
+    """Checks that there is a row that can repel another."""
+    if y.shape[0] == 1:
         raise ValueError(
             "A single generated row has no others that repel it. Pass a second "
             "generated batch as `other`, or more rows. Received: generated of "
             f"shape {tuple(y.shape)}."
         )
-    ones = ops.ones_like(y[:, :1])
-    rows = ops.cumsum(ones, axis=0)
-    others = ops.cast(rows != ops.transpose(rows), y.dtype)
-    return others if weights is None else weights * others

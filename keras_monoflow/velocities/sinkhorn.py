@@ -1,17 +1,20 @@
 """The gradient flow of the Sinkhorn divergence."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from keras import ops
 
 from keras_monoflow.arguments import check_integer, check_number
 from keras_monoflow.registry import VELOCITIES
-from keras_monoflow.typing import Config, Seed, Tensor
-from keras_monoflow.velocities.differences import (
-    squared_distances,
-    weighted_differences,
+from keras_monoflow.typing import Config, Logs, Seed, Tensor
+from keras_monoflow.velocities.neighbors import (
+    LOG_ZERO,
+    Neighbors,
+    log_or_zero,
 )
-from keras_monoflow.velocities.neighbors import Neighbors, mean_over_pairs
+from keras_monoflow.velocities.pairs import OfSides, Pairs
 from keras_monoflow.velocities.velocity import Velocity
 
 
@@ -57,6 +60,7 @@ class Sinkhorn(Velocity):
     log_names = ("generator_loss",)
     takes_guidance = False
     own_row_counts = True
+    works_in_blocks = True
 
     def __init__(
         self,
@@ -68,46 +72,61 @@ class Sinkhorn(Velocity):
         self.iterations = check_integer("iterations", iterations, minimum=1)
         self.relative = bool(relative)
 
-    def flow(
-        self, y: Tensor, real: Neighbors, other: Neighbors, seed: Seed
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        sides = [real, other]
-        costs = [squared_distances(y, side.points) / 2 for side in sides]
-        unit = mean_over_pairs(costs[:1], [real]) if self.relative else 1.0
-        epsilon = self.epsilon * unit
-        (to_real, cost_real), (to_other, cost_other) = (
-            self._transport(y, side, cost, epsilon)
-            for side, cost in zip(sides, costs)
+    def flow(self, pairs: Pairs, seed: Seed) -> tuple[Tensor, Logs]:
+        epsilon: Any = self.epsilon
+        if self.relative:
+            epsilon = epsilon * pairs.mean(
+                lambda real, other: [(real, real.squared / 2)]
+            )
+        to_real, cost_real = self._transport(
+            pairs, lambda real, other: real, epsilon
+        )
+        to_other, cost_other = self._transport(
+            pairs, lambda real, other: other, epsilon
         )
         loss = cost_real - cost_other / 2
         return to_real - to_other, {"generator_loss": loss}
 
     def _transport(
-        self, y: Tensor, side: Neighbors, cost: Tensor, epsilon: Tensor
+        self, pairs: Pairs, choose: OfSides, epsilon: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Returns the steps of `y` to their images, and the cost of the plan.
 
         `f_i = -epsilon log sum_j b_j exp((g_j - cost_ij) / epsilon)`, and
         likewise for `g`, with the shares `b_j` of the rows of each class.
         """
-        rows = side.log_shares(cost)
-        columns = ops.transpose(
-            Neighbors(y, _transposed(side.weights)).log_shares(
-                ops.transpose(cost)
-            )
-        )
-        scaled = -cost / epsilon
-        g = ops.zeros_like(cost[0])
+        log_column_shares = _log_column_shares(pairs, choose)
+
+        # (Once for all iterations, where all rows are looked at at once.)
+        @functools.cache
+        def rows(side: Neighbors) -> Tensor:
+            return side.log_shares() - side.squared / (2 * epsilon)
+
+        @functools.cache
+        def columns(side: Neighbors) -> Tensor:
+            return log_column_shares(side) - side.squared / (2 * epsilon)
+
+        def f(side: Neighbors, g: Tensor) -> Tensor:
+            return -ops.logsumexp(rows(side) + g, axis=1)
+
+        def column_logits(
+            real: Neighbors, other: Neighbors, g: Tensor
+        ) -> Tensor:
+            side = choose(real, other)
+            return columns(side) + f(side, g)[:, None]
+
+        def move(real: Neighbors, other: Neighbors) -> tuple[Tensor, Tensor]:
+            side = choose(real, other)
+            potential = f(side, g)
+            plan = ops.exp(rows(side) + g + potential[:, None])
+            # (A row without neighbors stays.)
+            return side.pull(plan) * side.exist(), potential
+
+        g: Any = 0.0
         for _ in range(self.iterations):
-            f = -ops.logsumexp(rows + scaled + g[None], axis=1)
-            g = -ops.logsumexp(columns + scaled + f[:, None], axis=0)
-        logits = rows + scaled + g[None]
-        f = -ops.logsumexp(logits, axis=1)
-        plan = ops.exp(logits + f[:, None])
-        step = weighted_differences(plan, y, side.points)
-        # (A row without neighbors stays.)
-        loss = epsilon * (ops.mean(f) + ops.mean(g))
-        return step * side.exist(cost), loss
+            g = -pairs.log_sum(functools.partial(column_logits, g=g))
+        step, potential = pairs.map(move)
+        return step, epsilon * (ops.mean(potential) + ops.mean(g))
 
     def get_config(self) -> Config:
         return {
@@ -117,5 +136,18 @@ class Sinkhorn(Velocity):
         }
 
 
-def _transposed(weights: Any) -> Any:
-    return None if weights is None else ops.transpose(weights)
+def _log_column_shares(
+    pairs: Pairs, choose: OfSides
+) -> Callable[[Neighbors], Tensor]:
+    """Returns a function of neighbors, which returns the logarithms of weights
+    that add up to 1 over the generated rows."""
+    if pairs.labels is None:
+        n = ops.cast(ops.shape(pairs.y)[0], pairs.y.dtype)
+        return lambda side: -ops.log(n)
+    total = pairs.log_sum(lambda *sides: log_or_zero(choose(*sides).weights))
+
+    def log_shares(side: Neighbors) -> Tensor:
+        logs = log_or_zero(side.weights) - total
+        return ops.where(side.weights > 0, logs, LOG_ZERO)
+
+    return log_shares

@@ -8,8 +8,8 @@ from keras import ops
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.backend import framework
 from keras_monoflow.registry import VELOCITIES
-from keras_monoflow.typing import Config, Seed, Tensor
-from keras_monoflow.velocities.neighbors import Neighbors
+from keras_monoflow.typing import Config, Logs, Seed, Tensor
+from keras_monoflow.velocities.pairs import Pairs
 from keras_monoflow.velocities.velocity import Velocity
 
 
@@ -52,9 +52,8 @@ class SlicedWasserstein(Velocity):
     def __init__(self, projections: int = 64) -> None:
         self.projections = check_integer("projections", projections, minimum=1)
 
-    def flow(
-        self, y: Tensor, real: Neighbors, other: Neighbors, seed: Seed
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def flow(self, pairs: Pairs, seed: Seed) -> tuple[Tensor, Logs]:
+        y = pairs.y
         size = y.shape[1]
         directions = keras.random.normal(
             (size, self.projections), dtype=y.dtype, seed=seed
@@ -64,7 +63,7 @@ class SlicedWasserstein(Velocity):
         # (projections, rows), so that the sorted axis is the last.
         at, targets = (
             ops.transpose(framework.engine.exact_matmul(rows, directions))
-            for rows in (y, real.points)
+            for rows in (y, pairs.x)
         )
         ranks = ops.argsort(ops.argsort(at, axis=1), axis=1)
         quantiles = _quantiles(ops.sort(targets, axis=1), ops.shape(at)[1])

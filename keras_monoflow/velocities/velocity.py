@@ -5,19 +5,17 @@ from typing import Any
 from keras import ops
 
 from keras_monoflow.arguments import check_number
-from keras_monoflow.typing import Config, Seed, Tensor
+from keras_monoflow.typing import Config, Logs, Seed, Tensor
 from keras_monoflow.velocities.guidance import (
     check_guidance,
     draw_guidance,
-    guided,
 )
-from keras_monoflow.velocities.neighbors import Neighbors
+from keras_monoflow.velocities.pairs import Pairs
 from keras_monoflow.velocities.rows import (
     as_labels,
     as_rows,
     check_classes,
-    equal_labels,
-    without_own,
+    check_several,
 )
 
 
@@ -38,8 +36,8 @@ class Velocity:
     import keras_monoflow as kmf
 
     class Drift(kmf.velocities.Velocity):
-        def flow(self, y, real, other, seed):
-            return ops.mean(real.points, 0) - ops.mean(other.points, 0), {}
+        def flow(self, pairs, seed):
+            return ops.mean(pairs.x, 0) - ops.mean(pairs.z, 0), {}
 
     rng = np.random.default_rng(0)
     generated, other = rng.normal(size=(2, 8, 2)).astype("float32")
@@ -67,20 +65,21 @@ class Velocity:
     #: Whether a row repels itself where there is no second batch.
     own_row_counts = False
 
-    def flow(
-        self, y: Tensor, real: Neighbors, other: Neighbors, seed: Seed
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Returns the velocity of `y`, and scalars by `log_names`.
+    #: Whether `flow` asks for pairs block by block, so that the memory for a
+    #: large batch is bounded.
+    works_in_blocks = False
+
+    def flow(self, pairs: Pairs, seed: Seed) -> tuple[Tensor, Logs]:
+        """Returns the velocity of `pairs.y`, and scalars by `log_names`.
 
         Args:
-            y: Generated rows, `(n, d)`.
-            real: The rows that attract: `points` of shape `(m, d)`, and
-                `weights` of shape `(n, m)` or `None`.
-            other: The rows that repel, likewise.
+            pairs: Generated rows `y`, `(n, d)`, real rows `x`, `(m, d)`, and
+                rows `z` that repel, `(k, d)`. By `real` and `other` they are
+                neighbors, with distances and with a weight for each pair.
             seed: Integer or `keras.random.SeedGenerator`.
         """
         raise NotImplementedError(
-            f"{type(self).__name__} must define `flow(y, real, other, seed)`."
+            f"{type(self).__name__} must define `flow(pairs, seed)`."
         )
 
     def __call__(
@@ -120,33 +119,7 @@ class Velocity:
             ValueError: If shapes do not fit, a set is too small, or labels are
                 missing.
         """
-        return self.with_logs(
-            generated,
-            real,
-            other,
-            generated_labels,
-            real_labels,
-            other_labels,
-            guidance,
-            seed,
-        )[0]
-
-    def with_logs(
-        self,
-        generated: Tensor,
-        real: Tensor,
-        other: Tensor | None = None,
-        generated_labels: Tensor | None = None,
-        real_labels: Tensor | None = None,
-        other_labels: Tensor | None = None,
-        guidance: float | tuple[float, float] = 1.0,
-        seed: Seed = None,
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Returns the velocity and what else is known, as `flow` does.
-
-        The arguments are those of `__call__`.
-        """
-        y, attract, repel = self.neighbors(
+        pairs = self.pairs(
             generated,
             real,
             other,
@@ -156,14 +129,37 @@ class Velocity:
             guidance,
             seed,
         )
-        velocity, logs = self.flow(y, attract, repel, seed)
-        velocity = ops.reshape(velocity, ops.shape(generated))
+        velocity, _ = self.with_logs(pairs, seed)
+        return ops.reshape(velocity, ops.shape(generated))
+
+    def with_logs(self, pairs: Pairs, seed: Seed = None) -> tuple[Tensor, Logs]:
+        """Returns the velocity of rows, `(n, d)`, and scalars by `log_names`.
+
+        Where there are too many pairs, they are looked at in blocks of rows.
+
+        Args:
+            pairs: What `pairs` returns.
+            seed: As in `__call__`.
+        """
+        velocity, logs = self._flow_in_blocks(pairs, seed)
         return (
             ops.stop_gradient(velocity),
             {k: ops.stop_gradient(v) for k, v in logs.items()},
         )
 
-    def neighbors(
+    def _flow_in_blocks(self, pairs: Pairs, seed: Seed) -> tuple[Tensor, Logs]:
+        if not self.works_in_blocks:
+            return self.flow(pairs, seed)
+        too_many = pairs.are_too_many()
+        if isinstance(too_many, bool):
+            return self.flow(pairs.in_blocks() if too_many else pairs, seed)
+        return ops.cond(
+            too_many,
+            lambda: self.flow(pairs.in_blocks(), seed),
+            lambda: self.flow(pairs, seed),
+        )
+
+    def pairs(
         self,
         generated: Tensor,
         real: Tensor,
@@ -173,8 +169,8 @@ class Velocity:
         other_labels: Tensor | None = None,
         guidance: float | tuple[float, float] = 1.0,
         seed: Seed = None,
-    ) -> tuple[Tensor, Neighbors, Neighbors]:
-        """Returns the first three arguments of `flow`.
+    ) -> Pairs:
+        """Returns what `flow` takes.
 
         The arguments are those of `__call__`.
         """
@@ -184,25 +180,23 @@ class Velocity:
         x = as_rows(real, "real", like=y)
         alone = other is None
         z = y if alone else as_rows(other, "other", like=y)
-        same_real: Any = None
-        same_other: Any = None
+        repels_itself = not alone or self.own_row_counts
+        if not repels_itself:
+            check_several(y)
+        labels: Any = None
         if generated_labels is not None:
-            labels = as_labels(generated_labels, y, "generated_labels")
-            of_real = as_labels(real_labels, x, "real_labels")
-            check_classes(generated_labels, real_labels)
-            same_real = equal_labels(labels, of_real, y.dtype)
             if other_labels is None or alone:
                 other_labels = generated_labels
-            of_other = as_labels(other_labels, z, "other_labels")
-            same_other = equal_labels(labels, of_other, y.dtype)
-        if alone and not self.own_row_counts:
-            same_other = without_own(same_other, y)
-        attract = Neighbors(x, same_real)
-        repel = Neighbors(z, same_other)
+            labels = (
+                as_labels(generated_labels, y, "generated_labels"),
+                as_labels(real_labels, x, "real_labels"),
+                as_labels(other_labels, z, "other_labels"),
+            )
+            check_classes(generated_labels, real_labels)
+        strength: Any = None
         if guidance != 1.0:
             strength = draw_guidance(guidance, y, seed)
-            repel = guided(repel, Neighbors(x, 1.0 - same_real), strength)
-        return y, attract, repel
+        return Pairs(y, x, z, repels_itself, labels, strength)
 
     def _check_labels(
         self, generated_labels: Any, real_labels: Any, guidance: Any

@@ -7,9 +7,9 @@ import keras
 
 from keras_monoflow.arguments import check_number
 from keras_monoflow.registry import VELOCITIES
-from keras_monoflow.typing import Config, Seed, Tensor
+from keras_monoflow.typing import Config, Logs, Seed, Tensor
 from keras_monoflow.velocities.lookup import get
-from keras_monoflow.velocities.neighbors import Neighbors
+from keras_monoflow.velocities.pairs import Pairs
 from keras_monoflow.velocities.velocity import Velocity
 
 
@@ -70,12 +70,11 @@ class WeightedSum(Velocity):
         self.uses_second_batch = any(
             v.uses_second_batch for v in self.velocities
         )
+        self.works_in_blocks = any(v.works_in_blocks for v in self.velocities)
         self.own_row_counts = all(v.own_row_counts for v in self.velocities)
 
-    def flow(
-        self, y: Tensor, real: Neighbors, other: Neighbors, seed: Seed
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        parts = [v.flow(y, real, other, seed) for v in self.velocities]
+    def flow(self, pairs: Pairs, seed: Seed) -> tuple[Tensor, Logs]:
+        parts = [v.flow(pairs, seed) for v in self.velocities]
         total = sum(w * v for w, (v, _) in zip(self.weights, parts))
         logs = {
             name: sum(w * log[name] for w, (_, log) in zip(self.weights, parts))

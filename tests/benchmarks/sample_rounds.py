@@ -1,7 +1,9 @@
-"""What a round without a discriminator costs, by velocity and batch size.
+r"""What a round without a discriminator costs, by velocity and batch size.
 
     KERAS_BACKEND=jax python tests/benchmarks/sample_rounds.py
     python tests/benchmarks/sample_rounds.py --velocities sinkhorn --sizes 256
+    KERAS_BACKEND=jax python tests/benchmarks/sample_rounds.py --memory \
+        --sizes 1024 4096 16384
 
 Times the compiled step of `SampleFlow`, with the networks of the ring and one
 fit a round. Beside it stand, in turns and stretch by stretch, a round of a GAN
@@ -10,6 +12,9 @@ step (by_hand/jax_sample_steps.py). tests/test_by_hand_samples.py shows that
 the latter does the same work. Printed are milliseconds of processor time a
 round, and medians of the ratios of pairs with their quartiles.
 
+`--memory` (JAX alone) prints instead what XLA sets aside for the intermediate
+results of a velocity, and its time, with blocks of rows and without.
+
 One thread gives the steadiest numbers: OMP_NUM_THREADS=1,
 TF_NUM_INTRAOP_THREADS=1, TF_NUM_INTEROP_THREADS=1 and, on JAX,
 XLA_FLAGS=--xla_cpu_multi_thread_eigen=false.
@@ -17,18 +22,21 @@ XLA_FLAGS=--xla_cpu_multi_thread_eigen=false.
 
 import argparse
 import os
+import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import cases
 import keras
 import machine
+import numpy as np
 import ours
 import paired
 import runs
 from by_hand.recipe import Recipe, weights_of
 
 import keras_monoflow as kmf
+from keras_monoflow.velocities import pairs
 
 VELOCITIES = {
     "student": kmf.velocities.KernelRatio("student", 0.2),
@@ -87,6 +95,39 @@ def measure(velocity, size, arguments):
     return rows
 
 
+def memory(velocity, size):
+    """Returns megabytes and seconds of a compiled velocity, in blocks of rows
+    and all at once."""
+    import jax
+
+    rows = np.random.default_rng(0).normal(size=(3, size, 2)).astype("float32")
+    results = []
+    for most in (pairs.MOST_PAIRS, 2**60):
+        pairs.MOST_PAIRS, usual = most, pairs.MOST_PAIRS
+        program = jax.jit(lambda y, x, z: VELOCITIES[velocity](y, x, z, seed=0))
+        compiled = program.lower(*rows).compile()
+        pairs.MOST_PAIRS = usual
+        taken = compiled.memory_analysis().temp_size_in_bytes
+        results.append(f"{taken / 2**20:.0f}")
+        if taken > 2**33:
+            results.append("-")
+            continue
+        compiled(*rows).block_until_ready()
+        start = time.process_time()
+        compiled(*rows).block_until_ready()
+        results.append(f"{time.process_time() - start:.2f}")
+    return results
+
+
+def print_memory(arguments):
+    print("\n| velocity | rows | MB, in blocks | s | MB, at once | s |")
+    print("|---" * 6 + "|")
+    for size in arguments.sizes:
+        for velocity in arguments.velocities:
+            cells = " | ".join(memory(velocity, size))
+            print(f"| {velocity} | {size} | {cells} |", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0],
@@ -97,8 +138,12 @@ def main():
     add("--sizes", nargs="+", type=int, default=[64, 256, 1024])
     add("--pairs", type=int, default=20, help="pairs of stretches")
     add("--seconds", type=float, default=0.2, help="length of a stretch")
+    add("--memory", action="store_true", help="the memory of velocities")
     arguments = parser.parse_args()
     machine.print_description()
+    if arguments.memory:
+        print_memory(arguments)
+        return
     results = [
         (velocity, size, *row)
         for size in arguments.sizes

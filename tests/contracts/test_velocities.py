@@ -27,11 +27,12 @@ def test_names_and_configurations(name):
 
 def test_rows_move_towards_the_data(name, batches):
     y, x, other = batches
-    moved, logs = velocities.get(name).with_logs(y, x, other, seed=0)
+    velocity = velocities.get(name)
+    moved, logs = velocity.with_logs(velocity.pairs(y, x, other), seed=0)
     moved = numpy(moved)
     assert moved.shape == y.shape
     assert (moved.mean(0) > 0).all()
-    assert tuple(logs) == velocities.get(name).log_names
+    assert tuple(logs) == velocity.log_names
     assert all(np.isfinite(float(numpy(value))) for value in logs.values())
 
 
@@ -42,7 +43,7 @@ def test_a_step_lowers_what_is_logged(name, batches):
         pytest.skip("it descends nothing that is known")
 
     def loss(y, other):
-        _, logs = velocity.with_logs(y, x, other, seed=0)
+        _, logs = velocity.with_logs(velocity.pairs(y, x, other), seed=0)
         return float(numpy(logs["generator_loss"]))
 
     moves = [

@@ -26,9 +26,9 @@ class ToTheMean(velocities.Velocity):
     log_names = ("generator_loss",)
     is_field = True
 
-    def flow(self, y, real, other, seed):
-        gap = ops.mean(real.points, 0) - ops.mean(other.points, 0)
-        return gap + 0.0 * y, {"generator_loss": ops.sum(gap**2)}
+    def flow(self, pairs, seed):
+        gap = ops.mean(pairs.x, 0) - ops.mean(pairs.z, 0)
+        return gap + 0.0 * pairs.y, {"generator_loss": ops.sum(gap**2)}
 
 
 def linear_generator(rng):
@@ -149,9 +149,9 @@ class Apart(velocities.Velocity):
 
     log_names = ("generator_loss",)
 
-    def flow(self, y, real, other, seed):
-        gap = ops.sum((y - other.points) ** 2, axis=1)
-        return 0.0 * y + 1.0, {"generator_loss": ops.min(gap)}
+    def flow(self, pairs, seed):
+        gap = ops.sum((pairs.y - pairs.z) ** 2, axis=1)
+        return 0.0 * pairs.y + 1.0, {"generator_loss": ops.min(gap)}
 
 
 def test_what_repels_is_a_second_batch(rng):
@@ -364,8 +364,8 @@ def test_batches_that_are_too_small(rng):
 
 
 class NoVelocity(velocities.Velocity):
-    def flow(self, y, real, other, seed):
-        return 0.0 * y, {}
+    def flow(self, pairs, seed):
+        return 0.0 * pairs.y, {}
 
 
 def test_an_unregistered_velocity_warns_and_is_not_saved(rng, tmp_path):

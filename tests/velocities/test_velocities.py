@@ -10,7 +10,7 @@ from velocities import oracles
 
 from keras_monoflow import velocities
 from keras_monoflow.gradients import input_gradient
-from keras_monoflow.velocities.neighbors import Neighbors
+from keras_monoflow.velocities.pairs import Pairs
 
 KERNELS = ["gaussian", "laplace", "student"]
 #: Coordinates are subtracted one by one, or multiplied out.
@@ -55,7 +55,7 @@ def test_the_closed_form_is_the_automatic_gradient(rng, kernel, size):
     velocity = velocities.KernelRatio(kernel, [1.0, 2.0], relative=False)
 
     def u(y):
-        return velocity.log_ratio(y, Neighbors(x), Neighbors(other))[0]
+        return velocity.log_ratio(Pairs(y, x, other))[0]
 
     np.testing.assert_allclose(
         numpy(velocity(y, x, other)), numpy(input_gradient(u, y)), atol=1e-4
@@ -169,7 +169,9 @@ def test_sliced_is_optimal_transport_on_a_line(rng):
     y, x, _ = rows(rng, 1, n=9, m=9)
     plan = ot.emd_1d(y, x)
     velocity = velocities.SlicedWasserstein(4)
-    moved, logs = velocity.with_logs(np.float32(y), np.float32(x), seed=0)
+    moved, logs = velocity.with_logs(
+        velocity.pairs(np.float32(y), np.float32(x)), seed=0
+    )
     np.testing.assert_allclose(numpy(moved), 9 * plan @ x - y, atol=1e-5)
     cost = ot.emd2_1d(y, x)
     np.testing.assert_allclose(logs["generator_loss"], cost / 2, rtol=1e-5)
@@ -211,7 +213,9 @@ def test_a_sum_is_a_sum_with_weights(rng):
 
 def loss_of(velocity, y, x, other):
     arrays = (np.float32(a) for a in (y, x, other))
-    return float(numpy(velocity.with_logs(*arrays)[1]["generator_loss"]))
+    return float(
+        numpy(velocity.with_logs(velocity.pairs(*arrays))[1]["generator_loss"])
+    )
 
 
 def test_the_logged_losses(rng):

@@ -104,10 +104,11 @@ def make_gan(run, arguments, seed):
 
 def make_flow(run, images, labels, arguments, seed):
     generator, _ = networks(arguments, seed)
+    encodes = run.endswith("autoencoder")  # Slower to train, by its decoder.
     features = kmf.features.train_features(
         images,
-        None if run.endswith("autoencoder") else labels,
-        epochs=2,
+        None if encodes else labels,
+        epochs=1 if encodes else 2,
         seed=seed,
         verbose=0,
     )

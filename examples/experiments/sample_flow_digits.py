@@ -32,7 +32,7 @@ from sklearn.neighbors import KNeighborsClassifier
 import keras_monoflow as kmf
 
 TRAINING, BATCH = 1400, 256
-NAMES = [name for name in VELOCITIES if "floor" not in name]
+NAMES = [name for name in VELOCITIES if not name.startswith("drifting, ")]
 
 
 def parse_arguments():

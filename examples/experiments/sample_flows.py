@@ -37,8 +37,16 @@ DATA = {
     "checkerboard": kmf.datasets.checkerboard,
 }
 
+
+class OwnBatchDrifting(v.Drifting):
+    """As in the drifting authors' code: the generated rows repel each other."""
+
+    uses_second_batch = False
+
+
 VELOCITIES = {
     "drifting": v.Drifting,
+    "drifting, own batch": OwnBatchDrifting,
     "drifting, floor 1e-6": lambda: v.Drifting(floor=1e-6),
     "gaussian .2": lambda: v.KernelRatio("gaussian", 0.2),
     "laplace .2": lambda: v.KernelRatio("laplace", 0.2),
@@ -56,6 +64,7 @@ VELOCITIES = {
 UPDATES = {
     "K=1": {},
     "K=5": {"persistency": 5},
+    "K=5, step .3": {"persistency": 5, "step_size": 0.3},
     "K=5, n": {
         "persistency": 5,
         "step_size": 0.1,
@@ -119,7 +128,12 @@ def wanted(arguments):
     if arguments.discriminators:
         names = WITH_DISCRIMINATOR
     if arguments.batches:
-        names = ["drifting", "laplace .2", "sinkhorn .05"]
+        names = [
+            "drifting",
+            "drifting, own batch",
+            "laplace .2",
+            "sinkhorn .05",
+        ]
         updates, sizes = ["K=5, n"], BATCHES
     return [
         {

@@ -23,8 +23,11 @@ def test_each_batch_has_rows_of_a_few_classes(labels):
         np.testing.assert_array_equal(labels[rows.astype(int)], classes)
         assert len(np.unique(rows)) == 12
         seen.append(rows)
-    # Most rows are served once in an epoch.
-    assert len(np.unique(np.concatenate(seen))) > 200
+    # Most rows are served once in an epoch, those of a class in any order.
+    seen = np.concatenate(seen)
+    assert len(np.unique(seen)) > 200
+    of_class = seen[labels[seen.astype(int)] == 0]
+    assert (np.diff(of_class) < 0).sum() > 2 and (np.diff(of_class) > 0).any()
 
 
 def test_the_order_is_a_function_of_seed_and_epoch(labels):

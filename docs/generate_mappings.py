@@ -87,8 +87,10 @@ def link(loss):
 
 def describe(loss):
     """The constructor call of an objective."""
-    mapping = getattr(loss, "mapping", "")
-    return f"{type(loss).__name__}({mapping})"
+    arguments = getattr(loss, "mapping", "")
+    if getattr(loss, "pairs", "all") != "all":
+        arguments = f"{loss.pairs!r}"
+    return f"{type(loss).__name__}({arguments})"
 
 
 def known_gans():
@@ -137,7 +139,7 @@ def objective_table():
     for name in OBJECTIVES.makers:
         loss = losses.get(name)
         values = map(number, evaluate(loss.log_ratio, OUTPUTS))
-        if isinstance(loss, losses.DonskerVaradhanLoss):
+        if loss.uses_whole_batch:
             # The constant depends on the batch.
             values = ["-"] * len(OUTPUTS)
         other_names = aliases(name, OBJECTIVES)

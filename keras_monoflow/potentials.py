@@ -15,6 +15,7 @@ from keras import ops
 from keras_monoflow import losses, mappings
 from keras_monoflow.losses import (
     DensityRatioLoss,
+    HingeLoss,
     RegularizedDualLoss,
     WassersteinLoss,
     quadratic_cost,
@@ -24,6 +25,7 @@ from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.typing import Config, Tensor
 
 __all__ = [
+    "HingePotential",
     "KantorovichPotential",
     "LogRatioPotential",
     "Potential",
@@ -67,6 +69,9 @@ class Potential:
     #: Whether `value` and `log_ratio` need the output on generated samples.
     needs_reference = False
 
+    #: Whether `value` needs the output on real samples.
+    needs_real_output = False
+
     #: What cannot be computed as a mean over the parts of a batch, in words for
     #: an error message, or `None`.
     whole_batch_part: str | None = None
@@ -92,6 +97,9 @@ class Potential:
         self, output: Tensor, reference_output: Tensor | None = None
     ) -> Tensor:
         """Returns `V`, of the shape of `output`.
+
+        A potential that `needs_real_output` takes a third argument,
+        `real_output`, the output on real samples.
 
         Args:
             output: The discriminator's output on any samples.
@@ -158,6 +166,9 @@ class LogRatioPotential(Potential):
             discriminator_loss, self.mapping
         )
         self.needs_reference = self.loss.uses_whole_batch
+        self.needs_real_output = self.mapping.needs_real
+        if self.mapping.needs_real:
+            self.whole_batch_part = "mapping='relativistic'"
         if self.loss.uses_whole_batch:
             self.whole_batch_part = f"discriminator_loss={self.loss.name!r}"
 
@@ -171,9 +182,16 @@ class LogRatioPotential(Potential):
         return self.loss(real_output, fake_output)
 
     def value(
-        self, output: Tensor, reference_output: Tensor | None = None
+        self,
+        output: Tensor,
+        reference_output: Tensor | None = None,
+        real_output: Tensor | None = None,
     ) -> Tensor:
-        return self.loss.potential(self.mapping, output, reference_output)
+        mapping = self.mapping
+        if real_output is not None and mapping.needs_real:
+            generated = output if reference_output is None else reference_output
+            mapping = mapping.given(self.log_ratio(real_output, generated))
+        return self.loss.potential(mapping, output, reference_output)
 
     def log_ratio(
         self, output: Tensor, reference_output: Tensor | None = None
@@ -235,6 +253,37 @@ class WassersteinPotential(Potential):
         return at_least_float32(output)
 
 
+class HingePotential(Potential):
+    """`V = D`, for a discriminator that learns by the hinge loss.
+
+    Its output is near the sign of `log(p/q)`, not the ratio, so there is no
+    mapping.
+
+    Source: Lim and Ye 2017, arXiv 1705.02894.
+    """
+
+    def __init__(self) -> None:
+        self.loss = HingeLoss()
+
+    def objective(
+        self,
+        real_output: Tensor,
+        fake_output: Tensor,
+        real: Tensor,
+        generated: Tensor,
+    ) -> Tensor:
+        return self.loss(real_output, fake_output)
+
+    def value(
+        self, output: Tensor, reference_output: Tensor | None = None
+    ) -> Tensor:
+        return at_least_float32(output)
+
+    def arguments(self) -> Config:
+        serialize = keras.saving.serialize_keras_object
+        return {"mapping": None, "discriminator_loss": serialize(self.loss)}
+
+
 class KantorovichPotential(Potential):
     """`V = -phi`, for the potential `phi` of W2 with the cost `|x - y|^2 / 2`.
 
@@ -274,31 +323,40 @@ class KantorovichPotential(Potential):
         return {"constraint_weight": self.loss.weight}
 
 
-def get(
-    mapping: Any, discriminator_loss: str | DensityRatioLoss | WassersteinLoss
-) -> LogRatioPotential | WassersteinPotential:
+def get(mapping: Any, discriminator_loss: Any) -> Any:
     """Returns the potential that `mapping` and `discriminator_loss` stand for.
 
     Args:
-        mapping: As for `LogRatioPotential`; `None` is `"non_saturating"`.
-        discriminator_loss: As there, or `"wasserstein"`.
+        mapping: As for `LogRatioPotential`; `None` is `"non_saturating"`, and
+            the only choice beside the identity for the two losses that
+            estimate no density ratio.
+        discriminator_loss: As there, or `"hinge"` or `"wasserstein"`.
 
     Raises:
-        ValueError: If a mapping is given for the Wasserstein flow, which has
-            none; else as `LogRatioPotential`.
+        ValueError: If a mapping is given for a flow that has none; else as
+            `LogRatioPotential`.
     """
-    if isinstance(discriminator_loss, WassersteinLoss):
-        discriminator_loss = "wasserstein"
-    if discriminator_loss != "wasserstein":
-        mapping = "non_saturating" if mapping is None else mapping
-        return LogRatioPotential(mapping, discriminator_loss)
-    if mapping is not None and not isinstance(
-        mappings.get(mapping), mappings.Identity
-    ):
-        raise ValueError(
-            "The Wasserstein flow has no mapping: particles climb the critic "
-            "itself. Leave `mapping` out, or take a density ratio objective "
-            f"such as discriminator_loss='logistic'. Received: "
-            f"mapping={mapping!r}."
+    if isinstance(discriminator_loss, dict):
+        discriminator_loss = keras.saving.deserialize_keras_object(
+            discriminator_loss
         )
-    return WassersteinPotential()
+    for kind, name, make in (
+        (WassersteinLoss, "wasserstein", WassersteinPotential),
+        (HingeLoss, "hinge", HingePotential),
+    ):
+        if isinstance(discriminator_loss, kind) or discriminator_loss == name:
+            _check_no_mapping(mapping, name)
+            return make()
+    mapping = "non_saturating" if mapping is None else mapping
+    return LogRatioPotential(mapping, discriminator_loss)
+
+
+def _check_no_mapping(mapping: Any, name: str) -> None:
+    if mapping is None or isinstance(mappings.get(mapping), mappings.Identity):
+        return
+    raise ValueError(
+        f"discriminator_loss={name!r} estimates no density ratio, so it takes "
+        "no mapping: samples climb the output itself. Pass mapping=None, or "
+        "take a density ratio objective such as discriminator_loss='logistic'. "
+        f"Received: mapping={mapping!r}."
+    )

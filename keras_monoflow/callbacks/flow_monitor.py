@@ -162,7 +162,8 @@ class FlowMonitor(HeldOut):
     def _show(self, epoch: int, statistics: dict[str, Any]) -> None:
         curve = None
         if "slope" in statistics:
-            curve = functools.partial(slope, self.model.mapping)
+            mapping = self.model.mapping.given(statistics["log_ratio_real"])
+            curve = functools.partial(slope, mapping)
         figure = plot_flow(statistics, self.history, curve, self.threshold)
         if self.path is not None and processes.index() == 0:
             filename = f"flow_{epoch + 1:04d}.png"

@@ -49,7 +49,8 @@ def flow_statistics(
         fake_ratio = model.log_ratio(generated, labels)
         values["log_ratio_real"] = real_ratio
         values["log_ratio_fake"] = fake_ratio
-        values["slope"] = slope(model.mapping, fake_ratio)
+        mapping = model.mapping.given(real_ratio)
+        values["slope"] = slope(mapping, fake_ratio)
         values["accuracy"] = np.mean([*(real_ratio > 0), *(fake_ratio < 0)])
     return values
 
@@ -92,9 +93,14 @@ def _gradient_norms(
         inputs = x if labels is None else [x, labels]
         return network(inputs, training=False)
 
+    potential, known = model.flow_potential, {}
+    if potential.needs_real_output:
+        data = ops.convert_to_tensor(np.asarray(real, "float32"))
+        known["real_output"] = run(model.discriminator, data)
+
     def generator_loss() -> Tensor:
         output = run(model.discriminator, run(model.generator, latent))
-        return -ops.mean(model.flow_potential.value(output))
+        return -ops.mean(potential.value(output, **known))
 
     norms = {}
     x = ops.convert_to_tensor(generated)

@@ -9,6 +9,7 @@ from keras_monoflow.losses.density_ratio_loss import (
     LogisticLoss,
     MatchedLoss,
 )
+from keras_monoflow.losses.hinge_loss import HingeLoss
 from keras_monoflow.losses.lookup import get
 from keras_monoflow.losses.monoflow_loss import MonoFlowLoss
 from keras_monoflow.losses.named_gans import named_gan
@@ -16,18 +17,23 @@ from keras_monoflow.losses.regularized_dual_loss import (
     RegularizedDualLoss,
     quadratic_cost,
 )
+from keras_monoflow.losses.relativistic_loss import RelativisticLoss
+from keras_monoflow.losses.tight_chi_squared_loss import TightChiSquaredLoss
 from keras_monoflow.losses.wasserstein_loss import WassersteinLoss
 
 __all__ = [
     "DensityRatioLoss",
     "DonskerVaradhanLoss",
     "ExponentialLoss",
+    "HingeLoss",
     "LeastSquaresLoss",
     "LeastSquaresRatioLoss",
     "LogisticLoss",
     "MatchedLoss",
     "MonoFlowLoss",
     "RegularizedDualLoss",
+    "RelativisticLoss",
+    "TightChiSquaredLoss",
     "WassersteinLoss",
     "get",
     "named_gan",

@@ -262,7 +262,14 @@ class LeastSquaresRatioLoss(DensityRatioLoss):
     def log_ratio(
         self, output: Tensor, fake_output: Tensor | None = None
     ) -> Tensor:
-        return self._above_margin(ops.log, lambda end: 1.0 / end, output)
+        ratio = self.ratio(output, fake_output)
+        return self._above_margin(ops.log, lambda end: 1.0 / end, ratio)
+
+    def ratio(
+        self, output: Tensor, fake_output: Tensor | None = None
+    ) -> Tensor:
+        """Returns `p/q`, which is not always positive for a real network."""
+        return at_least_float32(output)
 
     def potential(
         self, mapping: Any, output: Tensor, fake_output: Tensor | None = None
@@ -273,17 +280,16 @@ class LeastSquaresRatioLoss(DensityRatioLoss):
         return self._above_margin(
             lambda d: expm1_ratio(a, ops.log(d)),
             lambda end: end ** (a - 1.0),
-            output,
+            self.ratio(output, fake_output),
         )
 
     def _above_margin(
         self,
         fn: Callable[[Tensor], Tensor],
         slope: Callable[[float], float],
-        output: Tensor,
+        ratio: Tensor,
     ) -> Tensor:
-        output = at_least_float32(output)
-        return continue_linearly(fn, slope, output, lower=self.margin)
+        return continue_linearly(fn, slope, ratio, lower=self.margin)
 
     def get_config(self) -> Config:
         return {**super().get_config(), "margin": self.margin}

@@ -20,7 +20,7 @@ class MonoFlowLoss(keras.losses.Loss):
     with every objective.
 
     Called as `loss(real_output, fake_output)`. The real output is ignored and
-    may be `None`.
+    may be `None`, but for the mapping `"relativistic"`.
 
     Args:
         mapping: A mapping, its name, or a strictly increasing function.
@@ -52,8 +52,12 @@ class MonoFlowLoss(keras.losses.Loss):
         return self.call(real_output, at_least_float32(fake_output))
 
     def call(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
-        potential = self.discriminator_loss.potential(self.mapping, fake_output)
-        return -mean(potential)
+        objective, mapping = self.discriminator_loss, self.mapping
+        if mapping.needs_real and real_output is not None:
+            mapping = mapping.given(
+                objective.log_ratio(real_output, fake_output)
+            )
+        return -mean(objective.potential(mapping, fake_output))
 
     def get_config(self) -> Config:
         return {

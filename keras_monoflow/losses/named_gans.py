@@ -1,4 +1,4 @@
-"""The rows of Table 1 of the MonoFlow paper, by name."""
+"""Known GANs by name: the rows of Table 1 of the MonoFlow paper, and R3GAN."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from keras_monoflow.losses.density_ratio_loss import (
     LogisticLoss,
     MatchedLoss,
 )
+from keras_monoflow.losses.relativistic_loss import RelativisticLoss
 from keras_monoflow.registry import lookup
 
 
@@ -24,6 +25,7 @@ def named_gan(name: str, alpha: float = 1.0) -> tuple[Any, Any]:
     | `b_gan` | (d^alpha - 1) / alpha | least-squares ratio |
     | `lsgan` | -(d - 1)^2 | least squares |
     | `gebm` | exp(u), with u = -energy | its own |
+    | `r3gan` | -E_x softplus(u(x) - u) | relativistic, rows in pairs |
 
     Args:
         name: A name from the table.
@@ -33,7 +35,8 @@ def named_gan(name: str, alpha: float = 1.0) -> tuple[Any, Any]:
     Returns:
         A pair `(mapping, discriminator_loss)`.
 
-    Source: Yi, Zhu and Liu 2023, arXiv 2302.01075, Table 1.
+    Source: Yi, Zhu and Liu 2023, arXiv 2302.01075, Table 1; Huang et al. 2024,
+    arXiv 2501.05441, for `r3gan`.
 
     Example:
 
@@ -56,6 +59,7 @@ def named_gan(name: str, alpha: float = 1.0) -> tuple[Any, Any]:
         ),
         "b_gan": lambda: (alpha_mapping(alpha), LeastSquaresRatioLoss()),
         "lsgan": lambda: (mappings.LeastSquares(), LeastSquaresLoss()),
+        "r3gan": lambda: (mappings.Relativistic(), RelativisticLoss("rows")),
         "gebm": lambda: (alpha_mapping(1.0), MatchedLoss(alpha_mapping(1.0))),
     }
     return lookup(name, table, "name")()

@@ -24,6 +24,7 @@ from keras_monoflow.mappings.named import (
     NonSaturating,
     Vanilla,
 )
+from keras_monoflow.mappings.relativistic import Relativistic
 
 __all__ = [
     "ALIASES",
@@ -36,6 +37,7 @@ __all__ = [
     "LeastSquares",
     "Mapping",
     "NonSaturating",
+    "Relativistic",
     "Vanilla",
     "check_monotone",
     "deserialize",

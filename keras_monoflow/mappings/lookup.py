@@ -6,6 +6,7 @@ import keras
 
 from keras_monoflow.mappings.mapping import FunctionMapping, Mapping
 from keras_monoflow.mappings.monotone import check_monotone
+from keras_monoflow.mappings.relativistic import Relativistic
 from keras_monoflow.registry import MAPPINGS
 from keras_monoflow.typing import Config
 
@@ -33,7 +34,7 @@ def get(mapping: Any) -> Any:
     if isinstance(mapping, Mapping):
         return mapping
     if isinstance(mapping, str):
-        return MAPPINGS.make(mapping)
+        return MAPPINGS.make(mapping, relativistic=Relativistic)
     if isinstance(mapping, type) or not callable(mapping):
         raise TypeError(
             "`mapping` must be a name, a `keras_monoflow.mappings.Mapping` or "

@@ -36,6 +36,9 @@ class Mapping:
     ```
     """
 
+    #: Whether `h` depends on the log ratios of the data; see `given`.
+    needs_real = False
+
     #: The function `g` with `g'(u) = exp(-u) h'(u)`, or `None` if unknown.
     dual: Any = None
 
@@ -47,6 +50,14 @@ class Mapping:
     def __call__(self, u: Tensor) -> Tensor:
         """Returns `h(u)`."""
         return self.h(at_least_float32(u))
+
+    def given(self, real_log_ratio: Tensor) -> "Mapping":
+        """Returns the mapping for given log ratios of samples of the data.
+
+        Args:
+            real_log_ratio: Tensor of any shape.
+        """
+        return self
 
     def slope(self, u: Tensor) -> Tensor:
         return input_gradient(self.h, u)

@@ -24,7 +24,7 @@ from keras_monoflow.models.round import Batch, Round, with_labels
 from keras_monoflow.models.sample_field import SampleField
 from keras_monoflow.models.space import SAMPLES
 from keras_monoflow.optimizers import scale_losses
-from keras_monoflow.typing import Seed, Tensor
+from keras_monoflow.typing import ArrayLike, Seed, Tensor
 
 #: Arguments of `keras.Model.compile` that mean nothing to two networks.
 FOREIGN_ARGUMENTS = ("loss", "metrics", "weighted_metrics", "loss_weights")
@@ -208,6 +208,24 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         """Whether `velocity` needs rows of the data, which are not known: see
         `set_reference`."""
         return self._field.needs_reference
+
+    def set_reference(
+        self, x: ArrayLike, labels: ArrayLike | None = None
+    ) -> None:
+        """Sets the rows of the data with which `velocity`, `log_ratio` and
+        `refine` compare samples, for flows that do: those from samples, and
+        the mapping `"relativistic"`. `fit` does so by itself; a model that was
+        loaded from a file needs it.
+
+        Args:
+            x: Array `(rows, *sample_shape)`; at most 1024 rows are kept.
+            labels: Their labels, for a conditional model.
+
+        Raises:
+            ValueError: If the flow compares samples with no data, or the
+                shapes do not fit.
+        """
+        self._field.set_reference(x, labels)
 
     @property
     def velocity_is_field(self) -> bool:

@@ -4,9 +4,9 @@ from typing import Any
 
 import keras
 
+from keras_monoflow import losses, potentials
 from keras_monoflow.models.adversarial_model import AdversarialModel
 from keras_monoflow.models.training_choices import TrainingChoices
-from keras_monoflow.potentials import LogRatioPotential
 from keras_monoflow.typing import OptimizerLike, Schedule
 
 
@@ -75,9 +75,11 @@ class MonoFlowGAN(AdversarialModel):
             generator_optimizer: A `keras.optimizers.Optimizer`.
             discriminator_optimizer: Another one.
             mapping: A name, a `keras_monoflow.mappings.Mapping`, or a strictly
-                increasing function of the log density ratio.
+                increasing function of the log density ratio. `"relativistic"`
+                compares samples with those of the data, as R3GAN does.
             discriminator_loss: A name, a `keras_monoflow.losses.
                 DensityRatioLoss`, or `"matched"` for the mapping's own.
+                `"hinge"` estimates no density ratio, and needs `mapping=None`.
             penalty: A `keras_monoflow.penalties.Penalty`, a list, or `None`.
             discriminator_steps: Discriminator updates a round.
             split_batch: Whether each of these steps gets a slice of the batch
@@ -125,7 +127,7 @@ class MonoFlowGAN(AdversarialModel):
         self._compile(
             generator_optimizer,
             discriminator_optimizer,
-            LogRatioPotential(mapping, discriminator_loss),
+            _potential(mapping, discriminator_loss),
             penalty,
             TrainingChoices(
                 role=self.role,
@@ -141,3 +143,11 @@ class MonoFlowGAN(AdversarialModel):
             ),
             **kwargs,
         )
+
+
+def _potential(mapping, discriminator_loss):
+    if isinstance(discriminator_loss, losses.WassersteinLoss):
+        discriminator_loss = "wasserstein"
+    if discriminator_loss == "wasserstein":
+        losses.get(discriminator_loss)  # Raises: that is another model.
+    return potentials.get(mapping, discriminator_loss)

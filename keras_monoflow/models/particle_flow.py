@@ -283,24 +283,6 @@ class ParticleFlow(CountsRounds, FlowModel):
             **kwargs,
         )
 
-    def set_reference(self, x: ArrayLike) -> None:
-        """Sets the rows of the data with which `velocity` and `log_ratio`
-        compare samples, where there is no discriminator. `fit` does so by
-        itself.
-
-        Args:
-            x: Array `(rows, *sample_shape)`; at most 1024 rows are kept.
-
-        Raises:
-            ValueError: If there is a discriminator, or the shapes do not fit.
-        """
-        if self.discriminator is not None:
-            raise ValueError(
-                "`set_reference` has no meaning with a discriminator, which "
-                "tells where samples move without the data."
-            )
-        self._field.set_reference(x)
-
     @property
     def sample_shape(self) -> tuple[int, ...]:
         return tuple(self._rows.values.shape[1:])

@@ -8,8 +8,9 @@ from keras import ops
 
 from keras_monoflow import gradients
 from keras_monoflow.backend import processes
+from keras_monoflow.models.reference_rows import ReferenceRows
 from keras_monoflow.models.round import Batch, with_labels
-from keras_monoflow.typing import Array, Config, Tensor
+from keras_monoflow.typing import Config, Tensor
 
 
 class PotentialField:
@@ -31,11 +32,16 @@ class PotentialField:
     #: Whether samples can be moved by it that are not the model's own.
     is_field = True
 
-    #: Whether rows of the data are needed and not known.
-    needs_reference = False
-
     def __init__(self, model: Any) -> None:
         self.model = model
+        self._rows = ReferenceRows(model)
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether rows of the data are needed and not known."""
+        potential = self.model.flow_potential
+        needs = potential is not None and potential.needs_real_output
+        return needs and not self._rows.are_known
 
     @property
     def is_ready(self) -> bool:
@@ -67,22 +73,47 @@ class PotentialField:
         return potential.user_objects() if potential else []
 
     def remember(self, x: Any, y: Any) -> None:
-        """Does nothing: the discriminator is all that it needs of the data."""
+        """Keeps some rows of data, if the flow compares samples with them."""
+        if self.model.flow_potential.needs_real_output:
+            self._rows.remember(x, y)
 
-    def reference(self) -> Any:
-        """Returns what `velocity` and `log_ratio` need besides the samples: the
-        output on generated ones, or `None`."""
-        if not self.model.flow_potential.needs_reference:
-            return None
-        n = min(1024, self.model.max_samples or 1024)
-        inputs: Array | list[Array]
-        if not self.model.conditional:
-            inputs = self.model.sample(n, seed=0)
-        else:
-            labels = self.model.labels.draw(n, seed=0)
-            samples = self.model.sample(n, seed=0, labels=labels)
-            inputs = [samples, labels]
+    def set_reference(self, x: Any, labels: Any = None) -> None:
+        """Keeps some rows of an array, with their labels or `None`.
+
+        Raises:
+            ValueError: If they do not fit the model, or have no meaning for it.
+        """
+        potential = self.model.flow_potential
+        if potential is None or not potential.needs_real_output:
+            raise ValueError(
+                "`set_reference` has no meaning here: the discriminator alone "
+                "tells where samples move, and the data do not."
+            )
+        self._rows.set(x, labels)
+
+    def reference(self) -> Config:
+        """Returns the outputs that the potential needs besides those on the
+        samples, on generated and on real ones, by the names of arguments."""
+        potential = self.model.flow_potential
+        outputs: Config = {}
+        if potential.needs_reference:
+            outputs["reference_output"] = self._output_on_generated()
+        if potential.needs_real_output:
+            real = self._rows.get("This flow")
+            outputs["real_output"] = self._output(*real)
+        return outputs
+
+    def _output(self, x: Any, labels: Any) -> Tensor:
+        inputs = with_labels(np.asarray(x, "float32"), labels)
         return self.model.discriminator(inputs, training=False)
+
+    def _output_on_generated(self) -> Tensor:
+        n = min(1024, self.model.max_samples or 1024)
+        if not self.model.conditional:
+            return self._output(self.model.sample(n, seed=0), None)
+        labels = self.model.labels.draw(n, seed=0)
+        samples = self.model.sample(n, seed=0, labels=labels)
+        return self._output(samples, labels)
 
     def velocity(self, x: Tensor, labels: Any, reference: Any) -> Tensor:
         """Returns where samples move, a tensor of their shape.
@@ -98,7 +129,7 @@ class PotentialField:
 
         def potential(x):
             output = discriminator(with_labels(x, labels), training=False)
-            return self.model.flow_potential.value(output, reference)
+            return self.model.flow_potential.value(output, **reference)
 
         with processes.local(discriminator.variables):
             return gradients.input_gradient(potential, x)
@@ -109,11 +140,10 @@ class PotentialField:
         Raises:
             ValueError: If the flow estimates none.
         """
-        inputs = with_labels(np.asarray(x, "float32"), labels)
-        discriminator = self.model.discriminator
-        with processes.local(discriminator.variables):
-            output = discriminator(inputs, training=False)
-        return self.model.flow_potential.log_ratio(output, reference)
+        with processes.local(self.model.discriminator.variables):
+            output = self._output(x, labels)
+        reference_output = reference.get("reference_output")
+        return self.model.flow_potential.log_ratio(output, reference_output)
 
     def losses(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:
         """Returns scalars by name: how the flow judges held-out samples.
@@ -125,9 +155,11 @@ class PotentialField:
         model, potential = self.model, self.model.flow_potential
         outputs = model.discriminate(batch.samples, generated, batch.labels)
         loss = potential.objective(*outputs, batch.samples, generated)
+        known = {"real_output": outputs[0]}
+        known = known if potential.needs_real_output else {}
         output = model.discriminator(with_labels(generated, batch.labels))
         return {
             f"{model.role}_loss": loss,
             **potential.logs(*outputs),
-            "generator_loss": -ops.mean(potential.value(output)),
+            "generator_loss": -ops.mean(potential.value(output, **known)),
         }

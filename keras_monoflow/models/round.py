@@ -278,17 +278,18 @@ class Round:
             batch: The real `Batch`, with the labels that both share.
         """
         values, velocity = gradients.value_and_input_gradient(
-            self.frozen_potential(batch.labels), y
+            self.frozen_potential(batch), y
         )
         self.log(y, generator_loss=-ops.mean(values))
         return velocity
 
-    def frozen_potential(
-        self, labels: Tensor | None
-    ) -> Callable[[Tensor], Tensor]:
+    def frozen_potential(self, batch: Batch) -> Callable[[Tensor], Tensor]:
         """Returns `V` as a function of samples."""
-        frozen = self.frozen_discriminator(labels)
-        return lambda x: self.potential.value(frozen(x))
+        frozen = self.frozen_discriminator(batch.labels)
+        if not self.potential.needs_real_output:
+            return lambda x: self.potential.value(frozen(x))
+        real = ops.stop_gradient(frozen(batch.samples))
+        return lambda x: self.potential.value(frozen(x), real_output=real)
 
     def scaled(self, velocity: Tensor) -> Tensor:
         """Logs the mean speed; divides by it if `compile` says so."""
@@ -341,7 +342,7 @@ class Round:
 
         if self.choices.update == "persistent":
             return lambda x: half_square(target - self.position(x, batch))
-        potential = self.frozen_potential(batch.labels)
+        potential = self.frozen_potential(batch)
         if self.choices.update == "naive":
             return lambda x: -ops.mean(potential(x))
         return lambda x: half_square(x - y) / step_size - ops.mean(potential(x))

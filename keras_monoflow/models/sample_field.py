@@ -7,18 +7,15 @@ import numpy as np
 from keras import ops
 
 from keras_monoflow.backend import processes
-from keras_monoflow.data import first_rows
-from keras_monoflow.models import data_checks
+from keras_monoflow.models.reference_rows import ReferenceRows
 from keras_monoflow.models.round import Batch, mean_speed
 from keras_monoflow.models.sample_velocity import velocity_in_space
-from keras_monoflow.typing import Array, Config, Tensor
+from keras_monoflow.typing import Config, Tensor
 from keras_monoflow.velocities.neighbors import Neighbors
 from keras_monoflow.velocities.pairs import Pairs
 
-#: How many rows of the data, and as many generated ones, stand for all.
-REFERENCE_ROWS = 1024
-
-#: The seed of the latter; no other look takes the same samples.
+#: The seed of the generated samples that rows of the data are compared with;
+#: no other look takes the same.
 REFERENCE_SEED = 1_618_033
 
 
@@ -38,7 +35,7 @@ class SampleField:
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        self._real: tuple[Array, Array | None] | None = None
+        self._rows = ReferenceRows(model)
 
     @property
     def is_ready(self) -> bool:
@@ -50,7 +47,7 @@ class SampleField:
 
     @property
     def needs_reference(self) -> bool:
-        return self._real is None
+        return not self._rows.are_known
 
     @property
     def estimates_ratio(self) -> bool:
@@ -69,7 +66,7 @@ class SampleField:
 
     def remember(self, x: Any, y: Any) -> None:
         """Keeps some rows of data, unless a look would use them up."""
-        self._real = first_rows(x, y, REFERENCE_ROWS) or self._real
+        self._rows.remember(x, y)
 
     def set_reference(self, x: Any, labels: Any = None) -> None:
         """Keeps some rows of an array, with their labels or `None`.
@@ -77,17 +74,7 @@ class SampleField:
         Raises:
             ValueError: If they do not fit the model.
         """
-        model = self.model
-        x = np.asarray(x)
-        shape, owner = model.sample_shape, model.sample_owner
-        data_checks.check_structure(x, type(model).__name__)
-        data_checks.check_data(x, shape, owner, len(x))
-        data_checks.check_labels(
-            labels, model.conditional, type(model).__name__
-        )
-        if labels is not None:
-            labels = model.labels.check(labels, len(x))
-        self.remember(x, labels)
+        self._rows.set(x, labels)
 
     def reference(self) -> Any:
         """Returns real rows, their labels, generated rows and theirs.
@@ -95,14 +82,7 @@ class SampleField:
         Raises:
             ValueError: If no rows of the data are known.
         """
-        if self._real is None:
-            raise ValueError(
-                "A velocity from samples compares them with rows of the data, "
-                "and none are known: the model was loaded from a file, or "
-                "trained on a stream that can be read only once. Pass some to "
-                "`model.set_reference(x)`."
-            )
-        real, labels = self._real
+        real, labels = self._rows.get("A velocity from samples")
         n = min(len(real), self.model.max_samples or len(real))
         if labels is None:
             return real, None, self.model.sample(n, seed=REFERENCE_SEED), None

@@ -14,7 +14,6 @@ from keras_monoflow.models.space import SAMPLES, FeatureSpace
 from keras_monoflow.models.training_choices import TrainingChoices
 from keras_monoflow.optimizers import build, get_required
 from keras_monoflow.typing import (
-    ArrayLike,
     OptimizerLike,
     Schedule,
     Tensor,
@@ -214,18 +213,6 @@ class SampleFlow(CountsRounds, GeneratorModel):
         if self.features is None:
             return SAMPLES
         return FeatureSpace(self.features, real)
-
-    def set_reference(
-        self, x: ArrayLike, labels: ArrayLike | None = None
-    ) -> None:
-        """Sets the rows of the data with which `velocity`, `log_ratio` and
-        `refine` compare samples. `fit` does so by itself.
-
-        Args:
-            x: Array `(rows, *sample_shape)`; at most 1024 rows are kept.
-            labels: Their labels, for a conditional model.
-        """
-        self._field.set_reference(x, labels)
 
     @property
     def sample_shape(self) -> tuple[int, ...]:

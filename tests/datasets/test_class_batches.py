@@ -27,7 +27,8 @@ def test_each_batch_has_rows_of_a_few_classes(labels):
     seen = np.concatenate(seen)
     assert len(np.unique(seen)) > 200
     of_class = seen[labels[seen.astype(int)] == 0]
-    assert (np.diff(of_class) < 0).sum() > 2 and (np.diff(of_class) > 0).any()
+    assert (np.diff(of_class) < 0).sum() > 2
+    assert (np.diff(of_class) > 0).any()
 
 
 def test_the_order_is_a_function_of_seed_and_epoch(labels):

@@ -226,3 +226,25 @@ def test_get_unknown_name():
 def test_get_wrong_type(wrong):
     with pytest.raises(TypeError, match="`penalty` must be"):
         penalties.get(wrong)
+
+
+@pytest.mark.parametrize("epsilon", [0.5, 0.05])
+def test_finite_differences_are_the_gradient_up_to_second_order(epsilon, rng):
+    x = np.float32(np.broadcast_to([0.6, -0.3, 0.2], (200_000, 3)))
+    penalty = R1(2.0, finite_difference=epsilon)
+    # D(x + e n) - D(x) = e x.n + e^2 |n|^2 / 2, and E |n|^4 = d (d + 2).
+    expected = np.sum(x[0] ** 2) + epsilon**2 / 4 * 3 * 5
+    value = penalty(half_squared_norm, x, x, seed=1)
+    assert_allclose(float(numpy(value)), expected, rtol=0.02)
+    other = R2(2.0, finite_difference=epsilon)(half_squared_norm, 0 * x, x, 1)
+    assert_allclose(float(numpy(other)), expected, rtol=0.02)
+
+
+def test_finite_differences_need_single_precision():
+    def critic(x):
+        return ops.cast(half_squared_norm(x), "bfloat16")
+
+    x = np.ones((4, 2), "float32")
+    R1(1.0)(critic, x, x, 0)
+    with pytest.raises(ValueError, match="half precision"):
+        R1(1.0, finite_difference=0.01)(critic, x, x, 0)

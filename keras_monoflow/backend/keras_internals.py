@@ -290,3 +290,8 @@ def conditions_by(choose: Callable) -> Iterator[None]:
         return
     with _replaced(core, "cond", original, choose):
         yield
+
+
+def forget_layer(owner: keras.Layer, layer: keras.Layer) -> None:
+    """Lets a layer no longer count as part of another."""
+    owner._tracker.untrack(layer)

@@ -70,6 +70,9 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
     #: What moves the samples.
     round_class: type[Round] = Round
 
+    #: What penalties remember from step to step, layers.
+    penalty_states: list
+
     #: The network that tells samples where to move, where there is one.
     #: (PyTorch finds a value of the class before that of an object.)
     discriminator: Any
@@ -277,6 +280,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
                 )
         fit_checks.check_trainer_arguments(kwargs)
         self.penalties = penalties.get(penalty)
+        penalties.check_together(self.penalties)
         self.flow_potential, self.sample_velocity = potential, velocity
         self.choices = choices
         for thing, argument in self._user_objects():
@@ -286,6 +290,11 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         self._trainer_arguments = dict(kwargs)
         super().compile(optimizer=optimizer, auto_scale_loss=False, **kwargs)
         self._round = self.round_class(self, names)
+        # Layers, so that Keras finds and saves what penalties remember.
+        for state in getattr(self, "penalty_states", ()):
+            keras_internals.forget_layer(self, state)
+        states: list = list(self._round.penalty_states.values())
+        self.penalty_states = [s for s in states if s is not None]
 
     def _check_compiled(self, method):
         if not self.compiled:

@@ -11,6 +11,7 @@ from keras import ops
 from keras_monoflow import gradients
 from keras_monoflow.backend import replicas
 from keras_monoflow.numerics import at_least_float32
+from keras_monoflow.penalties import OutputPenalty, WeightedTerm
 from keras_monoflow.typing import Tensor
 
 
@@ -121,6 +122,11 @@ class Round:
         self.discriminator = Trained(
             model._discriminator_networks(), model._discriminator_optimizer
         )
+        self.penalty_states = {
+            id(penalty): penalty.make_state()
+            for penalty in model.penalties
+            if isinstance(penalty, OutputPenalty)
+        }
         # Keras neither sees them here nor writes them to files.
         self.metrics = {name: keras.metrics.Mean(name) for name in log_names}
 
@@ -145,7 +151,11 @@ class Round:
         def discriminator_step(i):
             real = batch.slice(i)
             fake = shared.samples if shared else self.draw(real)
-            self.train_discriminator(real, at_least_float32(fake))
+            self.with_due_penalties(
+                functools.partial(
+                    self.train_discriminator, real, at_least_float32(fake)
+                )
+            )
 
         gradients.repeat(choices.discriminator_steps, discriminator_step)
         gradients.only_if(
@@ -162,7 +172,35 @@ class Round:
 
     # ---------------------------------------------- step 1: discriminator
 
-    def train_discriminator(self, real: Batch, fake: Tensor) -> None:
+    def with_due_penalties(self, step: Callable[[list], None]) -> None:
+        """Calls `step` with the penalties of this round.
+
+        Those that are `every` k rounds alone are in every k-th: of two steps,
+        with and without them, one is taken.
+        """
+        penalties = self.model.penalties
+        always = [p for p in penalties if p.every == 1]
+        if len(always) == len(penalties):
+            step(penalties)
+            return
+        every = max(p.every for p in penalties)
+
+        def is_due():
+            return ops.convert_to_tensor(self.counter) % every == 0
+
+        def all_variables():
+            return gradients.all_variables(self.model)
+
+        gradients.only_if(is_due, lambda: step(penalties), all_variables)
+        gradients.only_if(
+            lambda: ops.logical_not(is_due()),
+            lambda: step(always),
+            all_variables,
+        )
+
+    def train_discriminator(
+        self, real: Batch, fake: Tensor, penalties: list
+    ) -> None:
         """One optimizer step down the objective and the penalties."""
         x, labels = ops.cast(real.samples, fake.dtype), real.labels
 
@@ -177,13 +215,30 @@ class Round:
             if not self.model.penalties:
                 return loss
             frozen = self.frozen_discriminator(labels)
-            penalty = sum(
-                p(frozen, x, fake, self.seed) for p in self.model.penalties
-            )
+            penalty = ops.zeros((), loss.dtype)
+            for p in penalties:
+                value = self.penalty_value(p, frozen, x, fake, outputs)
+                penalty = penalty + p.every * value
             self.log(x, penalty=penalty)
             return loss + penalty
 
         self.discriminator.step(loss_fn)
+
+    def penalty_value(
+        self,
+        penalty: WeightedTerm,
+        frozen: Callable[[Tensor], Tensor],
+        x: Tensor,
+        fake: Tensor,
+        outputs: tuple[Tensor, Tensor],
+    ) -> Tensor:
+        """Returns one penalty with its weight in this round."""
+        if isinstance(penalty, OutputPenalty):
+            state = self.penalty_states[id(penalty)]
+            value = penalty.of_outputs(*outputs, state)
+        else:
+            value = penalty.value(frozen, x, fake, self.seed)
+        return penalty.weight_at(self.counter, value.dtype) * value
 
     def draw(self, batch: Batch) -> Tensor:
         """Returns as many generated samples as a batch has, of its labels."""

@@ -6,11 +6,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_monoflow import gradients
+from keras_monoflow import gradients, penalties
 from keras_monoflow.arguments import check_number
 from keras_monoflow.models import network_checks
 from keras_monoflow.models.adversarial_model import AdversarialModel
 from keras_monoflow.models.training_choices import TrainingChoices
+from keras_monoflow.penalties import OutputPenalty
 from keras_monoflow.potentials import KantorovichPotential
 from keras_monoflow.typing import (
     Array,
@@ -166,6 +167,12 @@ class W2FE(AdversarialModel):
                 maximum=1,
                 hint="It lies in (0, 1]: the share of its way to the data that "
                 "a sample goes in a round.",
+            )
+        if any(isinstance(p, OutputPenalty) for p in penalties.get(penalty)):
+            raise ValueError(
+                "A W2FE takes penalties on gradients alone: its outputs on "
+                "real and on generated samples come from two networks. "
+                f"Received: penalty={penalty!r}."
             )
         self._compile(
             generator_optimizer,

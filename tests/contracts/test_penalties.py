@@ -1,4 +1,4 @@
-"""Every penalty, on critics of which the gradient is known.
+"""Every penalty, on critics of which the gradient is known, or on outputs.
 
 A linear critic has the same gradient everywhere, and shows the cost. A
 quadratic one has the gradient `x` at `x`, and shows at which points it is
@@ -35,7 +35,17 @@ CLOSED_FORMS = {
     "r2": (lambda s: s**2 / 2, lambda x, y, rng: y),
     "dragan": (lambda s: (s - 1) ** 2, around),
 }
+
+#: For penalties on outputs: the value for the weight 1 in a first step.
+OUTPUT_FORMS = {
+    "centering": lambda r, f: ((r[:, None] + f[None]) ** 2).mean(),
+    "lecam": lambda r, f: (
+        (np.maximum(0, r - f.mean()) ** 2).mean()
+        + (np.maximum(0, r.mean() - f) ** 2).mean()
+    ),
+}
 every_penalty = pytest.mark.parametrize("name", PENALTIES.makers)
+every_gradient_penalty = pytest.mark.parametrize("name", CLOSED_FORMS)
 
 
 def get_one(name):
@@ -55,10 +65,23 @@ def value(penalty, slope, rng):
 
 
 def test_every_penalty_has_a_closed_form():
-    assert set(CLOSED_FORMS) == set(PENALTIES.makers)
+    assert {*CLOSED_FORMS, *OUTPUT_FORMS} == set(PENALTIES.makers)
 
 
-@every_penalty
+@pytest.mark.parametrize("name", OUTPUT_FORMS)
+def test_value_on_outputs(name, rng):
+    real, fake = np.float32(rng.normal(size=7)) + 1, np.float32([0.2, -0.4])
+    penalty = PENALTIES.makers[name](weight=1.0)
+    expected = OUTPUT_FORMS[name](real, fake)
+    for shape in [(-1,), (-1, 1)]:
+        outputs = real.reshape(shape), fake.reshape(shape)
+        assert_allclose(numpy(penalty.of_outputs(*outputs)), expected, 1e-5)
+    thrice = PENALTIES.makers[name](weight=3.0)
+    found = thrice(lambda x: 2 * x, real / 2, fake / 2)
+    assert_allclose(numpy(found), 3 * expected, rtol=1e-5)
+
+
+@every_gradient_penalty
 @pytest.mark.parametrize("slope", [0.5, 2.5])
 def test_value_on_a_linear_critic(name, slope, rng):
     penalty = PENALTIES.makers[name](weight=1.0)
@@ -66,7 +89,7 @@ def test_value_on_a_linear_critic(name, slope, rng):
     assert_allclose(value(penalty, slope, rng), cost(slope), rtol=1e-5)
 
 
-@every_penalty
+@every_gradient_penalty
 def test_points_on_a_quadratic_critic(name, rng):
     """So many that the mean over random points is known to half a percent."""
     centers = np.array([[[3.0, 1.0]], [[-1.0, -2.0]]])
@@ -83,7 +106,7 @@ def test_points_on_a_quadratic_critic(name, rng):
     assert_allclose(found, cost(slopes).mean(), rtol=0.02)
 
 
-@every_penalty
+@every_gradient_penalty
 def test_the_weight_scales_the_value(name, rng):
     once, thrice = (
         value(PENALTIES.makers[name](weight=w), 2.5, rng) for w in (1.0, 3.0)
@@ -94,9 +117,9 @@ def test_the_weight_scales_the_value(name, rng):
 
 @every_penalty
 def test_config(name):
-    penalty = PENALTIES.makers[name](weight=0.25)
+    penalty = PENALTIES.makers[name](weight=0.25, every=4)
     copy = check_round_trip(penalty)
-    assert copy.weight == 0.25
+    assert (copy.weight, copy.every) == (0.25, 4)
     assert config(get_one(config(penalty))) == config(penalty)
 
 

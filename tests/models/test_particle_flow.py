@@ -376,7 +376,7 @@ def test_mixed_precision_moves_in_float32():
         ({"mapping": "identidy"}, ["identity"]),
         (
             {"mapping": "mle", "discriminator_loss": "wasserstein"},
-            ["mapping", "mle", "critic"],
+            ["mapping", "mle", "no density ratio"],
         ),
         ({"loss": "mse"}, ["loss", "ParticleFlow"]),
     ],

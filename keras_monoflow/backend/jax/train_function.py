@@ -49,8 +49,14 @@ class TrainFunction:
             shardings = (None, shardings)
         self._step, self._scan = (
             jax.jit(step, donate_argnums=0, out_shardings=shardings)
-            for step in (model.train_step, self._scan_batches)
+            for step in (self._train_step, self._scan_batches)
         )
+
+    def _train_step(self, state: tuple, batch: Any) -> tuple[Any, Any]:
+        # JAX traces one function once, and takes `model.train_step` for the
+        # same as before the model was compiled anew. This is not: each
+        # `compile` makes another TrainFunction.
+        return self._model.train_step(state, batch)
 
     def _do_without_shardings(self):
         if self._is_fused:

@@ -10,31 +10,19 @@ from keras_monoflow.arguments import check_number
 from keras_monoflow.backend import replicas
 from keras_monoflow.gradients import input_gradient
 from keras_monoflow.numerics import at_least_float32, mean
+from keras_monoflow.penalties.weighted_term import WeightedTerm
 from keras_monoflow.registry import PENALTIES
 from keras_monoflow.typing import Config, RandomFunction, Seed, Tensor
 
+HALF = ("float16", "bfloat16")
 
-class Penalty:
+
+class Penalty(WeightedTerm):
     """Base of the gradient penalties `weight * E cost(|grad D(x)|)`.
 
     A subclass says at which `points` the gradient is taken and what `cost` a
     sample has.
-
-    Called as `penalty(discriminator, real, generated, seed)`: a function of a
-    batch that returns `(batch,)` or `(batch, 1)`, two batches of equal shape,
-    and a seed or `keras.random.SeedGenerator`. Returns a float32 scalar.
-
-    Args:
-        weight: Positive float.
     """
-
-    def __init__(self, weight: float) -> None:
-        self.weight = check_number(
-            f"weight of {type(self).__name__}",
-            weight,
-            above=0,
-            hint="For no penalty, pass `penalty=None`.",
-        )
 
     def points(self, real: Tensor, generated: Tensor, seed: Seed) -> Tensor:
         """Returns the batch at which the gradient is penalized."""
@@ -44,7 +32,7 @@ class Penalty:
         """Returns the cost `(batch,)` of squared gradient norms `(batch,)`."""
         raise NotImplementedError
 
-    def __call__(
+    def value(
         self,
         discriminator: Callable[[Tensor], Tensor],
         real: Tensor,
@@ -54,19 +42,17 @@ class Penalty:
         x = self.points(
             at_least_float32(real), at_least_float32(generated), seed
         )
+        return mean(self.cost(self.squared_norm(discriminator, x, seed)))
+
+    def squared_norm(
+        self, discriminator: Callable[[Tensor], Tensor], x: Tensor, seed: Seed
+    ) -> Tensor:
+        """Returns `|grad D(x)|^2`, `(batch,)`."""
         gradient = input_gradient(
             lambda x: ops.cast(discriminator(x), x.dtype), x
         )
         axes = tuple(range(1, len(x.shape)))
-        squared_norm = ops.sum(gradient**2, axis=axes)
-        return self.weight * mean(self.cost(squared_norm))
-
-    def get_config(self) -> Config:
-        return {"weight": self.weight}
-
-    @classmethod
-    def from_config(cls, config: Config) -> Any:
-        return cls(**config)
+        return ops.sum(gradient**2, axis=axes)
 
 
 def _norm(squared_norm: Tensor) -> Tensor:
@@ -101,13 +87,14 @@ class GradientPenalty(_Interpolated):
     Two-sided: it also pulls up gradients that are shorter than 1.
 
     Args:
-        weight: Positive float `w`.
+        weight: Positive float `w`, or a schedule of the round.
+        every: Rounds from one to the next.
 
     Source: Gulrajani et al. 2017, arXiv 1704.00028, eq. 3.
     """
 
-    def __init__(self, weight: float = 10.0) -> None:
-        super().__init__(weight)
+    def __init__(self, weight: Any = 10.0, every: int = 1) -> None:
+        super().__init__(weight, every)
 
     def cost(self, squared_norm: Tensor) -> Tensor:
         return (_norm(squared_norm) - 1.0) ** 2
@@ -120,13 +107,14 @@ class LipschitzPenalty(_Interpolated):
     One-sided: it only asks for a Lipschitz constant of at most 1.
 
     Args:
-        weight: Positive float `w`.
+        weight: Positive float `w`, or a schedule of the round.
+        every: Rounds from one to the next.
 
     Source: Petzka et al. 2018, arXiv 1709.08894, eq. 8.
     """
 
-    def __init__(self, weight: float = 10.0) -> None:
-        super().__init__(weight)
+    def __init__(self, weight: Any = 10.0, every: int = 1) -> None:
+        super().__init__(weight, every)
 
     def cost(self, squared_norm: Tensor) -> Tensor:
         return ops.relu(_norm(squared_norm) - 1.0) ** 2
@@ -136,14 +124,39 @@ class LipschitzPenalty(_Interpolated):
 class R1(Penalty):
     """`w/2 E |grad D|^2` on data.
 
-    Args:
-        weight: Positive float `w`.
+    With `finite_difference=e` it is `w/2 E (D(x + e n) - D(x))^2 / e^2` for
+    standard normal noise `n`, whose mean is `w/2 E |grad D|^2 + O(e^2)`: no
+    second derivative is taken, for a noisier penalty.
 
-    Source: Mescheder et al. 2018, arXiv 1801.04406, eq. 9.
+    Args:
+        weight: Positive float `w`, or a schedule of the round.
+        every: Rounds from one to the next.
+        finite_difference: Positive float `e` in units of the data, for example
+            0.01, or `None` for the gradient itself.
+
+    Raises:
+        TypeError, ValueError: If an argument is out of range, or, when called,
+            if the discriminator's output has half precision, in which small
+            differences are lost.
+
+    Source: Mescheder et al. 2018, arXiv 1801.04406, eq. 9; arXiv 2511.22475 for
+    finite differences.
     """
 
-    def __init__(self, weight: float = 10.0) -> None:
-        super().__init__(weight)
+    def __init__(
+        self,
+        weight: Any = 10.0,
+        every: int = 1,
+        finite_difference: float | None = None,
+    ) -> None:
+        super().__init__(weight, every)
+        if finite_difference is not None:
+            finite_difference = check_number(
+                f"finite_difference of {type(self).__name__}",
+                finite_difference,
+                above=0,
+            )
+        self.finite_difference = finite_difference
 
     def points(self, real: Tensor, generated: Tensor, seed: Seed) -> Tensor:
         return real
@@ -151,13 +164,39 @@ class R1(Penalty):
     def cost(self, squared_norm: Tensor) -> Tensor:
         return squared_norm / 2
 
+    def squared_norm(
+        self, discriminator: Callable[[Tensor], Tensor], x: Tensor, seed: Seed
+    ) -> Tensor:
+        if self.finite_difference is None:
+            return super().squared_norm(discriminator, x, seed)
+        noise = replicas.draw(keras.random.normal, ops.shape(x), x.dtype, seed)
+        here = discriminator(x)
+        if keras.backend.standardize_dtype(here.dtype) in HALF:
+            raise ValueError(
+                f"`finite_difference` of {type(self).__name__} needs outputs "
+                "of the discriminator in float32: in half precision their "
+                "differences are lost. Make its last layer with "
+                "dtype='float32', or leave out `finite_difference`."
+            )
+        there = discriminator(x + self.finite_difference * noise)
+        slope = ops.cast(there - here, x.dtype) / self.finite_difference
+        return ops.reshape(slope, (-1,)) ** 2
+
+    def get_config(self) -> Config:
+        return {
+            **super().get_config(),
+            "finite_difference": self.finite_difference,
+        }
+
 
 @PENALTIES.register("r2")
 class R2(R1):
     """`w/2 E |grad D|^2` on generated samples.
 
     Args:
-        weight: Positive float `w`.
+        weight: Positive float `w`, or a schedule of the round.
+        every: Rounds from one to the next.
+        finite_difference: As for `R1`.
 
     Source: Mescheder et al. 2018, arXiv 1801.04406, eq. 10.
     """
@@ -174,15 +213,18 @@ class DRAGAN(GradientPenalty):
     `delta = scale * std(x) * U[0, 1]` in each component, `std` over the batch.
 
     Args:
-        weight: Positive float `w`.
+        weight: Positive float `w`, or a schedule of the round.
         scale: Positive float, the size of the neighborhood in standard
             deviations of the data.
+        every: Rounds from one to the next.
 
     Source: Kodali et al. 2017, arXiv 1705.07215, and the authors' code.
     """
 
-    def __init__(self, weight: float = 10.0, scale: float = 0.5) -> None:
-        super().__init__(weight)
+    def __init__(
+        self, weight: Any = 10.0, scale: float = 0.5, every: int = 1
+    ) -> None:
+        super().__init__(weight, every)
         self.scale = check_number("scale of DRAGAN", scale, above=0)
 
     def points(self, real: Tensor, generated: Tensor, seed: Seed) -> Tensor:
@@ -196,35 +238,3 @@ class DRAGAN(GradientPenalty):
 
     def get_config(self) -> Config:
         return {**super().get_config(), "scale": self.scale}
-
-
-def get(penalty: Any) -> list[Penalty]:
-    """Returns a list of penalties.
-
-    Args:
-        penalty: A name such as `"r1"`, a `Penalty`, its configuration, a list
-            of these, or `None` for none.
-
-    Raises:
-        ValueError: If a name is unknown.
-        TypeError: If an entry is none of these.
-    """
-    if penalty is None:
-        return []
-    entries = penalty if isinstance(penalty, (list, tuple)) else [penalty]
-    return [_get_one(entry, penalty) for entry in entries]
-
-
-def _get_one(entry: Any, penalty: Any) -> Penalty:
-    if isinstance(entry, str):
-        return PENALTIES.make(entry)
-    if isinstance(entry, dict):
-        entry = keras.saving.deserialize_keras_object(entry)
-    if isinstance(entry, Penalty):
-        return entry
-    raise TypeError(
-        "`penalty` must be a name such as 'r1', a "
-        "`keras_monoflow.penalties.Penalty` such as R1(10.0), a list of them, "
-        "or None. "
-        f"Received: penalty={penalty!r}."
-    )

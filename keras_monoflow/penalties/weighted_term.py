@@ -1,0 +1,81 @@
+"""What all penalties on the discriminator have in common."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_monoflow.arguments import check_integer, check_number
+from keras_monoflow.typing import Config, Seed, Tensor
+
+
+class WeightedTerm:
+    """Base of all penalties, which are added to the discriminator's objective.
+
+    Called as `penalty(discriminator, real, generated, seed)`: a function of a
+    batch that returns `(batch,)` or `(batch, 1)`, two batches of equal shape,
+    and a seed or `keras.random.SeedGenerator`. Returns a float32 scalar,
+    `weight * value(...)`.
+
+    Args:
+        weight: Positive float, or a `keras.optimizers.schedules` object of the
+            round.
+        every: Integer `k`. A model adds the penalty in every `k`-th round
+            alone, `k` times as strongly, so that its mean stays the same
+            (lazy regularization: Karras et al. 2020, arXiv 1912.04958).
+
+    Raises:
+        TypeError, ValueError: If an argument is out of range.
+    """
+
+    def __init__(self, weight: Any, every: int = 1) -> None:
+        owner = type(self).__name__
+        if not callable(weight):
+            weight = check_number(
+                f"weight of {owner}",
+                weight,
+                above=0,
+                hint="For no penalty, pass `penalty=None`.",
+            )
+        self.weight = weight
+        self.every = check_integer("every", every, minimum=1)
+
+    def value(
+        self,
+        discriminator: Callable[[Tensor], Tensor],
+        real: Tensor,
+        generated: Tensor,
+        seed: Seed = None,
+    ) -> Tensor:
+        """Returns the penalty for the weight 1; arguments as above."""
+        raise NotImplementedError
+
+    def __call__(
+        self,
+        discriminator: Callable[[Tensor], Tensor],
+        real: Tensor,
+        generated: Tensor,
+        seed: Seed = None,
+    ) -> Tensor:
+        value = self.value(discriminator, real, generated, seed)
+        return self.weight_at(0, value.dtype) * value
+
+    def weight_at(self, round_number: Any, dtype: Any = "float32") -> Any:
+        """Returns the weight in a round, a number or a scalar tensor."""
+        if not callable(self.weight):
+            return self.weight
+        return ops.cast(self.weight(round_number), dtype)
+
+    def get_config(self) -> Config:
+        weight = self.weight
+        if callable(weight):
+            weight = keras.saving.serialize_keras_object(weight)
+        return {"weight": weight, "every": self.every}
+
+    @classmethod
+    def from_config(cls, config: Config) -> Any:
+        if isinstance(config["weight"], dict):
+            weight = keras.saving.deserialize_keras_object(config["weight"])
+            config = {**config, "weight": weight}
+        return cls(**config)

@@ -72,6 +72,9 @@ class Centering(OutputPenalty):
     penalty = kmf.penalties.Centering(1.0)
     penalty.of_outputs(np.array([1.0, 3.0]), np.array([0.0]))  # (1 + 9) / 2
     ```
+
+    Source: Karras et al. 2018, arXiv 1710.10196, whose drift term `E D(x)^2`
+    has the real samples alone.
     """
 
     def __init__(self, weight: Any = 0.01, every: int = 1) -> None:
@@ -129,8 +132,6 @@ class LeCam(OutputPenalty):
         decay: Float between 0 and 1, that of the means.
         every: Rounds from one to the next; the means change in these alone.
 
-    Source: Tseng et al. 2021, arXiv 2104.03310, eq. 5, and the authors' code.
-
     Example:
 
     ```python
@@ -140,6 +141,8 @@ class LeCam(OutputPenalty):
     penalty = kmf.penalties.LeCam(1.0)
     penalty.of_outputs(np.array([2.0]), np.array([1.0]))  # 1 + 1
     ```
+
+    Source: Tseng et al. 2021, arXiv 2104.03310, eq. 5, and the authors' code.
     """
 
     def __init__(

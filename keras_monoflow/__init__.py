@@ -19,6 +19,7 @@ from keras_monoflow import (
     penalties,
     plots,
     potentials,
+    schedules,
     velocities,
 )
 from keras_monoflow.models import (
@@ -52,6 +53,7 @@ __all__ = [
     "penalties",
     "plots",
     "potentials",
+    "schedules",
     "velocities",
 ]
 

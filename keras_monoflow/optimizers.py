@@ -210,3 +210,55 @@ def get_required(optimizer: Any, argument: str) -> keras.Optimizer:
             f"{argument}={optimizer}."
         )
     return optimizer
+
+
+@keras.saving.register_keras_serializable("keras_monoflow")
+class Adam(keras.optimizers.Adam):
+    """Adam whose `beta_2` can follow a schedule of its updates.
+
+    In update `t`, counted from 0, the decay of the second moments and the bias
+    correction have `beta_2(t)`, as in the R3GAN authors' code. Else it is
+    Keras's own.
+
+    Args:
+        learning_rate: As for `keras.optimizers.Adam`.
+        beta_1: As there.
+        beta_2: A float, or a `keras.optimizers.schedules` object.
+        **kwargs: As there.
+
+    Example:
+
+    ```python
+    import keras_monoflow as kmf
+
+    decay = kmf.schedules.Cosine(0.9, 0.99, duration=1000)
+    optimizer = kmf.optimizers.Adam(2e-4, beta_1=0.0, beta_2=decay)
+    ```
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: Any = 0.999,
+        **kwargs: Any,
+    ) -> None:
+        if isinstance(beta_2, dict):
+            beta_2 = keras.saving.deserialize_keras_object(beta_2)
+        super().__init__(learning_rate, beta_1, beta_2, **kwargs)
+
+    @property
+    def beta_2(self) -> Any:
+        """The decay in the coming update."""
+        decay = self._beta_2
+        return decay(self.iterations) if callable(decay) else decay
+
+    @beta_2.setter
+    def beta_2(self, value: Any) -> None:
+        self._beta_2 = value
+
+    def get_config(self) -> Config:
+        decay = self._beta_2
+        if callable(decay):
+            decay = keras.saving.serialize_keras_object(decay)
+        return {**super().get_config(), "beta_2": decay}

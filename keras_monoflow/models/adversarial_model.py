@@ -58,7 +58,7 @@ class AdversarialModel(GeneratorModel):
                 "`reuse_generated` and `split_batch` do not go together in a "
                 "conditional model: each slice has labels of its own."
             )
-        self._set_average(choices.ema)
+        self._set_average(choices)
         pair = PairOptimizer(
             generator_optimizer, discriminator_optimizer, role=self.role
         )

@@ -1,5 +1,7 @@
 """A moving average of the generator's weights."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,26 +9,55 @@ from keras_monoflow.backend import keras_internals
 from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.typing import Tensor
 
+#: The half-life of an average is at most this share of the samples seen.
+RAMP_UP = 0.05
 
-def average_step(
-    average: keras.Model, network: keras.Model, decay: float, updates: Tensor
-) -> None:
-    """Moves the weights of `average` towards those of `network`.
 
-    After update `t`, counted from 0, all weights `w` and batch statistics go
-    into the average,
-
-        a <- d a + (1 - d) w,    d = min(decay, (1 + t) / (10 + t)).
+def decay_by_round(decay: Any, updates: Tensor) -> Tensor:
+    """Returns `min(decay, (1 + t) / (10 + t))` in update `t`.
 
     The smaller decay at the beginning forgets the initial weights soon.
 
     Args:
+        decay: Float between 0 and 1, or a schedule of the round.
+        updates: Scalar float tensor `t`, counted from 0.
+    """
+    if callable(decay):
+        decay = ops.cast(decay(updates), "float32")
+    return ops.minimum(decay, (1.0 + updates) / (10.0 + updates))
+
+
+def decay_by_half_life(half_life: Any, updates: Tensor, rows: Any) -> Tensor:
+    """Returns `2^(-n / h)`, with which half is forgotten in `h` samples.
+
+    `h` is at most 5 % of the samples seen, as in StyleGAN2 (Karras et al. 2020,
+    arXiv 1912.04958) and its successors.
+
+    Args:
+        half_life: Number of samples `h`, or a schedule of the round.
+        updates: Scalar float tensor, counted from 0.
+        rows: The number of samples `n` of a round.
+    """
+    if callable(half_life):
+        half_life = ops.cast(half_life(updates), "float32")
+    rows = ops.cast(rows, "float32")
+    half_life = ops.minimum(half_life, RAMP_UP * rows * (updates + 1.0))
+    return 2.0 ** (-rows / ops.maximum(half_life, 1e-8))
+
+
+def average_step(
+    average: keras.Model, network: keras.Model, decay: Tensor
+) -> None:
+    """Moves the weights of `average` towards those of `network`.
+
+    All weights `w` and batch statistics go into the average,
+    `a <- d a + (1 - d) w`.
+
+    Args:
         average: A network of the same kind, whose weights change.
         network: The network that is trained.
-        decay: Float between 0 and 1.
-        updates: Scalar float tensor `t`.
+        decay: Scalar float tensor `d`.
     """
-    decay = ops.minimum(decay, (1.0 + updates) / (10.0 + updates))
     for mean, weight in zip(average.weights, network.weights):
         if keras.backend.is_float_dtype(weight.dtype):
             new, old = at_least_float32(weight), at_least_float32(mean)

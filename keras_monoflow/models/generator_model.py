@@ -9,7 +9,12 @@ from keras import ops
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.backend import processes
 from keras_monoflow.models import network_checks
-from keras_monoflow.models.averaging import average_step, copy_network
+from keras_monoflow.models.averaging import (
+    average_step,
+    copy_network,
+    decay_by_half_life,
+    decay_by_round,
+)
 from keras_monoflow.models.flow_model import FlowModel, _choice
 from keras_monoflow.models.label_counter import LabelCounter
 from keras_monoflow.models.looking import looking, random_seed
@@ -78,6 +83,7 @@ class GeneratorModel(FlowModel):
     persistency = _choice("persistency")
     update = _choice("update")
     ema = _choice("ema")
+    ema_half_life = _choice("ema_half_life")
 
     @property
     def _generator_optimizer(self):
@@ -96,27 +102,36 @@ class GeneratorModel(FlowModel):
 
     @property
     def averaged_generator(self) -> keras.Model | None:
-        """The averaged generator, or `None` without `ema`."""
-        return None if self.ema is None else self._averaged
+        """The averaged generator, or `None` if `compile` asks for none."""
+        averages = self.choices is not None and self.choices.averages
+        return self._averaged if averages else None
 
     @property
     def _best_generator(self):
         """What samples come from, unless told otherwise."""
         return self.averaged_generator or self.generator
 
-    def _set_average(self, ema):
+    def _set_average(self, choices):
         """Starts, goes on with, or stops averaging, as `compile` says."""
-        starts = ema is not None and self.ema is None
+        starts = choices.averages and self.averaged_generator is None
         if starts and self._averaged is None:
             self._averaged = copy_network(self.generator)
         elif starts:
             self._averaged.set_weights(self.generator.get_weights())
 
-    def update_average(self) -> None:
-        """Takes the generator's weights into the average, once a round."""
+    def update_average(self, rows: Any) -> None:
+        """Takes the generator's weights into the average, once a round.
+
+        Args:
+            rows: How many samples a round has.
+        """
         learned = ops.cast(self.rounds_counter, "float32")
         learned = learned - self.discriminator_warmup
-        average_step(self._averaged, self.generator, self.ema, learned)
+        if self.ema is not None:
+            decay = decay_by_round(self.ema, learned)
+        else:
+            decay = decay_by_half_life(self.ema_half_life, learned, rows)
+        average_step(self._averaged, self.generator, decay)
 
     # ------------------------------------------------------------ samples
 
@@ -201,7 +216,9 @@ class GeneratorModel(FlowModel):
         return {
             **super()._compile_arguments(),
             "generator_optimizer": serialize(self._generator_optimizer),
-            **self.choices.arguments("persistency", "update", "ema"),
+            **self.choices.arguments(
+                "persistency", "update", "ema", "ema_half_life"
+            ),
         }
 
     def _user_objects(self):

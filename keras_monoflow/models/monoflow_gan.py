@@ -66,7 +66,8 @@ class MonoFlowGAN(AdversarialModel):
         update: str = "persistent",
         normalize_velocity: bool = False,
         reuse_generated: bool = False,
-        ema: float | None = None,
+        ema: float | Schedule | None = None,
+        ema_half_life: float | Schedule | None = None,
         **kwargs: Any,
     ) -> None:
         """Configures training.
@@ -104,10 +105,13 @@ class MonoFlowGAN(AdversarialModel):
                 generated samples and its forward pass, as in the MonoFlow
                 authors' code.
             ema: Decay of an averaged generator, between 0 and 1, for example
-                0.999; `None` for none. It is smaller in the first rounds, and
-                includes batch statistics. `sample`, `predict` and `evaluate`
-                use the average, which is `averaged_generator`; the trained
-                network stays `generator`.
+                0.999, or a schedule of the round; `None` for none. It is
+                smaller in the first rounds, and includes batch statistics.
+                `sample`, `predict` and `evaluate` use the average, which is
+                `averaged_generator`; the trained network stays `generator`.
+            ema_half_life: The same in the samples after which the average has
+                forgotten half, a number or a schedule of the round; at most
+                5 % of the samples seen so far.
             **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as
                 in `keras.Model.compile`.
 
@@ -140,6 +144,7 @@ class MonoFlowGAN(AdversarialModel):
                 normalize_velocity=normalize_velocity,
                 reuse_generated=reuse_generated,
                 ema=ema,
+                ema_half_life=ema_half_life,
             ),
             **kwargs,
         )

@@ -279,8 +279,9 @@ class Round:
                 lambda i: self.fit(generated.inputs, loss_of),
             )
         generated.commit()
-        if choices.ema is not None:
-            self.model.update_average()
+        if choices.averages:
+            rows = batch.size * replicas.count()
+            self.model.update_average(rows)
 
     @functools.cached_property
     def generator(self) -> Trained:

@@ -112,7 +112,8 @@ class SampleFlow(CountsRounds, GeneratorModel):
         update: str = "persistent",
         generated_batch: int | None = None,
         guidance: float | tuple[float, float] = 1.0,
-        ema: float | None = None,
+        ema: float | Schedule | None = None,
+        ema_half_life: float | Schedule | None = None,
         **kwargs: Any,
     ) -> None:
         """Configures training.
@@ -140,6 +141,7 @@ class SampleFlow(CountsRounds, GeneratorModel):
                 distributed like `g p(x|c) - (g - 1) p(x|not c)`. 1 for nothing;
                 a pair `(low, high)` draws a `g` for each sample.
             ema: Decay of an averaged generator, as in `MonoFlowGAN.compile`.
+            ema_half_life: As there.
             **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as
                 in `keras.Model.compile`.
 
@@ -155,6 +157,7 @@ class SampleFlow(CountsRounds, GeneratorModel):
             update=update,
             normalize_velocity=normalize_velocity,
             ema=ema,
+            ema_half_life=ema_half_life,
             generated_batch=generated_batch,
             guidance=guidance,
         )
@@ -163,7 +166,7 @@ class SampleFlow(CountsRounds, GeneratorModel):
             get_required(generator_optimizer, "generator_optimizer")
         )
         build(optimizer, self.generator.trainable_variables)
-        self._set_average(choices.ema)
+        self._set_average(choices)
         fits = ("regression_loss",) if choices.persistency > 1 else ()
         self._compile(
             optimizer, choices, velocity=velocity, log_names=fits, **kwargs

@@ -36,7 +36,8 @@ class TrainingChoices:
     update: str = "persistent"
     normalize_velocity: bool = False
     reuse_generated: bool = False
-    ema: float | None = None
+    ema: float | Schedule | None = None
+    ema_half_life: float | Schedule | None = None
     temperature: float = 0.0
     generated_batch: int | None = None
     guidance: float | tuple[float, float] = 1.0
@@ -58,12 +59,24 @@ class TrainingChoices:
             "normalize_velocity": bool(self.normalize_velocity),
             "reuse_generated": bool(self.reuse_generated),
             "ema": _check_ema(self.ema),
+            "ema_half_life": _check_half_life(self.ema_half_life),
             "temperature": check_temperature(self.temperature),
             "generated_batch": _check_generated_batch(self.generated_batch),
             "guidance": check_guidance(self.guidance),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+        if self.ema is not None and self.ema_half_life is not None:
+            raise ValueError(
+                "`ema` and `ema_half_life` are two ways to say how long the "
+                "average remembers. Pass one of them. Received: "
+                f"ema={self.ema!r}, ema_half_life={self.ema_half_life!r}."
+            )
+
+    @property
+    def averages(self) -> bool:
+        """Whether there is an averaged generator."""
+        return self.ema is not None or self.ema_half_life is not None
 
     def arguments(self, *names: str) -> Config:
         """Returns the arguments of `compile` as a model's files hold them."""
@@ -114,8 +127,21 @@ def _check_generated_batch(value: Any) -> int | None:
     return check_integer("generated_batch", value, minimum=1)
 
 
-def _check_ema(value: Any) -> float | None:
-    if value is None or (_is_number(value) and 0 < value < 1):
+def _check_half_life(value: Any) -> Any:
+    if value is None or callable(value):
+        return value
+    return check_number(
+        "ema_half_life",
+        value,
+        above=0,
+        hint="It is a number of samples; None is for no averaged generator.",
+    )
+
+
+def _check_ema(value: Any) -> Any:
+    if value is None or callable(value):
+        return value
+    if _is_number(value) and 0 < value < 1:
         return value
     raise ValueError(
         "`ema` must lie between 0 and 1, for example 0.999, or be None for no "

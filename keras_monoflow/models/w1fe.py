@@ -97,7 +97,8 @@ class W1FE(AdversarialModel):
         update: str = "persistent",
         normalize_velocity: bool = False,
         reuse_generated: bool = False,
-        ema: float | None = None,
+        ema: float | Schedule | None = None,
+        ema_half_life: float | Schedule | None = None,
         **kwargs: Any,
     ) -> None:
         """Configures training.
@@ -122,6 +123,7 @@ class W1FE(AdversarialModel):
                 length of their own, as with spectral normalization or clipping.
             reuse_generated: As there.
             ema: As there.
+            ema_half_life: As there.
             **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as
                 in `keras.Model.compile`.
 
@@ -144,6 +146,7 @@ class W1FE(AdversarialModel):
                 normalize_velocity=normalize_velocity,
                 reuse_generated=reuse_generated,
                 ema=ema,
+                ema_half_life=ema_half_life,
             ),
             **kwargs,
         )

@@ -128,7 +128,8 @@ class W2FE(AdversarialModel):
         update: str = "persistent",
         normalize_velocity: bool = False,
         reuse_generated: bool = False,
-        ema: float | None = None,
+        ema: float | Schedule | None = None,
+        ema_half_life: float | Schedule | None = None,
         **kwargs: Any,
     ) -> None:
         """Configures training.
@@ -153,6 +154,7 @@ class W2FE(AdversarialModel):
             normalize_velocity: As there.
             reuse_generated: As there.
             ema: As there.
+            ema_half_life: As there.
             **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as
                 in `keras.Model.compile`.
 
@@ -190,6 +192,7 @@ class W2FE(AdversarialModel):
                 normalize_velocity=normalize_velocity,
                 reuse_generated=reuse_generated,
                 ema=ema,
+                ema_half_life=ema_half_life,
             ),
             **kwargs,
         )

@@ -28,6 +28,59 @@ class History(keras.callbacks.Callback):
         self.weights.append(self.model.generator.get_weights())
 
 
+@keras.saving.register_keras_serializable("tests")
+class Alternating(keras.optimizers.schedules.LearningRateSchedule):
+    """300 for even rounds, 100 for odd ones; or any other two numbers."""
+
+    def __init__(self, even=300.0, odd=100.0):
+        self.values = even, odd
+
+    def __call__(self, step):
+        return ops.where(ops.cast(step, "int32") % 2 == 0, *self.values)
+
+    def get_config(self):
+        return dict(zip(("even", "odd"), self.values))
+
+
+def half_life(t, rows=8):
+    h = min((300.0, 100.0)[t % 2], 0.05 * rows * (t + 1))
+    return 2 ** (-rows / h)
+
+
+def decay(t):
+    return min((0.3, 0.1)[t % 2], (1 + t) / (10 + t))
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ({"ema_half_life": Alternating()}, half_life),
+        ({"ema_half_life": 1e9}, lambda t: 2 ** (-8 / (0.4 * (t + 1)))),
+        ({"ema": Alternating(0.3, 0.1)}, decay),
+    ],
+)
+def test_half_lives_and_schedules(data, choice, expected, tmp_path):
+    gan, history = make_gan(**choice), History()
+    average = [w.astype("float64") for w in gan.generator.get_weights()]
+    gan.fit(data, batch_size=8, epochs=2, callbacks=[history], verbose=0)
+    gan.save(tmp_path / "gan.keras")
+    gan = keras.saving.load_model(tmp_path / "gan.keras")
+    gan.fit(data, batch_size=8, callbacks=[history], verbose=0)
+    for t, weights in enumerate(history.weights):
+        d = expected(t)
+        average = [d * a + (1 - d) * w for a, w in zip(average, weights)]
+    for a, b in zip(gan.averaged_generator.get_weights(), average):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    assert np.abs(average[0] - gan.generator.get_weights()[0]).max() > 1e-4
+
+
+def test_one_way_to_say_how_long():
+    with pytest.raises(ValueError, match="Pass one of them"):
+        make_gan(ema=0.9, ema_half_life=100)
+    with pytest.raises(ValueError, match="number of samples"):
+        make_gan(ema_half_life=0)
+
+
 @pytest.mark.parametrize("ema", [0.2, 0.999])
 @pytest.mark.parametrize("persistency", [1, 3])
 def test_average_of_the_history(data, ema, persistency):

@@ -6,6 +6,7 @@ Nothing here imports a framework that `import keras` does not.
 from typing import Any
 
 from keras_monoflow import (
+    augmentation,
     callbacks,
     constraints,
     datasets,
@@ -40,6 +41,7 @@ __all__ = [
     "MonoFlowGAN",
     "ParticleFlow",
     "SampleFlow",
+    "augmentation",
     "callbacks",
     "constraints",
     "datasets",

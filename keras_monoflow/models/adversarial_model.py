@@ -77,6 +77,11 @@ class AdversarialModel(GeneratorModel):
             **kwargs,
         )
 
+    def _augment_argument(self):
+        if self.augment is None:
+            return {}
+        return {"augment": keras.saving.serialize_keras_object(self.augment)}
+
     @property
     def _generator_optimizer(self):
         return self.optimizer.generator
@@ -94,5 +99,6 @@ class AdversarialModel(GeneratorModel):
             **super()._compile_arguments(),
             f"{self.role}_optimizer": serialize(self.optimizer.discriminator),
             **self.choices.discriminator_arguments(),
+            **self._augment_argument(),
             **self.choices.arguments("reuse_generated"),
         }

@@ -177,7 +177,8 @@ class ExactSaving(keras.Model):
     def _user_objects(self):
         """What a user may have passed and not registered, with the name of the
         argument."""
-        return self._field.user_objects()
+        augment = [] if self.augment is None else self.augment.user_objects()
+        return [*self._field.user_objects(), *augment]
 
     def save_own_variables(self, store: Any) -> None:
         store["shapes"] = self._network_shapes()

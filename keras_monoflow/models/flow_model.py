@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_monoflow import gradients, penalties
+from keras_monoflow import augmentation, gradients, penalties
 from keras_monoflow.backend import keras_internals, processes, replicas
 from keras_monoflow.models import (
     data_checks,
@@ -111,6 +111,9 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         #: What moves samples where there is no discriminator.
         self.sample_velocity: Any = None  # velocities.Velocity
         self.penalties: list = []
+        #: What changes samples before the discriminator sees them.
+        self.augment: Any = None  # augmentation.Augment
+        self.augment_state: Any = None
         self._field: Any = (
             PotentialField if has_discriminator else SampleField
         )(self)
@@ -255,6 +258,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         choices,
         potential=None,
         penalty=None,
+        augment=None,
         velocity=None,
         log_names=(),
         **kwargs,
@@ -267,6 +271,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
             potential: A `keras_monoflow.potentials.Potential`, with a
                 discriminator.
             penalty: As in `compile`, with a discriminator.
+            augment: As in `compile`, with a discriminator.
             velocity: A `keras_monoflow.velocities.Velocity`, without one.
             log_names: More names of logs.
             **kwargs: Arguments of `keras.Model.compile`.
@@ -279,6 +284,10 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
                     "judge samples, use `keras_monoflow.metrics`."
                 )
         fit_checks.check_trainer_arguments(kwargs)
+        self._forget_training_states()
+        self.augment = augmentation.get(augment)
+        if self.augment is not None:
+            self.augment.check(self.sample_shape)
         self.penalties = penalties.get(penalty)
         penalties.check_together(self.penalties)
         self.flow_potential, self.sample_velocity = potential, velocity
@@ -290,11 +299,19 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         self._trainer_arguments = dict(kwargs)
         super().compile(optimizer=optimizer, auto_scale_loss=False, **kwargs)
         self._round = self.round_class(self, names)
-        # Layers, so that Keras finds and saves what penalties remember.
-        for state in getattr(self, "penalty_states", ()):
-            keras_internals.forget_layer(self, state)
+        # Layers, so that Keras finds and saves what they remember.
         states: list = list(self._round.penalty_states.values())
         self.penalty_states = [s for s in states if s is not None]
+        if self._round.augment_state is not None:
+            self.augment_state = self._round.augment_state
+
+    def _forget_training_states(self):
+        """Lets go of what an earlier `compile` has begun to remember."""
+        states = [*getattr(self, "penalty_states", ()), self.augment_state]
+        for state in states:
+            if state is not None:
+                keras_internals.forget_layer(self, state)
+        self.augment_state = None
 
     def _check_compiled(self, method):
         if not self.compiled:

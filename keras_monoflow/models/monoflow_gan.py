@@ -68,6 +68,7 @@ class MonoFlowGAN(AdversarialModel):
         reuse_generated: bool = False,
         ema: float | Schedule | None = None,
         ema_half_life: float | Schedule | None = None,
+        augment: Any = None,
         **kwargs: Any,
     ) -> None:
         """Configures training.
@@ -112,6 +113,10 @@ class MonoFlowGAN(AdversarialModel):
             ema_half_life: The same in the samples after which the average has
                 forgotten half, a number or a schedule of the round; at most
                 5 % of the samples seen so far.
+            augment: What changes samples before the discriminator sees them,
+                for small data: `"diff_augment"` or `"ada"` for images, a
+                `keras_monoflow.augmentation.Augment`, a Keras layer, a function
+                of samples and a seed, or `None`.
             **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as
                 in `keras.Model.compile`.
 
@@ -146,6 +151,7 @@ class MonoFlowGAN(AdversarialModel):
                 ema=ema,
                 ema_half_life=ema_half_life,
             ),
+            augment=augment,
             **kwargs,
         )
 

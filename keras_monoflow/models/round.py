@@ -127,6 +127,8 @@ class Round:
             for penalty in model.penalties
             if isinstance(penalty, OutputPenalty)
         }
+        self.augment = model.augment
+        self.augment_state = self.augment and self.augment.make_state()
         # Keras neither sees them here nor writes them to files.
         self.metrics = {name: keras.metrics.Mean(name) for name in log_names}
 
@@ -203,6 +205,8 @@ class Round:
     ) -> None:
         """One optimizer step down the objective and the penalties."""
         x, labels = ops.cast(real.samples, fake.dtype), real.labels
+        # (Penalties act on what the discriminator sees.)
+        x, fake = self.augmented(x), self.augmented(fake)
 
         def loss_fn():
             outputs, added = gradients.with_added_losses(
@@ -211,6 +215,8 @@ class Round:
             loss = self.potential.objective(*outputs, x, fake)
             self.log(x, **{f"{self.model.role}_loss": loss})
             self.log(x, **self.potential.logs(*outputs))
+            if self.augment is not None:
+                self.augment.update(self.augment_state, outputs[0])
             loss = total(loss, added)
             if not self.model.penalties:
                 return loss
@@ -223,6 +229,15 @@ class Round:
             return loss + penalty
 
         self.discriminator.step(loss_fn)
+
+    def augmented(self, x: Tensor) -> Tensor:
+        """Returns samples as the discriminator sees them."""
+        if self.augment is None:
+            return x
+        probability = self.augment.probability_at(
+            self.counter, self.augment_state
+        )
+        return self.augment.change(x, probability, self.seed)
 
     def penalty_value(
         self,
@@ -342,10 +357,14 @@ class Round:
     def frozen_potential(self, batch: Batch) -> Callable[[Tensor], Tensor]:
         """Returns `V` as a function of samples."""
         frozen = self.frozen_discriminator(batch.labels)
+
+        def output(x):
+            return frozen(self.augmented(x))
+
         if not self.potential.needs_real_output:
-            return lambda x: self.potential.value(frozen(x))
-        real = ops.stop_gradient(frozen(batch.samples))
-        return lambda x: self.potential.value(frozen(x), real_output=real)
+            return lambda x: self.potential.value(output(x))
+        real = ops.stop_gradient(output(batch.samples))
+        return lambda x: self.potential.value(output(x), real_output=real)
 
     def scaled(self, velocity: Tensor) -> Tensor:
         """Logs the mean speed; divides by it if `compile` says so."""

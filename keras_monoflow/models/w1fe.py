@@ -99,6 +99,7 @@ class W1FE(AdversarialModel):
         reuse_generated: bool = False,
         ema: float | Schedule | None = None,
         ema_half_life: float | Schedule | None = None,
+        augment: Any = None,
         **kwargs: Any,
     ) -> None:
         """Configures training.
@@ -124,6 +125,7 @@ class W1FE(AdversarialModel):
             reuse_generated: As there.
             ema: As there.
             ema_half_life: As there.
+            augment: As there.
             **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as
                 in `keras.Model.compile`.
 
@@ -148,5 +150,6 @@ class W1FE(AdversarialModel):
                 ema=ema,
                 ema_half_life=ema_half_life,
             ),
+            augment=augment,
             **kwargs,
         )

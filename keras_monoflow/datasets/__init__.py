@@ -17,6 +17,7 @@ from keras_monoflow.datasets.ring import (
     ring_centres,
 )
 from keras_monoflow.datasets.shuffled_dataset import ShuffledDataset
+from keras_monoflow.datasets.stacked_mnist import stacked_mnist
 
 if TYPE_CHECKING:
     from keras_monoflow.datasets.usps import Usps as Usps
@@ -33,6 +34,7 @@ __all__ = [
     "load_images",
     "ring_centers",
     "ring_centres",
+    "stacked_mnist",
     "two_moons",
 ]
 

@@ -112,6 +112,13 @@ class KernelRatio(KernelVelocity):
     ) -> None:
         super().__init__(kernel, bandwidths, relative)
         self.mapping: Mapping = mappings.get(mapping)
+        if self.mapping.needs_real:
+            raise ValueError(
+                "`mapping` of KernelRatio must be a function of the log ratio "
+                "of a sample alone; 'relativistic' is for models with a "
+                "discriminator. Take another, such as 'non_saturating', which "
+                f"is like it. Received: mapping={mapping!r}."
+            )
 
     def flow(self, pairs: Pairs, seed: Seed) -> tuple[Tensor, Logs]:
         u, gradient = self.log_ratio(pairs)

@@ -33,6 +33,7 @@ def test_against_counting(rng):
     assert details["shares"] == pytest.approx([c / 300 for c in counts])
     entropy = -np.sum(shares * np.log(shares))
     assert details["balance"] == pytest.approx(entropy / np.log(6))
+    assert details["kl"] == pytest.approx(np.log(6) - entropy)
     assert details["confidence"] == pytest.approx(0.75)
 
 
@@ -61,6 +62,7 @@ def test_threshold():
         "coverage": 0.0,
         "shares": [0.0, 0.0, 0.0],
         "balance": 0.0,
+        "kl": np.inf,
         "confidence": pytest.approx(0.6),
     }
 

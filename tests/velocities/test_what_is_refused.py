@@ -21,6 +21,11 @@ ROWS = np.zeros((4, 2), "float32")
         (lambda: velocities.KernelRatio("box"), ValueError, "'box'"),
         (lambda: velocities.KernelRatio(kernel=3), TypeError, "kernel=3"),
         (lambda: velocities.KernelRatio(mapping="x"), ValueError, "mapping"),
+        (
+            lambda: velocities.KernelRatio(mapping="relativistic"),
+            ValueError,
+            "mapping='relativistic'",
+        ),
         (lambda: velocities.Drifting((0.1, -1)), ValueError, "temperatures"),
         (lambda: velocities.Drifting(floor=0), ValueError, "floor"),
         (lambda: velocities.Sinkhorn(epsilon=0), ValueError, "epsilon"),

@@ -40,6 +40,16 @@ def layers_of(layer: keras.Layer) -> list:
     return layers
 
 
+def forget_layer(owner: keras.Layer, layer: keras.Layer) -> None:
+    """Lets a layer no longer count as part of another.
+
+    Fallback: its numbers stay among those of the owner, and in its files.
+    """
+    untrack = getattr(getattr(owner, "_tracker", None), "untrack", None)
+    if untrack is not None:
+        untrack(layer)
+
+
 def seed_generators(layer: keras.Layer) -> list:
     """Returns the `SeedGenerator`s of one layer.
 
@@ -290,8 +300,3 @@ def conditions_by(choose: Callable) -> Iterator[None]:
         return
     with _replaced(core, "cond", original, choose):
         yield
-
-
-def forget_layer(owner: keras.Layer, layer: keras.Layer) -> None:
-    """Lets a layer no longer count as part of another."""
-    owner._tracker.untrack(layer)

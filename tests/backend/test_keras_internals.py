@@ -52,6 +52,18 @@ def names_of_parts(found):
     return {layer.name for layer in found if not isinstance(layer, wholes)}
 
 
+@pytest.mark.parametrize("without", [False, True])
+def test_a_layer_is_forgotten(without):
+    whole, part = layers.Layer(), layers.Dense(4)
+    part.build((None, 2))
+    whole.part = part
+    assert len(whole.weights) == 2
+    internals.forget_layer(
+        Without(whole, "_tracker") if without else whole, part
+    )
+    assert len(whole.weights) == (2 if without else 0)
+
+
 def test_seed_generators():
     dropout = layers.Dropout(0.5)
     assert internals.seed_generators(dropout) == [dropout.seed_generator]

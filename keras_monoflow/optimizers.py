@@ -258,7 +258,6 @@ class Adam(keras.optimizers.Adam):
         self._beta_2 = value
 
     def get_config(self) -> Config:
-        decay = self._beta_2
-        if callable(decay):
-            decay = keras.saving.serialize_keras_object(decay)
+        # (A number stays as it is.)
+        decay = keras.saving.serialize_keras_object(self._beta_2)
         return {**super().get_config(), "beta_2": decay}

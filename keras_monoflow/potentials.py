@@ -224,7 +224,27 @@ class LogRatioPotential(Potential):
         return [(type(self.mapping), "mapping")]
 
 
-class WassersteinPotential(Potential):
+class _OutputPotential(Potential):
+    """`V = D`, whatever `loss` the discriminator minimizes."""
+
+    loss: Any
+
+    def objective(
+        self,
+        real_output: Tensor,
+        fake_output: Tensor,
+        real: Tensor,
+        generated: Tensor,
+    ) -> Tensor:
+        return self.loss(real_output, fake_output)
+
+    def value(
+        self, output: Tensor, reference_output: Tensor | None = None
+    ) -> Tensor:
+        return at_least_float32(output)
+
+
+class WassersteinPotential(_OutputPotential):
     """`V = D`, for a critic that is kept 1-Lipschitz.
 
     The critic minimizes `E_q D - E_p D`; its minimum is `-W1(p, q)`, and the
@@ -238,22 +258,8 @@ class WassersteinPotential(Potential):
     def __init__(self) -> None:
         self.loss = WassersteinLoss()
 
-    def objective(
-        self,
-        real_output: Tensor,
-        fake_output: Tensor,
-        real: Tensor,
-        generated: Tensor,
-    ) -> Tensor:
-        return self.loss(real_output, fake_output)
 
-    def value(
-        self, output: Tensor, reference_output: Tensor | None = None
-    ) -> Tensor:
-        return at_least_float32(output)
-
-
-class HingePotential(Potential):
+class HingePotential(_OutputPotential):
     """`V = D`, for a discriminator that learns by the hinge loss.
 
     Its output is near the sign of `log(p/q)`, not the ratio, so there is no
@@ -264,20 +270,6 @@ class HingePotential(Potential):
 
     def __init__(self) -> None:
         self.loss = HingeLoss()
-
-    def objective(
-        self,
-        real_output: Tensor,
-        fake_output: Tensor,
-        real: Tensor,
-        generated: Tensor,
-    ) -> Tensor:
-        return self.loss(real_output, fake_output)
-
-    def value(
-        self, output: Tensor, reference_output: Tensor | None = None
-    ) -> Tensor:
-        return at_least_float32(output)
 
     def arguments(self) -> Config:
         serialize = keras.saving.serialize_keras_object

@@ -18,6 +18,17 @@ from keras_monoflow.typing import Config, Tensor
 __all__ = ["Cosine", "InSamples"]
 
 
+def value_at(value: Any, step: Any, dtype: Any = "float32") -> Any:
+    """Returns a number as it is, or what a schedule says at a step, a tensor.
+
+    Args:
+        value: Number, or a function of the step.
+        step: Integer, variable or scalar tensor.
+        dtype: That of the tensor.
+    """
+    return ops.cast(value(step), dtype) if callable(value) else value
+
+
 @keras.saving.register_keras_serializable("keras_monoflow")
 class Cosine(keras.optimizers.schedules.LearningRateSchedule):
     """From `start` to `end` along half a cosine, and `end` from then on.

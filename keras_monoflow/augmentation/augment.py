@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_monoflow.arguments import check_number
+from keras_monoflow.schedules import value_at
 from keras_monoflow.typing import Config, Seed, Tensor
 
 
@@ -56,9 +57,7 @@ class Augment:
             round_number: Integer or scalar tensor.
             state: What `make_state` returned.
         """
-        if not callable(self.probability):
-            return self.probability
-        return ops.cast(self.probability(round_number), "float32")
+        return value_at(self.probability, round_number)
 
     def make_state(self) -> keras.layers.Layer | None:
         """Returns a layer with what changes in training, or `None`.
@@ -84,10 +83,9 @@ class Augment:
         return [(type(self), "augment")]
 
     def get_config(self) -> Config:
-        probability = self.probability
-        if callable(probability):
-            probability = keras.saving.serialize_keras_object(probability)
-        return {"probability": probability}
+        # (A number stays as it is.)
+        serialize = keras.saving.serialize_keras_object
+        return {"probability": serialize(self.probability)}
 
     @classmethod
     def from_config(cls, config: Config) -> Any:

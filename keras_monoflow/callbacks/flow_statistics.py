@@ -93,9 +93,9 @@ def _gradient_norms(
         inputs = x if labels is None else [x, labels]
         return network(inputs, training=False)
 
+    data = ops.convert_to_tensor(np.asarray(real, "float32"))
     potential, known = model.flow_potential, {}
     if potential.needs_real_output:
-        data = ops.convert_to_tensor(np.asarray(real, "float32"))
         known["real_output"] = run(model.discriminator, data)
 
     def generator_loss() -> Tensor:
@@ -112,7 +112,6 @@ def _gradient_norms(
         # `generated` may come from averaged weights.
         x = run(model.generator, latent)
     x = ops.stop_gradient(ops.cast(x, "float32"))
-    data = ops.convert_to_tensor(np.asarray(real, "float32"))
 
     def discriminator_loss() -> Tensor:
         objective = gradients.discard_updates(model.discriminator_objective)

@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_monoflow import mappings
 from keras_monoflow.arguments import check_number
+from keras_monoflow.losses.loss_of_outputs import LossOfOutputs
 from keras_monoflow.numerics import (
     at_least_float32,
     continue_linearly,
@@ -19,7 +19,7 @@ from keras_monoflow.registry import OBJECTIVES
 from keras_monoflow.typing import Config, Tensor
 
 
-class DensityRatioLoss(keras.losses.Loss):
+class DensityRatioLoss(LossOfOutputs):
     """Base of the objectives that estimate `u = log(p_data / p_gen)`.
 
     A subclass defines `call(real_output, fake_output)`, a scalar, and
@@ -36,11 +36,6 @@ class DensityRatioLoss(keras.losses.Loss):
 
     def __init__(self, name: str | None = None) -> None:
         super().__init__(name=name)
-
-    def __call__(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
-        return self.call(
-            at_least_float32(real_output), at_least_float32(fake_output)
-        )
 
     def log_ratio(
         self, output: Tensor, fake_output: Tensor | None = None
@@ -68,9 +63,6 @@ class DensityRatioLoss(keras.losses.Loss):
         that form, which holds outside of the link's domain as well.
         """
         return mapping(self.log_ratio(output, fake_output))
-
-    def get_config(self) -> Config:
-        return {"name": self.name}
 
 
 def _margin(value: Any, owner: str) -> float:

@@ -3,12 +3,13 @@
 import keras
 from keras import ops
 
-from keras_monoflow.numerics import at_least_float32, mean
-from keras_monoflow.typing import Config, Tensor
+from keras_monoflow.losses.loss_of_outputs import LossOfOutputs
+from keras_monoflow.numerics import mean
+from keras_monoflow.typing import Tensor
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
-class HingeLoss(keras.losses.Loss):
+class HingeLoss(LossOfOutputs):
     """`E_p max(0, 1 - d) + E_q max(0, 1 + d)`.
 
     Its minimizer is `sign(log(p/q))`: it says where there are more data than
@@ -35,14 +36,6 @@ class HingeLoss(keras.losses.Loss):
     def __init__(self, name: str | None = "hinge") -> None:
         super().__init__(name=name)
 
-    def __call__(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
-        return self.call(
-            at_least_float32(real_output), at_least_float32(fake_output)
-        )
-
     def call(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
         real = mean(ops.relu(1.0 - real_output))
         return real + mean(ops.relu(1.0 + fake_output))
-
-    def get_config(self) -> Config:
-        return {"name": self.name}

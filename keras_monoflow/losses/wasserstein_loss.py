@@ -2,12 +2,13 @@
 
 import keras
 
-from keras_monoflow.numerics import at_least_float32, mean
-from keras_monoflow.typing import Config, Tensor
+from keras_monoflow.losses.loss_of_outputs import LossOfOutputs
+from keras_monoflow.numerics import mean
+from keras_monoflow.typing import Tensor
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")
-class WassersteinLoss(keras.losses.Loss):
+class WassersteinLoss(LossOfOutputs):
     """`E_q d - E_p d`, minus the Kantorovich dual of W1(p, q).
 
     Over all 1-Lipschitz `d` its minimum is `-W1(p, q)`, and a minimizer is
@@ -34,13 +35,5 @@ class WassersteinLoss(keras.losses.Loss):
     def __init__(self, name: str | None = "wasserstein") -> None:
         super().__init__(name=name)
 
-    def __call__(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
-        return self.call(
-            at_least_float32(real_output), at_least_float32(fake_output)
-        )
-
     def call(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
         return mean(fake_output) - mean(real_output)
-
-    def get_config(self) -> Config:
-        return {"name": self.name}

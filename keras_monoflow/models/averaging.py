@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_monoflow.backend import keras_internals
 from keras_monoflow.numerics import at_least_float32
+from keras_monoflow.schedules import value_at
 from keras_monoflow.typing import Tensor
 
 #: The half-life of an average is at most this share of the samples seen.
@@ -22,8 +23,7 @@ def decay_by_round(decay: Any, updates: Tensor) -> Tensor:
         decay: Float between 0 and 1, or a schedule of the round.
         updates: Scalar float tensor `t`, counted from 0.
     """
-    if callable(decay):
-        decay = ops.cast(decay(updates), "float32")
+    decay = value_at(decay, updates)
     return ops.minimum(decay, (1.0 + updates) / (10.0 + updates))
 
 
@@ -38,8 +38,7 @@ def decay_by_half_life(half_life: Any, updates: Tensor, rows: Any) -> Tensor:
         updates: Scalar float tensor, counted from 0.
         rows: The number of samples `n` of a round.
     """
-    if callable(half_life):
-        half_life = ops.cast(half_life(updates), "float32")
+    half_life = value_at(half_life, updates)
     rows = ops.cast(rows, "float32")
     half_life = ops.minimum(half_life, RAMP_UP * rows * (updates + 1.0))
     return 2.0 ** (-rows / ops.maximum(half_life, 1e-8))

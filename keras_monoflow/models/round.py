@@ -12,6 +12,7 @@ from keras_monoflow import gradients
 from keras_monoflow.backend import replicas
 from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.penalties import OutputPenalty, WeightedTerm
+from keras_monoflow.schedules import value_at
 from keras_monoflow.typing import Tensor
 
 
@@ -377,8 +378,7 @@ class Round:
 
     def step_size(self, dtype: Any = "float32") -> Any:
         """The step size of this round, a number or a scalar tensor."""
-        size = self.choices.step_size
-        return ops.cast(size(self.counter), dtype) if callable(size) else size
+        return value_at(self.choices.step_size, self.counter, dtype)
 
     # ---------------------------------------------------- step 3: one fit
 

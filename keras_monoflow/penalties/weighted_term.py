@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_monoflow.arguments import check_integer, check_number
+from keras_monoflow.schedules import value_at
 from keras_monoflow.typing import Config, Seed, Tensor
 
 
@@ -63,19 +63,14 @@ class WeightedTerm:
 
     def weight_at(self, round_number: Any, dtype: Any = "float32") -> Any:
         """Returns the weight in a round, a number or a scalar tensor."""
-        if not callable(self.weight):
-            return self.weight
-        return ops.cast(self.weight(round_number), dtype)
+        return value_at(self.weight, round_number, dtype)
 
     def get_config(self) -> Config:
-        weight = self.weight
-        if callable(weight):
-            weight = keras.saving.serialize_keras_object(weight)
+        # (A number stays as it is.)
+        weight = keras.saving.serialize_keras_object(self.weight)
         return {"weight": weight, "every": self.every}
 
     @classmethod
     def from_config(cls, config: Config) -> Any:
-        if isinstance(config["weight"], dict):
-            weight = keras.saving.deserialize_keras_object(config["weight"])
-            config = {**config, "weight": weight}
-        return cls(**config)
+        weight = keras.saving.deserialize_keras_object(config["weight"])
+        return cls(**{**config, "weight": weight})

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from helpers import tanh_network
 from keras import layers, ops
 from numpy_networks import descend, input_gradient, output, run, softplus
 
@@ -21,17 +22,11 @@ def jitter(x, seed):
     return x + keras.random.normal(ops.shape(x), seed=seed)
 
 
-def network(rng, size):
-    made = keras.Sequential(
-        [layers.Input((2,)), layers.Dense(5, "tanh"), layers.Dense(size)]
-    )
-    made.set_weights([rng.normal(size=w.shape) for w in made.get_weights()])
-    return made
-
-
 def test_both_networks_learn_through_it(rng):
     gan = kmf.MonoFlowGAN(
-        network(rng, 2), network(rng, 1), prior=np.tile(LATENT, (3, 1))
+        tanh_network(rng, 2),
+        tanh_network(rng, 1),
+        prior=np.tile(LATENT, (3, 1)),
     )
     gan.compile(
         keras.optimizers.SGD(0.1),
@@ -144,7 +139,7 @@ def test_compiled_anew_nothing_is_left(rng):
 
 
 def test_what_is_refused(rng):
-    gan = kmf.MonoFlowGAN(network(rng, 2), network(rng, 1))
+    gan = kmf.MonoFlowGAN(tanh_network(rng, 2), tanh_network(rng, 1))
     with pytest.raises(ValueError, match="changes images of shape"):
         gan.compile("sgd", "sgd", augment="ada")
     with pytest.warns(UserWarning, match="augment"):

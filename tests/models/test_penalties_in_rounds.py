@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from helpers import tanh_network
 from numpy_networks import output
 
 import keras_monoflow as kmf
@@ -16,14 +16,7 @@ SCHEDULE = keras.optimizers.schedules.PiecewiseConstantDecay(
 
 def make_gan(rng, penalty, rate=0.1, **arguments):
     """A GAN whose generated samples are all one point."""
-    networks = []
-    for size in (2, 1):
-        network = keras.Sequential(
-            [layers.Input((2,)), layers.Dense(4, "tanh"), layers.Dense(size)]
-        )
-        weights = [rng.normal(size=w.shape) for w in network.get_weights()]
-        network.set_weights(weights)
-        networks.append(network)
+    networks = (tanh_network(rng, size, units=4) for size in (2, 1))
     gan = kmf.MonoFlowGAN(*networks, prior=np.tile(LATENT, (3, 1)), seed=0)
     recompile(gan, penalty, rate, **arguments)
     return gan

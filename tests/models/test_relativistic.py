@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from helpers import tanh_network
 from numpy_networks import descend, input_gradient, output, run, softplus
 
 import keras_monoflow as kmf
@@ -12,21 +13,7 @@ RATE = 0.1
 
 
 def networks(rng):
-    pair = (
-        keras.Sequential(
-            [
-                keras.layers.Input((2,)),
-                keras.layers.Dense(5, "tanh"),
-                keras.layers.Dense(size),
-            ]
-        )
-        for size in (2, 1)
-    )
-    for network in pair:
-        network.set_weights(
-            [rng.normal(size=w.shape) for w in network.get_weights()]
-        )
-        yield network
+    return [tanh_network(rng, size) for size in (2, 1)]
 
 
 def r3gan(rng, prior="normal", **arguments):

@@ -68,11 +68,15 @@ def make_networks(batch_norm=False, dropout=0.0):
     )
 
 
-def tanh_network(rng, size, units=5):
-    """A network of points in the plane, as those of `numpy_networks.py`, with
-    normal weights and biases."""
+def tanh_network(rng, size, units=5, inputs=2):
+    """A network of points, as those of `numpy_networks.py`, with normal weights
+    and biases."""
     network = keras.Sequential(
-        [layers.Input((2,)), layers.Dense(units, "tanh"), layers.Dense(size)]
+        [
+            layers.Input((inputs,)),
+            layers.Dense(units, "tanh"),
+            layers.Dense(size),
+        ]
     )
     network.set_weights(
         [rng.normal(size=w.shape) for w in network.get_weights()]

@@ -126,6 +126,12 @@ class FlowMonitor(HeldOut):
                 "`true_log_ratio` must be a function of samples. Received: "
                 f"true_log_ratio={self.true_log_ratio!r}."
             )
+        if self.model.packs.size > 1:
+            raise ValueError(
+                "`true_log_ratio` is that of one sample, but with "
+                f"`pack={self.model.packs.size}` the discriminator estimates "
+                "that of a group. Leave it out."
+            )
         values = np.asarray(self.true_log_ratio(real))
         if values.size != len(real):
             raise ValueError(

@@ -89,18 +89,22 @@ def _gradient_norms(
     """Norms of the gradients of both losses at the weights, in inference."""
     labels = None if labels is None else ops.convert_to_tensor(labels)
 
-    def run(network: Any, x: Tensor) -> Tensor:
+    def run(network: Any, x: Tensor, labels: Any = labels) -> Tensor:
         inputs = x if labels is None else [x, labels]
         return network(inputs, training=False)
+
+    def output(x: Tensor) -> Tensor:
+        join = model.packs.join
+        return run(model.discriminator, join(x), join(labels))
 
     data = ops.convert_to_tensor(np.asarray(real, "float32"))
     potential, known = model.flow_potential, {}
     if potential.needs_real_output:
-        known["real_output"] = run(model.discriminator, data)
+        known["real_output"] = output(data)
 
     def generator_loss() -> Tensor:
-        output = run(model.discriminator, run(model.generator, latent))
-        return -ops.mean(potential.value(output, **known))
+        outputs = output(run(model.generator, latent))
+        return -ops.mean(potential.value(outputs, **known))
 
     norms = {}
     x = ops.convert_to_tensor(generated)

@@ -4,10 +4,13 @@ from typing import Any
 
 import keras
 
+from keras_monoflow.arguments import check_integer
 from keras_monoflow.models import network_checks
 from keras_monoflow.models.flow_model import _choice
 from keras_monoflow.models.generator_model import GeneratorModel
+from keras_monoflow.models.packs import Packs
 from keras_monoflow.optimizers import PairOptimizer, serialize
+from keras_monoflow.typing import Config
 
 
 class AdversarialModel(GeneratorModel):
@@ -23,6 +26,7 @@ class AdversarialModel(GeneratorModel):
         prior: Where latent points come from; see `Prior`.
         seed: Integer seed of all noise that training draws, or `None`.
         name: Name of the model.
+        pack: How many samples the discriminator sees at once.
     """
 
     def __init__(
@@ -32,16 +36,41 @@ class AdversarialModel(GeneratorModel):
         prior: Any = "normal",
         seed: int | None = None,
         name: str | None = None,
+        pack: int = 1,
     ) -> None:
         networks = {"generator": generator, "discriminator": discriminator}
         network_checks.check_different(
             {"generator": generator, self.role: discriminator}
         )
         super().__init__(networks, prior=prior, seed=seed, name=name)
-        network_checks.check_shapes(generator, discriminator, self.role)
-        network_checks.check_conditional(generator, {self.role: discriminator})
+        self.packs = Packs(check_integer("pack", pack, minimum=1))
+        network_checks.check_shapes(
+            generator, discriminator, self.role, self.packs
+        )
+        network_checks.check_conditional(
+            generator, {self.role: discriminator}, self.packs
+        )
 
     reuse_generated = _choice("reuse_generated")
+
+    @property
+    def pack(self) -> int:
+        """How many samples the discriminator sees at once."""
+        return self.packs.size
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        if self.pack == 1:
+            return super().sample_shape
+        return network_checks.output_shape(self.generator)[1:]
+
+    @property
+    def sample_owner(self) -> str:
+        return super().sample_owner if self.pack == 1 else "generator"
+
+    def get_config(self) -> Config:
+        packs = {} if self.pack == 1 else {"pack": self.pack}
+        return {**super().get_config(), **packs}
 
     def _compile(  # type: ignore[override]
         self,

@@ -165,6 +165,19 @@ def check_split(size: Any, steps: int, role: str) -> None:
         raise ValueError(message.format(size))
 
 
+def check_packs(size: Any, pack: int) -> None:
+    """Checks that `size` samples, of a batch or of a slice, fill a group."""
+    message = (
+        f"`pack={pack}` shows the discriminator groups of {pack} samples, but "
+        "a batch, or its part in a step, has {}. Raise `batch_size`, or drop "
+        "the ragged last batch."
+    )
+    if not isinstance(size, int):
+        gradients.assert_at_least(size, pack, message.format("fewer"))
+    elif size < pack:
+        raise ValueError(message.format(size))
+
+
 def check_labels(y: Any, conditional: bool, owner: str) -> None:
     """Checks that there are labels if and only if the networks take them."""
     if y is not None and not conditional:

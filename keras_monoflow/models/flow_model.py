@@ -18,6 +18,7 @@ from keras_monoflow.models import (
 from keras_monoflow.models.evaluation import Evaluation
 from keras_monoflow.models.exact_saving import ExactSaving
 from keras_monoflow.models.learning_check import LearningCheck
+from keras_monoflow.models.packs import ONE_BY_ONE
 from keras_monoflow.models.potential_field import PotentialField
 from keras_monoflow.models.refinement import Refinement
 from keras_monoflow.models.round import Batch, Round, with_labels
@@ -69,6 +70,9 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
 
     #: What moves the samples.
     round_class: type[Round] = Round
+
+    #: How many samples the discriminator sees at once.
+    packs = ONE_BY_ONE
 
     #: What penalties remember from step to step, layers.
     penalty_states: list
@@ -189,7 +193,8 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         labels: Tensor | None = None,
         training: bool = False,
     ) -> tuple[Tensor, Tensor]:
-        """Returns the outputs on real and on generated samples.
+        """Returns the outputs on real and on generated samples; with `pack`,
+        one for each group.
 
         Raises:
             ValueError: If there is no discriminator.
@@ -199,8 +204,11 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
                 f"This {type(self).__name__} has no discriminator. See "
                 "`velocity` for where samples move."
             )
+        labels = self.packs.join(labels)
         return tuple(
-            self.discriminator(with_labels(x, labels), training=training)
+            self.discriminator(
+                with_labels(self.packs.join(x), labels), training=training
+            )
             for x in (real, generated)
         )
 
@@ -340,6 +348,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
             steps = self.choices.discriminator_steps
             data_checks.check_split(rows, steps, self.role)
             batch = Batch(batch.samples, batch.labels, slices=steps)
+        data_checks.check_packs(batch.size, self.packs.size)
         self._round(batch)
         return self._round.logs()
 
@@ -458,9 +467,12 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
             if y is not None:
                 data_checks.check_label_range(y, self._networks())
         smallest = data_checks.smallest_batch(x, batch_size)
-        if self.choices.split_batch and smallest is not None:
-            steps = self.choices.discriminator_steps
-            data_checks.check_split(smallest, steps, self.role)
+        if smallest is not None:
+            steps = 1
+            if self.choices.split_batch:
+                steps = self.choices.discriminator_steps
+                data_checks.check_split(smallest, steps, self.role)
+            data_checks.check_packs(smallest // steps, self.packs.size)
         shape = self.sample_shape
         in_bytes = data_checks.check_data(
             x, shape, self.sample_owner, batch_size

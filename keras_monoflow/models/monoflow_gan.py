@@ -27,6 +27,12 @@ class MonoFlowGAN(AdversarialModel):
             drawn.
         seed: Integer seed of all noise that training draws, or `None`.
         name: Name of the model.
+        pack: How many samples `m` the discriminator sees at once, along the
+            last axis: `(batch, ..., m * c)` for samples `(batch, ..., c)`, and
+            labels likewise. It then estimates the log density ratio of groups,
+            the sum of their samples' where these are independent, and sees a
+            generator that repeats itself (PacGAN, arXiv 1712.04086).
+            `log_ratio` and `velocity` take samples in such groups.
 
     Raises:
         ValueError: If a network is not built, or the shapes do not fit.

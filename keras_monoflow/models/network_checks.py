@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_monoflow.backend import keras_internals
+from keras_monoflow.models.packs import ONE_BY_ONE, Packs
 
 
 def check_network(network: Any, argument: str) -> None:
@@ -85,16 +86,21 @@ def label_shape(network: keras.Model) -> tuple[int, ...] | None:
 
 
 def check_conditional(
-    generator: keras.Model, others: dict[str, keras.Model]
+    generator: keras.Model,
+    others: dict[str, keras.Model],
+    packs: Packs = ONE_BY_ONE,
 ) -> None:
-    """Checks that all networks take the same labels, or none."""
+    """Checks that all networks take the same labels, or none; `others` those of
+    a group."""
     shape = label_shape(generator)
+    expected = None if shape is None else packs.joined_shape(shape)
     for role, network in others.items():
-        if label_shape(network) != shape:
+        if label_shape(network) != expected:
             raise ValueError(
                 "Either all networks take labels as a second input, of one "
                 f"shape, or none. `generator` takes labels of shape {shape}, "
-                f"`{role}` of shape {label_shape(network)}."
+                f"`{role}` of shape {label_shape(network)}"
+                f"{packs.explanation(expected)}."
             )
 
 
@@ -108,18 +114,24 @@ def check_unconditional(network: keras.Model, role: str, owner: str) -> None:
 
 
 def check_shapes(
-    generator: keras.Model, discriminator: keras.Model, role: str
+    generator: keras.Model,
+    discriminator: keras.Model,
+    role: str,
+    packs: Packs = ONE_BY_ONE,
 ) -> None:
-    """Checks that generated samples fit the discriminator."""
+    """Checks that generated samples, or groups of them, fit a network."""
     generated = output_shape(generator)[1:]
+    joined = packs.joined_shape(generated)
     expected = tuple(input_shape(discriminator, role))
-    fits = len(generated) == len(expected) and all(
-        b is None or a == b for a, b in zip(generated, expected)
+    fits = len(joined) == len(expected) and all(
+        b is None or a == b for a, b in zip(joined, expected)
     )
     if not fits:
+        must = "They must be equal" if packs.size == 1 else "They do not fit"
         raise ValueError(
             f"`generator` makes samples of shape {generated}, but "
-            f"`{role}` takes inputs of shape {expected}. They must be equal."
+            f"`{role}` takes inputs of shape {expected}. "
+            f"{must}{packs.explanation(joined)}."
         )
 
 

@@ -23,14 +23,11 @@ class PotentialField:
     Args:
         model: A `FlowModel` with a `discriminator`. The field asks it for
             this, `discriminate`, `flow_potential`, `penalties`, `sample`,
-            `max_samples`, `conditional`, `labels` and `role`.
+            `max_samples`, `conditional`, `labels`, `packs` and `role`.
     """
 
     #: Logs of a round that are not computed on held-out data.
     training_logs = ("penalty", "velocity_norm", "regression_loss")
-
-    #: Whether samples can be moved by it that are not the model's own.
-    is_field = True
 
     def __init__(self, model: Any) -> None:
         self.model = model
@@ -42,6 +39,11 @@ class PotentialField:
         potential = self.model.flow_potential
         needs = potential is not None and potential.needs_real_output
         return needs and not self._rows.are_known
+
+    @property
+    def is_field(self) -> bool:
+        """Whether it is a function of one sample, not of a whole group."""
+        return self.model.packs.size == 1
 
     @property
     def is_ready(self) -> bool:
@@ -104,7 +106,9 @@ class PotentialField:
         return outputs
 
     def _output(self, x: Any, labels: Any) -> Tensor:
-        inputs = with_labels(np.asarray(x, "float32"), labels)
+        x = ops.convert_to_tensor(np.asarray(x, "float32"))
+        join = self.model.packs.join
+        inputs = with_labels(join(x), join(labels))
         return self.model.discriminator(inputs, training=False)
 
     def _output_on_generated(self) -> Tensor:
@@ -125,14 +129,17 @@ class PotentialField:
         """
         if labels is not None:
             labels = ops.convert_to_tensor(labels)
-        discriminator = self.model.discriminator
+        discriminator, packs = self.model.discriminator, self.model.packs
+        labels = packs.join(labels)
 
         def potential(x):
-            output = discriminator(with_labels(x, labels), training=False)
+            inputs = with_labels(packs.join(x), labels)
+            output = discriminator(inputs, training=False)
             return self.model.flow_potential.value(output, **reference)
 
         with processes.local(discriminator.variables):
-            return gradients.input_gradient(potential, x)
+            velocity = gradients.input_gradient(potential, x)
+        return velocity * packs.share(len(x), velocity.dtype)
 
     def log_ratio(self, x: Any, labels: Any, reference: Any) -> Tensor:
         """Returns the log density ratio at samples; arguments as above.
@@ -143,7 +150,8 @@ class PotentialField:
         with processes.local(self.model.discriminator.variables):
             output = self._output(x, labels)
         reference_output = reference.get("reference_output")
-        return self.model.flow_potential.log_ratio(output, reference_output)
+        ratio = self.model.flow_potential.log_ratio(output, reference_output)
+        return self.model.packs.spread(ratio, len(x))
 
     def losses(self, batch: Batch, generated: Tensor) -> dict[str, Tensor]:
         """Returns scalars by name: how the flow judges held-out samples.
@@ -157,9 +165,8 @@ class PotentialField:
         loss = potential.objective(*outputs, batch.samples, generated)
         known = {"real_output": outputs[0]}
         known = known if potential.needs_real_output else {}
-        output = model.discriminator(with_labels(generated, batch.labels))
         return {
             f"{model.role}_loss": loss,
             **potential.logs(*outputs),
-            "generator_loss": -ops.mean(potential.value(output, **known)),
+            "generator_loss": -ops.mean(potential.value(outputs[1], **known)),
         }

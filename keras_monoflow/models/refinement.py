@@ -19,7 +19,7 @@ class Refinement(keras.Model):
     """The part of a `FlowModel` that looks at given samples.
 
     It reads `_field`, which knows where samples move, `current_step_size`,
-    `sample_shape`, `sample_owner`, `conditional` and `labels`.
+    `sample_shape`, `sample_owner`, `conditional`, `labels` and `packs`.
     """
 
     def velocity(self, x: ArrayLike, labels: ArrayLike | None = None) -> Array:
@@ -111,6 +111,11 @@ class Refinement(keras.Model):
         the potential of an f-divergence.
         """
         self._check_compiled("refine")
+        if self.packs.size > 1:
+            raise ValueError(
+                "`refine` moves samples one by one, but with "
+                f"`pack={self.packs.size}` the discriminator sees groups alone."
+            )
         if not self._field.is_field:
             raise ValueError(
                 f"`refine` needs a velocity that is a field, and that of "

@@ -221,10 +221,9 @@ class Round:
             loss = total(loss, added)
             if not self.model.penalties:
                 return loss
-            frozen = self.frozen_discriminator(labels)
             penalty = ops.zeros((), loss.dtype)
             for p in penalties:
-                value = self.penalty_value(p, frozen, x, fake, outputs)
+                value = self.penalty_value(p, x, fake, labels, outputs)
                 penalty = penalty + p.every * value
             self.log(x, penalty=penalty)
             return loss + penalty
@@ -243,9 +242,9 @@ class Round:
     def penalty_value(
         self,
         penalty: WeightedTerm,
-        frozen: Callable[[Tensor], Tensor],
         x: Tensor,
         fake: Tensor,
+        labels: Tensor | None,
         outputs: tuple[Tensor, Tensor],
     ) -> Tensor:
         """Returns one penalty with its weight in this round."""
@@ -253,7 +252,9 @@ class Round:
             state = self.penalty_states[id(penalty)]
             value = penalty.of_outputs(*outputs, state)
         else:
-            value = penalty.value(frozen, x, fake, self.seed)
+            join = self.model.packs.join
+            frozen = self.frozen_discriminator(labels)
+            value = penalty.value(frozen, join(x), join(fake), self.seed)
         return penalty.weight_at(self.counter, value.dtype) * value
 
     def draw(self, batch: Batch) -> Tensor:
@@ -265,8 +266,9 @@ class Round:
     def frozen_discriminator(
         self, labels: Tensor | None
     ) -> Callable[[Tensor], Tensor]:
-        """A function of samples that runs it in training mode, and keeps none
-        of its updates."""
+        """A function of its inputs, samples or groups of them, that runs it in
+        training mode, and keeps none of its updates."""
+        labels = self.model.packs.join(labels)
         run = gradients.discard_updates(self.model.discriminator)
         return lambda x: run(with_labels(x, labels), training=True)
 
@@ -353,14 +355,14 @@ class Round:
             self.frozen_potential(batch), y
         )
         self.log(y, generator_loss=-ops.mean(values))
-        return velocity
+        return velocity * self.model.packs.share(ops.shape(y)[0], y.dtype)
 
     def frozen_potential(self, batch: Batch) -> Callable[[Tensor], Tensor]:
-        """Returns `V` as a function of samples."""
+        """Returns `V` as a function of samples, one value for each group."""
         frozen = self.frozen_discriminator(batch.labels)
 
         def output(x):
-            return frozen(self.augmented(x))
+            return frozen(self.model.packs.join(self.augmented(x)))
 
         if not self.potential.needs_real_output:
             return lambda x: self.potential.value(output(x))

@@ -41,6 +41,7 @@ class W1FE(AdversarialModel):
         prior: As in `MonoFlowGAN`.
         seed: Integer seed of all noise that training draws, or `None`.
         name: Name of the model.
+        pack: As in `MonoFlowGAN`.
 
     Raises:
         ValueError: If a network is not built, or the shapes do not fit.
@@ -74,8 +75,11 @@ class W1FE(AdversarialModel):
         prior: Any = "normal",
         seed: int | None = None,
         name: str | None = None,
+        pack: int = 1,
     ) -> None:
-        super().__init__(generator, critic, prior=prior, seed=seed, name=name)
+        super().__init__(
+            generator, critic, prior=prior, seed=seed, name=name, pack=pack
+        )
         # The critic tells where samples move before `compile` as well.
         self.flow_potential = WassersteinPotential()
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from keras_monoflow.arguments import check_integer, check_number
-from keras_monoflow.metrics import features
+from keras_monoflow.metrics import features, shares
 from keras_monoflow.metrics.base import as_samples, check_finite
 from keras_monoflow.metrics.network_argument import NetworkArgument
 from keras_monoflow.registry import METRICS
@@ -180,23 +180,7 @@ class ClassCoverage(NetworkArgument):
             "classes": reached,
             "coverage": reached / classes,
             "shares": (counts / len(probabilities)).tolist(),
-            "balance": _balance(counts),
-            "kl": _divergence(counts),
+            "balance": shares.balance(counts),
+            "kl": shares.divergence(counts),
             "confidence": float(confidence.mean()),
         }
-
-
-def _divergence(counts: Array) -> float:
-    """Returns the KL divergence of the counts' shares from equal ones."""
-    if not counts.any():
-        return float("inf")
-    shares = counts[counts > 0] / counts.sum()
-    return float(np.sum(shares * np.log(shares * len(counts)))) + 0.0
-
-
-def _balance(counts: Array) -> float:
-    """Returns the entropy of the counts, over that of equal counts."""
-    if len(counts) == 1 or not counts.any():
-        return float(counts.any())
-    shares = counts[counts > 0] / counts.sum()
-    return float(-np.sum(shares * np.log(shares)) / np.log(len(counts))) + 0.0

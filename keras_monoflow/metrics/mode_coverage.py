@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_monoflow.arguments import check_integer, check_number
+from keras_monoflow.metrics import shares
 from keras_monoflow.metrics.base import DistributionMetric, flatten_samples
 from keras_monoflow.registry import METRICS
 from keras_monoflow.typing import Array, ArrayLike, Config
@@ -58,7 +59,7 @@ class ModeCoverage(DistributionMetric):
     generated = np.array([[1.0, 0.1], [1.1, 0.0], [0.0, 5.0]])
     print(coverage(None, generated))  # 1.0
     print(coverage.details(None, generated))
-    # {'modes': 1.0, 'high_quality': 0.666...}
+    # {'modes': 1.0, 'high_quality': 0.666..., 'kl': 0.693...}
     ```
     """
 
@@ -100,15 +101,18 @@ class ModeCoverage(DistributionMetric):
     def details(
         self, real: ArrayLike | None, generated: ArrayLike
     ) -> dict[str, float]:
-        """Returns the number of covered modes and the share of good samples.
+        """Returns the number of covered modes, and how samples are spread.
 
         Args:
             real: Not used, may be `None`.
             generated: Array or tensor of shape `(m, ...)`.
 
         Returns:
-            A dictionary of floats: `modes`, the number of covered modes, and
-            `high_quality`, the share of samples of high quality, from 0 to 1.
+            A dictionary of floats: `modes`, the number of covered modes;
+            `high_quality`, the share of samples of high quality, from 0 to 1;
+            `kl`, the Kullback-Leibler divergence of the modes' shares of these
+            from equal ones in nats, as in the tables of PacGAN (Lin et al.
+            2018, arXiv 1712.04086), infinite if there are none.
         """
         return self._details(self.prepare(real, generated)[1])
 
@@ -129,6 +133,7 @@ class ModeCoverage(DistributionMetric):
         return {
             "modes": float(np.sum(counts >= self.minimum_samples)),
             "high_quality": float(good.mean()),
+            "kl": shares.divergence(counts),
         }
 
     def get_config(self) -> Config:

@@ -9,8 +9,12 @@ from keras_monoflow.networks.conditional_batch_norm import (
 )
 from keras_monoflow.networks.dcgan import dcgan_discriminator, dcgan_generator
 from keras_monoflow.networks.label_embedding import LabelEmbedding
+from keras_monoflow.networks.minibatch_standard_deviation import (
+    MinibatchStandardDeviation,
+)
 from keras_monoflow.networks.mlp import mlp_discriminator, mlp_generator
 from keras_monoflow.networks.projection import ProjectionOutput
+from keras_monoflow.networks.r3gan import r3gan_discriminator, r3gan_generator
 from keras_monoflow.networks.resnet import (
     resnet_discriminator,
     resnet_generator,
@@ -19,11 +23,14 @@ from keras_monoflow.networks.resnet import (
 __all__ = [
     "ConditionalBatchNormalization",
     "LabelEmbedding",
+    "MinibatchStandardDeviation",
     "ProjectionOutput",
     "dcgan_discriminator",
     "dcgan_generator",
     "mlp_discriminator",
     "mlp_generator",
+    "r3gan_discriminator",
+    "r3gan_generator",
     "resnet_discriminator",
     "resnet_generator",
 ]

@@ -1,7 +1,8 @@
 """The residual networks of R3GAN, which normalize nothing."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 from keras import layers
@@ -217,7 +218,9 @@ def r3gan_discriminator(
     return keras.Model(inputs, outputs, name=name)
 
 
-def _check_sizes(filters, stages, blocks, group_width):
+def _check_sizes(
+    filters: int | Sequence[int], stages: int, blocks: int, group_width: int
+) -> tuple[list[int], Callable[[Tensor, Seeds], Tensor]]:
     """Returns the width of each stage, and the block of these networks."""
     stages = check_integer("stages", stages, minimum=1)
     blocks = check_integer("blocks", blocks, minimum=1)
@@ -245,7 +248,14 @@ def _check_sizes(filters, stages, blocks, group_width):
     return widths, block
 
 
-def _convolution(x, maps, size, variance, seeds, **options):
+def _convolution(
+    x: Tensor,
+    maps: int,
+    size: int,
+    variance: float,
+    seeds: Seeds,
+    **options: Any,
+) -> Tensor:
     return layers.Conv2D(
         maps,
         size,
@@ -256,7 +266,7 @@ def _convolution(x, maps, size, variance, seeds, **options):
     )(x)
 
 
-def _normal(variance, seeds):
+def _normal(variance: float, seeds: Seeds) -> keras.initializers.Initializer:
     """Normal weights whose outputs have `variance` times that of the inputs."""
     seed = next(seeds)
     if variance == 0.0:
@@ -266,21 +276,22 @@ def _normal(variance, seeds):
     )
 
 
-def _project(x, maps, seeds):
+def _project(x: Tensor, maps: int, seeds: Seeds) -> Tensor:
+    """Gives `x` that many channels, by a 1x1 convolution if it has others."""
     if x.shape[-1] == maps:
         return x
     return _convolution(x, maps, 1, 1.0, seeds, use_bias=False)
 
 
-def _upsample(x):
+def _upsample(x: Tensor) -> Tensor:
     return _blur(layers.UpSampling2D(2, data_format="channels_last")(x))
 
 
-def _downsample(x):
+def _downsample(x: Tensor) -> Tensor:
     return layers.AveragePooling2D(2, data_format="channels_last")(_blur(x))
 
 
-def _blur(x):
+def _blur(x: Tensor) -> Tensor:
     """Convolves with [1 2 1] / 4 in both directions; with doubling or halving
     this is [1 3 3 1], bilinear interpolation."""
     x = layers.ZeroPadding2D(1, data_format="channels_last")(x)

@@ -1,5 +1,6 @@
 """Penalties, which are added to the discriminator's objective."""
 
+from keras_monoflow.penalties.consistency import Consistency
 from keras_monoflow.penalties.gradient_penalties import (
     DRAGAN,
     R1,
@@ -21,6 +22,7 @@ __all__ = [
     "R1",
     "R2",
     "Centering",
+    "Consistency",
     "GradientPenalty",
     "LeCam",
     "LipschitzPenalty",

@@ -8,7 +8,7 @@ from keras_monoflow.metrics import ModeCoverage
 
 
 def by_loop(generated, centres, std, threshold, minimum_samples):
-    """The number of covered modes and the share of good samples."""
+    """The number of covered modes, the share of good samples, and the KL."""
     counts, good = [0] * len(centres), 0
     for sample in generated:
         distances = [np.sqrt(np.sum((sample - c) ** 2)) for c in centres]
@@ -17,7 +17,8 @@ def by_loop(generated, centres, std, threshold, minimum_samples):
             counts[mode] += 1
             good += 1
     modes = sum(count >= minimum_samples for count in counts)
-    return modes, good / len(generated)
+    kl = sum(n / good * np.log(9 * n / good) for n in counts if n)
+    return modes, good / len(generated), kl
 
 
 @pytest.mark.parametrize("threshold", [1.2, 3.0])
@@ -28,12 +29,15 @@ def test_against_a_loop(rng, threshold, minimum_samples):
     picks = rng.choice(9, size=200, p=np.arange(9) / 36)
     generated = centres[picks] + 0.3 * rng.normal(size=(200, 3))
     metric = ModeCoverage(centres, 0.25, threshold, minimum_samples)
-    modes, share = by_loop(generated, centres, 0.25, threshold, minimum_samples)
+    modes, share, kl = by_loop(
+        generated, centres, 0.25, threshold, minimum_samples
+    )
     assert 0 < modes < 9 or (threshold, minimum_samples) == (3.0, 1)
     assert metric(None, generated) == modes
     assert metric.details(None, generated) == {
         "modes": modes,
         "high_quality": pytest.approx(share),
+        "kl": pytest.approx(kl),
     }
 
 

@@ -24,6 +24,7 @@ def default_entries(role: str) -> dict[str, Any]:
             f"{role}_learning_rate", 5e-5, 5e-3, sampling="log"
         ),
         "beta_1": [0.0, 0.5, 0.9],
+        "penalty_every": [1, 16],
         f"{role}_steps": [1, 2, 5],
         "persistency": [1, 3, 5],
         "step_size": lambda hp: hp.Float(
@@ -83,14 +84,18 @@ def _penalty(space, hp):
     name = space.value(hp, "penalty")
     if not isinstance(name, str):
         return name  # a `Penalty` or `None`, as a constant
-    weight = space.value_if(
-        hp, "penalty_weight", "penalty", name, lambda name: name != "none"
+    weight, every = (
+        space.value_if(hp, entry, "penalty", name, lambda name: name != "none")
+        for entry in ("penalty_weight", "penalty_every")
     )
     if name == "none":
         return None
-    if name not in PENALTIES.makers:
-        raise keras_tuner.errors.FatalValueError(
-            f"Unknown penalty {name!r}. Known names: none, "
-            f"{', '.join(sorted(PENALTIES.makers))}."
-        )
-    return PENALTIES.makers[name](weight)
+    names = name.split("+")
+    for part in names:
+        if part not in PENALTIES.makers:
+            raise keras_tuner.errors.FatalValueError(
+                f"Unknown penalty {part!r}. Known names: none, "
+                f"{', '.join(sorted(PENALTIES.makers))}, and sums such as "
+                "'r1+r2'."
+            )
+    return [PENALTIES.makers[part](weight, every=every) for part in names]

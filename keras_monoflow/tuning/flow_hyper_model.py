@@ -40,7 +40,8 @@ class FlowHyperModel(keras_tuner.HyperModel):
         generator_fn: Function that returns a new, built generator. It is given
             `hp` and `seed` if it has arguments of these names, so that it may
             declare hyperparameters of its own.
-        critic_fn: The same for the discriminator or critic, if there is one.
+        critic_fn: The same for the discriminator or critic, if there is one. It
+            is given `pack` too.
         metrics: A `keras_monoflow.metrics.DistributionMetric` or a list. The
             first is the objective. Defaults to `FrechetDistance()`.
         samples: Integer, the samples that are compared.
@@ -48,7 +49,8 @@ class FlowHyperModel(keras_tuner.HyperModel):
         seeds: Integers, the seeds of weights, noise and order of the data. An
             integer is one seed. Each trial trains a model for each.
         space: Dictionary that replaces entries of `default_space()`, or adds
-            arguments of `compile`. An entry is a constant, a list of choices,
+            arguments of `compile`, and `pack` of models that have it; `"none"`
+            stands for `None`. An entry is a constant, a list of choices,
             or a function of `hp`, such as
             `lambda hp: hp.Float("step_size", 0.01, 1.0, sampling="log")`.
             Other optimizers must come from functions: `"generator_optimizer":
@@ -91,8 +93,10 @@ class FlowHyperModel(keras_tuner.HyperModel):
         self.measures = DistributionMetrics(metrics, every, samples)
         self.seeds = _check_seeds(seeds)
         names = inspect.signature(self.model_class.compile).parameters
+        others = [*names][1:-1] + KERAS_ARGUMENTS
+        self.packs = "pack" in inspect.signature(self.model_class).parameters
         self.space = SearchSpace(
-            self.default_space(), space, [*names][1:-1] + KERAS_ARGUMENTS
+            self.default_space(), space, others + ["pack"] * self.packs
         )
         self.prior = prior
         self.divergence_limit = float(divergence_limit)
@@ -139,12 +143,21 @@ class FlowHyperModel(keras_tuner.HyperModel):
         """Declares the hyperparameters and returns arguments of `compile`."""
         return {
             **common_space.compile_arguments(self.space, hp, self.role),
-            **{name: self.value(hp, name) for name in self.space.added},
+            **self.added_arguments(hp),
         }
 
-    def model_arguments(self) -> dict[str, Any]:
-        """Returns further arguments of the model's constructor."""
-        return {}
+    def added_arguments(self, hp: Any) -> dict[str, Any]:
+        """Declares the arguments of `compile` that `space` has added."""
+        values = {
+            name: self.value(hp, name)
+            for name in self.space.added
+            if name != "pack"
+        }
+        return {k: None if _is_none(v) else v for k, v in values.items()}
+
+    def model_arguments(self, hp: Any) -> dict[str, Any]:
+        """Declares and returns further arguments of the constructor."""
+        return {"pack": self.value(hp, "pack")} if "pack" in self.space else {}
 
     def build(self, hp: Any) -> keras.Model:
         """Returns the compiled model of the first seed."""
@@ -154,10 +167,12 @@ class FlowHyperModel(keras_tuner.HyperModel):
         """Returns a compiled model whose weights and noise follow `seed`."""
         hp.Fixed("seeds", " ".join(map(str, self.seeds)))
         arguments = self.compile_arguments(hp)
+        further = self.model_arguments(hp)
         keras.utils.set_random_seed(seed)
-        networks = [_call(f, hp, seed) for f in self.network_fns.values()]
+        offered = {"hp": hp, "seed": seed, "pack": 1, **further}
+        networks = [_call(f, offered) for f in self.network_fns.values()]
         model = self.model_class(
-            *networks, prior=self.prior, seed=seed, **self.model_arguments()
+            *networks, prior=self.prior, seed=seed, **further
         )
         model.compile(**arguments)
         # So that `evaluate` of the best model gives its score again.
@@ -245,7 +260,11 @@ def _check_seeds(seeds):
     return checked
 
 
-def _call(function, hp, seed):
+def _is_none(value):
+    """Whether a choice stands for `None`, which KerasTuner does not take."""
+    return isinstance(value, str) and value == "none"
+
+
+def _call(function, offered):
     parameters = inspect.signature(function).parameters
-    offered = {"hp": hp, "seed": seed}
     return function(**{k: v for k, v in offered.items() if k in parameters})

@@ -23,15 +23,18 @@ class MappingHyperModel(FlowHyperModel):
       `limit` of those that explode;
     - `discriminator_loss`: names; `"matched"` only for mappings with a dual.
       The choice of the others is `discriminator_loss_without_dual`;
-    - `penalty`, `"none"` or the name of one, and `penalty_weight`;
+    - `penalty`, `"none"`, the name of one or a sum such as `"r1+r2"`, and for
+      all of these `penalty_weight` and `penalty_every`;
     - `discriminator_steps`; `persistency`, and for more than one step
       `step_size` and `update`;
     - `optimizer`, `generator_learning_rate`, `discriminator_learning_rate`, and
       for Adam `beta_1`;
     - `ema`, 0 for none;
 
-    and any other argument of `MonoFlowGAN.compile` that `space` adds. What does
-    not matter for a choice is a conditional hyperparameter.
+    and any other argument of `MonoFlowGAN.compile` that `space` adds, such as
+    `"augment": ["none", "diff_augment", "ada"]`, and `pack`, which
+    `discriminator_fn` is given too. What does not matter for a choice is a
+    conditional hyperparameter.
 
     Args:
         generator_fn: Function that returns a new, built generator; see
@@ -88,8 +91,8 @@ class MappingHyperModel(FlowHyperModel):
             "shift": [0.0, 1.0, 3.0, 5.0],
             "alpha": [-1.0, 0.5, 1.0, 2.0],
             "limit": [2.0, 12.0],
-            "discriminator_loss": ["logistic", "matched"],
-            "penalty": ["none", "r1"],
+            "discriminator_loss": ["logistic", "matched", "relativistic"],
+            "penalty": ["none", "r1", "r1+r2"],
             "penalty_weight": lambda hp: hp.Float(
                 "penalty_weight", 0.01, 10.0, sampling="log"
             ),

@@ -57,7 +57,7 @@ class SampleFlowHyperModel(FlowHyperModel):
         super().__init__(generator_fn, None, metrics, **kwargs)
         self.features = features
 
-    def model_arguments(self) -> dict[str, Any]:
+    def model_arguments(self, hp: Any) -> dict[str, Any]:
         return {"features": self.features}
 
     def default_space(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class SampleFlowHyperModel(FlowHyperModel):
             **common_space.optimizers(self.space, hp, ("generator",)),
             **{name: self.value(hp, name) for name in names},
             "ema": self.value(hp, "ema") or None,
-            **{name: self.value(hp, name) for name in self.space.added},
+            **self.added_arguments(hp),
         }
 
     def velocity(self, hp: Any) -> Any:

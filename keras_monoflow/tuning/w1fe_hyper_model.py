@@ -10,9 +10,9 @@ class W1FEHyperModel(FlowHyperModel):
     """Which K, step size and penalty suit the data?
 
     As `MappingHyperModel`, for `W1FE`: the search space has `penalty`,
-    `penalty_weight`, `critic_steps`, `persistency`, `step_size`, `update`,
-    `optimizer`, `generator_learning_rate`, `critic_learning_rate`, `beta_1`,
-    `ema`, and any other argument of `W1FE.compile` that `space` adds.
+    `penalty_weight`, `penalty_every`, `critic_steps`, `persistency`,
+    `step_size`, `update`, `optimizer`, `generator_learning_rate`,
+    `critic_learning_rate`, `beta_1`, `ema`, and any other argument of `W1FE.compile` that `space` adds.
 
     Example:
 

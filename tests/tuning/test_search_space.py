@@ -53,7 +53,8 @@ def test_default_space_has_all_that_it_says(tmp_path):
     assert conditions["discriminator_loss_without_dual"] == [
         ("mapping", ["arcsinh"])
     ]
-    assert conditions["penalty_weight"] == [("penalty", ["r1"])]
+    for name in ("penalty_weight", "penalty_every"):
+        assert conditions[name] == [("penalty", ["r1", "r1+r2"])]
     assert conditions["step_size"] == [("persistency", [3, 5])]
     assert conditions["update"] == [("persistency", [3, 5])]
     free = {name for name, found in conditions.items() if not found}
@@ -134,6 +135,33 @@ def test_mappings_that_are_no_names(label, given):
     expected = kmf.mappings.get(given)
     assert gan.mapping.get_config() == expected.get_config()
     assert type(gan.mapping) is type(expected)
+
+
+def test_sums_of_penalties():
+    gan = build(
+        {"penalty": "r1+r2", "penalty_weight": 0.5, "penalty_every": 16},
+        penalty=["none", "r1+r2"],
+    )
+    assert [type(p).__name__ for p in gan.penalties] == ["R1", "R2"]
+    assert {(p.weight, p.every) for p in gan.penalties} == {(0.5, 16)}
+    assert build({"penalty": "none"}, penalty=["none", "r1"]).penalties == []
+
+
+@pytest.mark.parametrize("augment", ["none", "diff_augment"])
+def test_packs_and_augmentation(augment):
+    hypermodel = kmf.tuning.MappingHyperModel(
+        lambda: kmf.networks.dcgan_generator(2, (8, 8, 1), filters=2),
+        lambda pack: kmf.networks.dcgan_discriminator((8, 8, pack), filters=2),
+        space={"augment": ["none", "diff_augment"], "pack": [1, 3]},
+    )
+    gan = hypermodel.build(values_of(augment=augment, pack=3))
+    assert gan.pack == 3
+    assert (gan.augment is None) == (augment == "none")
+    assert hypermodel.build(values_of(pack=1)).pack == 1
+    with pytest.raises(ValueError, match="unknown entry 'pack'"):
+        kmf.tuning.SampleFlowHyperModel(
+            lambda: kmf.networks.mlp_generator(2, 2), space={"pack": 2}
+        )
 
 
 def test_constants_functions_and_additions():

@@ -12,7 +12,8 @@ class W1FEHyperModel(FlowHyperModel):
     As `MappingHyperModel`, for `W1FE`: the search space has `penalty`,
     `penalty_weight`, `penalty_every`, `critic_steps`, `persistency`,
     `step_size`, `update`, `optimizer`, `generator_learning_rate`,
-    `critic_learning_rate`, `beta_1`, `ema`, and any other argument of `W1FE.compile` that `space` adds.
+    `critic_learning_rate`, `beta_1`, `ema`, and any other argument of
+    `W1FE.compile` that `space` adds, and `pack`.
 
     Example:
 

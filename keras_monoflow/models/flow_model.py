@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_monoflow import augmentation, gradients, penalties
+from keras_monoflow import augmentation, entrywise, gradients, penalties
 from keras_monoflow.backend import keras_internals, processes, replicas
 from keras_monoflow.models import (
     data_checks,
@@ -54,7 +54,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
     Args:
         networks: Dictionary of built `keras.Model`s by attribute name. The
             `discriminator`, if there is one, goes from samples to `(batch, 1)`
-            or `(batch,)`.
+            or `(batch,)`, to `(batch, ..., 1)`, or to a list or dictionary.
         seed: Integer seed of all noise that training draws, or `None`.
         name: Name of the model.
     """
@@ -103,7 +103,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         if not has_discriminator:
             self.discriminator = None
         else:
-            network_checks.check_one_output(self.discriminator, self.role)
+            network_checks.check_outputs(self.discriminator, self.role)
             network_checks.warn_if_squashed(self.discriminator, self.role)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed, name="noise")
@@ -194,7 +194,8 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         training: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Returns the outputs on real and on generated samples; with `pack`,
-        one for each group.
+        one for each group. They are what the discriminator returns, with
+        patches and heads.
 
         Raises:
             ValueError: If there is no discriminator.
@@ -269,6 +270,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         augment=None,
         velocity=None,
         log_names=(),
+        head_weights=None,
         **kwargs,
     ):
         """What the `compile` of all subclasses shares.
@@ -282,6 +284,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
             augment: As in `compile`, with a discriminator.
             velocity: A `keras_monoflow.velocities.Velocity`, without one.
             log_names: More names of logs.
+            head_weights: As in `compile`, with a discriminator.
             **kwargs: Arguments of `keras.Model.compile`.
         """
         for name in FOREIGN_ARGUMENTS:
@@ -298,7 +301,8 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
             self.augment.check(self.sample_shape)
         self.penalties = penalties.get(penalty)
         penalties.check_together(self.penalties)
-        self.flow_potential, self.sample_velocity = potential, velocity
+        self._set_potential(potential, head_weights)
+        self.sample_velocity = velocity
         self.choices = choices
         for thing, argument in self._user_objects():
             network_checks.warn_if_unregistered(thing, argument)
@@ -312,6 +316,12 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         self.penalty_states = [s for s in states if s is not None]
         if self._round.augment_state is not None:
             self.augment_state = self._round.augment_state
+
+    def _set_potential(self, potential, head_weights=None):
+        if potential is not None:
+            shapes = network_checks.output_shape(self.discriminator)
+            potential = entrywise.for_outputs(potential, shapes, head_weights)
+        self.flow_potential = potential
 
     def _forget_training_states(self):
         """Lets go of what an earlier `compile` has begun to remember."""

@@ -75,6 +75,7 @@ class MonoFlowGAN(AdversarialModel):
         ema: float | Schedule | None = None,
         ema_half_life: float | Schedule | None = None,
         augment: Any = None,
+        head_weights: Any = None,
         **kwargs: Any,
     ) -> None:
         """Configures training.
@@ -123,6 +124,9 @@ class MonoFlowGAN(AdversarialModel):
                 for small data: `"diff_augment"` or `"ada"` for images, a
                 `keras_monoflow.augmentation.Augment`, a Keras layer, a function
                 of samples and a seed, or `None`.
+            head_weights: For a discriminator with a list or dictionary of
+                outputs, a list or dictionary of positive floats, the weights
+                of their losses; `None` for 1.
             **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as
                 in `keras.Model.compile`.
 
@@ -158,6 +162,7 @@ class MonoFlowGAN(AdversarialModel):
                 ema_half_life=ema_half_life,
             ),
             augment=augment,
+            head_weights=head_weights,
             **kwargs,
         )
 

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_monoflow.backend import keras_internals
+from keras_monoflow.entrywise import flatten_shapes
 from keras_monoflow.models.packs import ONE_BY_ONE, Packs
 
 
@@ -36,10 +37,11 @@ def _input_shapes(network: keras.Model) -> Any:
     return None if shape is None else (None, *shape[1:])
 
 
-def output_shape(network: keras.Model) -> tuple[int, ...]:
-    """Returns the shape of what a network returns, `None` for the batch."""
+def output_shape(network: keras.Model) -> Any:
+    """Returns the shape of what a network returns, `None` for the batch: a
+    tuple, or a list or dictionary of them."""
     shape = getattr(network, "output_shape", None)
-    if shape is None:
+    if not isinstance(shape, tuple):  # (Keras forgets the names of several.)
         shapes = _input_shapes(network)
         inputs = (
             [keras.KerasTensor(s) for s in shapes]
@@ -48,7 +50,10 @@ def output_shape(network: keras.Model) -> tuple[int, ...]:
         )
         output = network.compute_output_spec(inputs)
         shape = keras.tree.map_structure(lambda t: t.shape, output)
-    return tuple(shape)
+    several = isinstance(shape, dict) or not all(
+        s is None or isinstance(s, int) for s in shape
+    )
+    return shape if several else tuple(shape)
 
 
 def sample_shape(network: keras.Model) -> tuple[Any, ...] | None:
@@ -120,7 +125,13 @@ def check_shapes(
     packs: Packs = ONE_BY_ONE,
 ) -> None:
     """Checks that generated samples, or groups of them, fit a network."""
-    generated = output_shape(generator)[1:]
+    shape = output_shape(generator)
+    if not isinstance(shape, tuple):
+        raise ValueError(
+            "`generator` must return one tensor of samples. Received: outputs "
+            f"of the shapes {shape}."
+        )
+    generated = shape[1:]
     joined = packs.joined_shape(generated)
     expected = tuple(input_shape(discriminator, role))
     fits = len(joined) == len(expected) and all(
@@ -133,6 +144,21 @@ def check_shapes(
             f"`{role}` takes inputs of shape {expected}. "
             f"{must}{packs.explanation(joined)}."
         )
+
+
+def check_outputs(network: keras.Model, role: str) -> None:
+    """Checks that a network returns one number for each sample, or one for each
+    patch, or a list or dictionary of such outputs."""
+    shapes = output_shape(network)
+    for shape in flatten_shapes(shapes):
+        if len(shape) > 1 and shape[-1] != 1:
+            raise ValueError(
+                f"`{role}` must return one number for each sample, of shape "
+                "(batch, 1) or (batch,), or one for each patch, of shape "
+                "(batch, ..., 1), or a list or dictionary of such outputs. "
+                f"Received: output shape {shapes}. End it with `Dense(1)` or "
+                "`Conv2D(1, ...)` and no activation."
+            )
 
 
 def check_one_output(network: keras.Model, role: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_monoflow import gradients
+from keras_monoflow import entrywise, gradients
 from keras_monoflow.backend import replicas
 from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.penalties import OutputPenalty, WeightedTerm
@@ -217,7 +217,8 @@ class Round:
             self.log(x, **{f"{self.model.role}_loss": loss})
             self.log(x, **self.potential.logs(*outputs))
             if self.augment is not None:
-                self.augment.update(self.augment_state, outputs[0])
+                real_output = entrywise.total(outputs[0])
+                self.augment.update(self.augment_state, real_output)
             loss = total(loss, added)
             if not self.model.penalties:
                 return loss
@@ -245,16 +246,21 @@ class Round:
         x: Tensor,
         fake: Tensor,
         labels: Tensor | None,
-        outputs: tuple[Tensor, Tensor],
+        outputs: tuple[Any, Any],
     ) -> Tensor:
         """Returns one penalty with its weight in this round."""
         if isinstance(penalty, OutputPenalty):
             state = self.penalty_states[id(penalty)]
-            value = penalty.of_outputs(*outputs, state)
+            on_real, on_fake = map(entrywise.total, outputs)
+            value = penalty.of_outputs(on_real, on_fake, state)
         else:
             join = self.model.packs.join
             frozen = self.frozen_discriminator(labels)
-            value = penalty.value(frozen, join(x), join(fake), self.seed)
+
+            def total(x):
+                return entrywise.total(frozen(x))
+
+            value = penalty.value(total, join(x), join(fake), self.seed)
         return penalty.weight_at(self.counter, value.dtype) * value
 
     def draw(self, batch: Batch) -> Tensor:
@@ -265,7 +271,7 @@ class Round:
 
     def frozen_discriminator(
         self, labels: Tensor | None
-    ) -> Callable[[Tensor], Tensor]:
+    ) -> Callable[[Tensor], Any]:
         """A function of its inputs, samples or groups of them, that runs it in
         training mode, and keeps none of its updates."""
         labels = self.model.packs.join(labels)
@@ -366,7 +372,9 @@ class Round:
 
         if not self.potential.needs_real_output:
             return lambda x: self.potential.value(output(x))
-        real = ops.stop_gradient(output(batch.samples))
+        real = keras.tree.map_structure(
+            ops.stop_gradient, output(batch.samples)
+        )
         return lambda x: self.potential.value(output(x), real_output=real)
 
     def scaled(self, velocity: Tensor) -> Tensor:

@@ -81,7 +81,7 @@ class W1FE(AdversarialModel):
             generator, critic, prior=prior, seed=seed, name=name, pack=pack
         )
         # The critic tells where samples move before `compile` as well.
-        self.flow_potential = WassersteinPotential()
+        self._set_potential(WassersteinPotential())
 
     @property
     def critic(self) -> keras.Model:
@@ -104,6 +104,7 @@ class W1FE(AdversarialModel):
         ema: float | Schedule | None = None,
         ema_half_life: float | Schedule | None = None,
         augment: Any = None,
+        head_weights: Any = None,
         **kwargs: Any,
     ) -> None:
         """Configures training.
@@ -130,6 +131,7 @@ class W1FE(AdversarialModel):
             ema: As there.
             ema_half_life: As there.
             augment: As there.
+            head_weights: As there.
             **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as
                 in `keras.Model.compile`.
 
@@ -155,5 +157,6 @@ class W1FE(AdversarialModel):
                 ema_half_life=ema_half_life,
             ),
             augment=augment,
+            head_weights=head_weights,
             **kwargs,
         )

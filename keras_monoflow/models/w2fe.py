@@ -86,6 +86,7 @@ class W2FE(AdversarialModel):
             generator, potential, prior=prior, seed=seed, name=name
         )
         network_checks.check_unconditional(potential, self.role, "W2FE")
+        network_checks.check_one_output(potential, self.role)
         network_checks.check_network(conjugate, "conjugate")
         network_checks.check_shapes(generator, conjugate, "conjugate")
         network_checks.check_one_output(conjugate, "conjugate")

@@ -21,6 +21,7 @@ from keras_monoflow import (
     plots,
     potentials,
     schedules,
+    terms,
     velocities,
 )
 from keras_monoflow.models import (
@@ -56,6 +57,7 @@ __all__ = [
     "plots",
     "potentials",
     "schedules",
+    "terms",
     "velocities",
 ]
 

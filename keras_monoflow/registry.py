@@ -133,6 +133,9 @@ OBJECTIVES = Registry("discriminator_loss")
 #: The penalties on the gradient of discriminators.
 PENALTIES = Registry("penalty")
 
+#: Further terms of the generator's loss.
+TERMS = Registry("generator_terms")
+
 #: The distances between sets of samples.
 METRICS = Registry("metrics")
 

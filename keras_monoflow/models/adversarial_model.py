@@ -111,6 +111,19 @@ class AdversarialModel(GeneratorModel):
             return {}
         return {"augment": keras.saving.serialize_keras_object(self.augment)}
 
+    def _terms_arguments(self):
+        if not self.generator_terms:
+            return {}
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "generator_terms": [serialize(t) for t in self.generator_terms],
+            **self.choices.arguments("generator_warmup"),
+        }
+
+    def _user_objects(self):
+        own = [o for t in self.generator_terms for o in t.user_objects()]
+        return [*super()._user_objects(), *own]
+
     @property
     def _generator_optimizer(self):
         return self.optimizer.generator
@@ -129,5 +142,6 @@ class AdversarialModel(GeneratorModel):
             f"{self.role}_optimizer": serialize(self.optimizer.discriminator),
             **self.choices.discriminator_arguments(),
             **self._augment_argument(),
+            **self._terms_arguments(),
             **self.choices.arguments("reuse_generated"),
         }

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_monoflow import gradients
 from keras_monoflow.data import can_be_read_again
+from keras_monoflow.models.further_terms import FurtherTerms
 from keras_monoflow.models.looking import looking
 from keras_monoflow.models.round import Batch
 from keras_monoflow.numerics import at_least_float32
@@ -34,7 +35,12 @@ class Evaluation(keras.Model):
         )
         real = ops.cast(batch.samples, generated.dtype)
         batch = Batch(real, batch.labels)
-        self._round.log(real, **self._field.losses(batch, generated))
+        terms = FurtherTerms(self, batch, training=False)
+        losses = {
+            **self._field.losses(batch, generated),
+            **terms.values(generated),
+        }
+        self._round.log(real, **losses)
         return self._round.logs(without=self._field.training_logs)
 
     def discriminator_objective(

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_monoflow import augmentation, entrywise, gradients, penalties
+from keras_monoflow import augmentation, entrywise, gradients, penalties, terms
 from keras_monoflow.backend import keras_internals, processes, replicas
 from keras_monoflow.models import (
     data_checks,
@@ -115,6 +115,8 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         #: What moves samples where there is no discriminator.
         self.sample_velocity: Any = None  # velocities.Velocity
         self.penalties: list = []
+        #: What the generator minimizes beside the flow, `GeneratorTerm`s.
+        self.generator_terms: list = []
         #: What changes samples before the discriminator sees them.
         self.augment: Any = None  # augmentation.Augment
         self.augment_state: Any = None
@@ -271,6 +273,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         velocity=None,
         log_names=(),
         head_weights=None,
+        generator_terms=None,
         **kwargs,
     ):
         """What the `compile` of all subclasses shares.
@@ -285,6 +288,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
             velocity: A `keras_monoflow.velocities.Velocity`, without one.
             log_names: More names of logs.
             head_weights: As in `compile`, with a discriminator.
+            generator_terms: As in `compile`, with both networks.
             **kwargs: Arguments of `keras.Model.compile`.
         """
         for name in FOREIGN_ARGUMENTS:
@@ -304,10 +308,18 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         self._set_potential(potential, head_weights)
         self.sample_velocity = velocity
         self.choices = choices
+        self._set_terms(generator_terms)
         for thing, argument in self._user_objects():
             network_checks.warn_if_unregistered(thing, argument)
         names = [*self._field.log_names(), *log_names, "velocity_norm"]
         names += ["penalty"] if self.penalties else []
+        for term in self.generator_terms:
+            if term.name in names:
+                raise ValueError(
+                    f"The name {term.name!r} of one of `generator_terms` is "
+                    "that of another log. Pass another `name` to it."
+                )
+            names.append(term.name)
         self._trainer_arguments = dict(kwargs)
         super().compile(optimizer=optimizer, auto_scale_loss=False, **kwargs)
         self._round = self.round_class(self, names)
@@ -322,6 +334,23 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
             shapes = network_checks.output_shape(self.discriminator)
             potential = entrywise.for_outputs(potential, shapes, head_weights)
         self.flow_potential = potential
+
+    def _set_terms(self, generator_terms):
+        self.generator_terms = terms.get(generator_terms)
+        if self.choices.generator_warmup and not self.generator_terms:
+            raise ValueError(
+                "`generator_warmup` trains the generator on `generator_terms` "
+                "alone, of which there are none. Received: generator_warmup="
+                f"{self.choices.generator_warmup}."
+            )
+        for term in self.generator_terms:
+            if term.needs_pairs and not self.conditional:
+                raise ValueError(
+                    f"{type(term).__name__} compares each generated sample "
+                    "with the real one of the same condition, but this "
+                    f"{type(self).__name__} has no conditions: let the "
+                    "networks take `[z, y]` and `[x, y]`."
+                )
 
     def _forget_training_states(self):
         """Lets go of what an earlier `compile` has begun to remember."""

@@ -76,6 +76,8 @@ class MonoFlowGAN(AdversarialModel):
         ema_half_life: float | Schedule | None = None,
         augment: Any = None,
         head_weights: Any = None,
+        generator_terms: Any = None,
+        generator_warmup: int = 0,
         **kwargs: Any,
     ) -> None:
         """Configures training.
@@ -127,6 +129,13 @@ class MonoFlowGAN(AdversarialModel):
             head_weights: For a discriminator with a list or dictionary of
                 outputs, a list or dictionary of positive floats, the weights
                 of their losses; `None` for 1.
+            generator_terms: What the generator minimizes beside the flow, in
+                the same step and in every fit: a list of names, of
+                `keras_monoflow.terms.GeneratorTerm`s such as
+                `Reconstruction("l1", weight=100.0)`, or of functions of
+                (samples, real, condition, features).
+            generator_warmup: The first that many batches of the model's life
+                train the generator only, on these terms.
             **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as
                 in `keras.Model.compile`.
 
@@ -153,6 +162,7 @@ class MonoFlowGAN(AdversarialModel):
                 discriminator_steps=discriminator_steps,
                 split_batch=split_batch,
                 discriminator_warmup=discriminator_warmup,
+                generator_warmup=generator_warmup,
                 persistency=persistency,
                 step_size=step_size,
                 update=update,
@@ -163,6 +173,7 @@ class MonoFlowGAN(AdversarialModel):
             ),
             augment=augment,
             head_weights=head_weights,
+            generator_terms=generator_terms,
             **kwargs,
         )
 

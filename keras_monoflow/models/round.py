@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_monoflow import entrywise, gradients
 from keras_monoflow.backend import replicas
+from keras_monoflow.models.further_terms import FurtherTerms
 from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.penalties import OutputPenalty, WeightedTerm
 from keras_monoflow.schedules import value_at
@@ -146,7 +147,8 @@ class Round:
                 G <- G - rate * grad_G mean 1/2 |target - G(z)|^2
 
         In the first `discriminator_warmup` rounds of the model's life the
-        discriminator learns alone.
+        discriminator learns alone, in the first `generator_warmup` the
+        generator, from its further terms.
         """
         choices, first = self.choices, batch.slice(0)
         shared = self.generate(first) if choices.reuse_generated else None
@@ -160,13 +162,24 @@ class Round:
                 )
             )
 
-        gradients.repeat(choices.discriminator_steps, discriminator_step)
+        gradients.only_if(
+            self.has_flow if choices.generator_warmup else True,
+            lambda: gradients.repeat(
+                choices.discriminator_steps, discriminator_step
+            ),
+            lambda: gradients.all_variables(self.model),
+        )
         gradients.only_if(
             self.is_warm if choices.discriminator_warmup else True,
             lambda: self.train_generator(first, shared),
             lambda: gradients.all_variables(self.model),
         )
         self.counter.assign_add(1)
+
+    def has_flow(self) -> Tensor:
+        """Whether the generator no longer learns alone."""
+        rounds = ops.convert_to_tensor(self.counter)
+        return rounds >= self.choices.generator_warmup
 
     def is_warm(self) -> Tensor:
         """Whether the discriminator no longer learns alone."""
@@ -295,9 +308,25 @@ class Round:
         force = step if choices.update == "persistent" else velocity
         size = ops.cast(ops.shape(y)[0], y.dtype)
         cotangent = self.pull_back(-force / size, generated.samples, batch)
+        terms = FurtherTerms(self.model, batch)
+        if terms.terms:
+            flow, has_flow = cotangent, self.has_flow()
+            slope, values = terms.gradient(
+                generated.samples, flow, has_flow, self.counter
+            )
+            cotangent = slope + ops.where(has_flow, flow, 0.0)
+            self.log(y, **values)
         self.generator.step_along(generated, cotangent)
         if choices.persistency > 1:
-            loss_of = self.fit_loss(y, step, step_size, batch)
+            fit_loss = self.fit_loss(y, step, step_size, batch)
+
+            def loss_of(x):
+                loss = fit_loss(x)
+                self.log(x, regression_loss=loss)
+                if not terms.terms:
+                    return loss
+                return ops.where(has_flow, loss, 0.0) + terms.loss(x)
+
             gradients.repeat(
                 choices.persistency - 1,
                 lambda i: self.fit(generated.inputs, loss_of),
@@ -404,9 +433,7 @@ class Round:
 
         def loss_fn():
             samples, added = run()
-            loss = loss_of(samples)
-            self.log(samples, regression_loss=loss)
-            return total(loss, added)
+            return total(loss_of(samples), added)
 
         self.generator.step(loss_fn)
 

@@ -31,6 +31,7 @@ class TrainingChoices:
     discriminator_steps: int = 1
     split_batch: bool = False
     discriminator_warmup: int = 0
+    generator_warmup: int = 0
     persistency: int = 1
     step_size: float | Schedule = 1.0
     update: str = "persistent"
@@ -51,6 +52,9 @@ class TrainingChoices:
             "discriminator_warmup": check_integer(
                 f"{self.role}_warmup", self.discriminator_warmup, minimum=0
             ),
+            "generator_warmup": check_integer(
+                "generator_warmup", self.generator_warmup, minimum=0
+            ),
             "persistency": check_integer(
                 "persistency", self.persistency, minimum=1
             ),
@@ -66,6 +70,12 @@ class TrainingChoices:
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+        if self.generator_warmup and self.discriminator_warmup:
+            raise ValueError(
+                "Only one network can learn alone in the first rounds. "
+                f"Received: generator_warmup={self.generator_warmup}, "
+                f"{self.role}_warmup={self.discriminator_warmup}."
+            )
         if self.ema is not None and self.ema_half_life is not None:
             raise ValueError(
                 "`ema` and `ema_half_life` are two ways to say how long the "

@@ -105,6 +105,8 @@ class W1FE(AdversarialModel):
         ema_half_life: float | Schedule | None = None,
         augment: Any = None,
         head_weights: Any = None,
+        generator_terms: Any = None,
+        generator_warmup: int = 0,
         **kwargs: Any,
     ) -> None:
         """Configures training.
@@ -132,6 +134,8 @@ class W1FE(AdversarialModel):
             ema_half_life: As there.
             augment: As there.
             head_weights: As there.
+            generator_terms: As there.
+            generator_warmup: As there.
             **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as
                 in `keras.Model.compile`.
 
@@ -148,6 +152,7 @@ class W1FE(AdversarialModel):
                 discriminator_steps=critic_steps,
                 split_batch=split_batch,
                 discriminator_warmup=critic_warmup,
+                generator_warmup=generator_warmup,
                 persistency=persistency,
                 step_size=step_size,
                 update=update,
@@ -158,5 +163,6 @@ class W1FE(AdversarialModel):
             ),
             augment=augment,
             head_weights=head_weights,
+            generator_terms=generator_terms,
             **kwargs,
         )

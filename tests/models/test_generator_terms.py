@@ -164,7 +164,7 @@ def test_a_balanced_weight(rng, data, fits):
     x, c = data
     gan = make_gan(
         rng,
-        Reconstruction("l1", "balanced"),
+        Reconstruction("l2", "balanced"),
         persistency=fits,
         step_size=1.0,
     )
@@ -172,12 +172,13 @@ def test_a_balanced_weight(rng, data, fits):
     hand.train_discriminator()
 
     def term(y):
-        return np.abs(y - hand.x).mean()
+        return ((y - hand.x) ** 2).mean()
 
     norms = [
         np.linalg.norm(hand.slope(function)) for function in (hand.plain, term)
     ]
     weight = norms[0] / (norms[1] + 1e-4)
+    assert not 0.8 < weight < 1.2
     hand.fit("persistent", lambda y: weight * term(y), fits)
     gan.fit(x, c, batch_size=8, shuffle=False, verbose=0)
     check(gan, hand)

@@ -191,11 +191,11 @@ class FlowMonitor(HeldOut):
     def look(self) -> dict[str, Any]:
         """Returns the arrays that the logs and pictures are made from."""
         real, generated, labels = self.compared(self.model, self.held_out)
-        latent = None
+        inputs = None
         if hasattr(self.model, "sample_latent"):
-            latent = self.model.sample_latent(len(real), seed=self.seed)
+            inputs = self.model.generator_inputs(len(real), self.seed, labels)
         statistics = flow_statistics(
-            self.model, real, labels, generated, latent
+            self.model, real, labels, generated, inputs
         )
         if self.true_log_ratio is not None and "slope" in statistics:
             truth = [

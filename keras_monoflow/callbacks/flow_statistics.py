@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_monoflow import gradients, mappings
 from keras_monoflow.models.looking import looking
+from keras_monoflow.models.round import with_labels
 from keras_monoflow.typing import Array, ArrayLike, Tensor
 
 
@@ -17,13 +18,13 @@ def flow_statistics(
     real: Array,
     labels: Array | None,
     generated: Array,
-    latent: Array | None = None,
+    inputs: Any = None,
 ) -> dict[str, Any]:
     """Returns arrays and numbers by name.
 
     These are `"speed"`, the norms `|grad V|` of the generated samples, or of
     their velocity; `"discriminator_gradient"`, if there is one, and, given
-    `latent`, `"generator_gradient"`, the norms of the gradients of the losses;
+    `inputs`, `"generator_gradient"`, the norms of the gradients of the losses;
     and of a flow that follows a density ratio, `"log_ratio_real"`,
     `"log_ratio_fake"`, `"slope"` and `"accuracy"`.
 
@@ -32,7 +33,7 @@ def flow_statistics(
         real: Array of `n` real samples.
         labels: Their labels, which the generated samples share, or `None`.
         generated: Array of `n` generated samples.
-        latent: The latent points that these come from, or `None`.
+        inputs: What a generator made these from, or `None`.
     """
     velocity = model.velocity(generated, labels)
     values = {
@@ -40,9 +41,9 @@ def flow_statistics(
     }
     with looking(model, seed=0):
         if model.discriminator is not None:
-            values |= _gradient_norms(model, real, labels, generated, latent)
-        elif latent is not None:
-            norm = _norm_along(model, labels, velocity, latent)
+            values |= _gradient_norms(model, real, labels, generated, inputs)
+        elif inputs is not None:
+            norm = _norm_along(model, velocity, inputs)
             values["generator_gradient"] = norm
     if model.estimates_ratio:
         real_ratio = model.log_ratio(real, labels)
@@ -84,18 +85,18 @@ def _gradient_norms(
     real: Array,
     labels: Array | None,
     generated: Array,
-    latent: Array | None,
+    inputs: Any,
 ) -> dict[str, float]:
     """Norms of the gradients of both losses at the weights, in inference."""
     labels = None if labels is None else ops.convert_to_tensor(labels)
 
-    def run(network: Any, x: Tensor, labels: Any = labels) -> Tensor:
-        inputs = x if labels is None else [x, labels]
-        return network(inputs, training=False)
+    if inputs is not None:
+        inputs = keras.tree.map_structure(ops.convert_to_tensor, inputs)
 
-    def output(x: Tensor) -> Tensor:
+    def output(x: Tensor) -> Any:
         join = model.packs.join
-        return run(model.discriminator, join(x), join(labels))
+        judged = with_labels(join(x), join(labels))
+        return model.discriminator(judged, training=False)
 
     data = ops.convert_to_tensor(np.asarray(real, "float32"))
     potential, known = model.flow_potential, {}
@@ -103,18 +104,17 @@ def _gradient_norms(
         known["real_output"] = output(data)
 
     def generator_loss() -> Tensor:
-        outputs = output(run(model.generator, latent))
+        outputs = output(model.generator(inputs, training=False))
         return -ops.mean(potential.value(outputs, **known))
 
     norms = {}
     x = ops.convert_to_tensor(generated)
-    if latent is not None:
-        latent = ops.convert_to_tensor(latent)
+    if inputs is not None:
         norms["generator_gradient"] = _norm(
             generator_loss, model.generator.trainable_variables
         )
         # `generated` may come from averaged weights.
-        x = run(model.generator, latent)
+        x = model.generator(inputs, training=False)
     x = ops.stop_gradient(ops.cast(x, "float32"))
 
     def discriminator_loss() -> Tensor:
@@ -127,11 +127,8 @@ def _gradient_norms(
     return norms
 
 
-def _norm_along(
-    model: Any, labels: Array | None, velocity: Array, latent: Array
-) -> float:
+def _norm_along(model: Any, velocity: Array, inputs: Any) -> float:
     """Norm of the gradient of `-mean <velocity, G(z)>`, in inference."""
-    inputs = latent if labels is None else [latent, labels]
     inputs = keras.tree.map_structure(ops.convert_to_tensor, inputs)
     velocity = ops.convert_to_tensor(velocity)
 

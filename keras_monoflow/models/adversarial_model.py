@@ -48,7 +48,10 @@ class AdversarialModel(GeneratorModel):
             generator, discriminator, self.role, self.packs
         )
         network_checks.check_conditional(
-            generator, {self.role: discriminator}, self.packs
+            generator,
+            {self.role: discriminator},
+            self.packs,
+            takes_conditions_alone=prior is None,
         )
 
     reuse_generated = _choice("reuse_generated")

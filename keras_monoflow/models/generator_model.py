@@ -50,6 +50,9 @@ class GeneratorModel(FlowModel):
         self.latent_shape = network_checks.input_shape(generator, "generator")
         self._averaged = None
         label_shape = network_checks.label_shape(generator)
+        if prior is None:
+            network_checks.check_takes_conditions_alone(generator)
+            label_shape = self.latent_shape
         self.conditional = label_shape is not None
         self.labels: Any = None
         if label_shape is not None:
@@ -140,12 +143,29 @@ class GeneratorModel(FlowModel):
 
         Training noise is left alone. The same `seed` gives the same points;
         without one they follow `keras.utils.set_random_seed`.
+
+        Raises:
+            ValueError: With `prior=None`, where there are none.
         """
+        if not self.prior.draws:
+            raise ValueError(
+                "There are no latent points: with `prior=None` the generator "
+                "takes a condition alone. Pass these to `predict`, or as "
+                "`labels` to `sample`."
+            )
         check_integer("n", n, minimum=1)
         if seed is None:
             seed = random_seed()
         with processes.local(self.prior.variables):
             return ops.convert_to_numpy(self.prior.draw(n, seed))
+
+    def generator_inputs(
+        self, n: int, seed: int | None, labels: Array | None
+    ) -> Any:
+        """Returns what the generator is given for `n` samples: latent points,
+        labels or a list of both, arrays."""
+        latent = self.sample_latent(n, seed) if self.prior.draws else None
+        return with_labels(latent, labels)
 
     def sample(
         self,
@@ -173,23 +193,19 @@ class GeneratorModel(FlowModel):
         Raises:
             ValueError: If a number is out of range, or the labels do not fit.
         """
+        check_integer("n", n, minimum=1)
         check_integer("batch_size", batch_size, minimum=1)
         seed = random_seed() if seed is None else seed
-        latent = self.sample_latent(n, seed)
         if self.conditional and labels is None:
             labels = self.labels.draw(n, seed)
         labels = self._check_own_labels(labels, n)
+        inputs = self.generator_inputs(n, seed, labels)
         size = min(n, batch_size)
         # Full batches only: another size would compile anew.
         rows = np.arange(n + -n % size).reshape(-1, size) % n
         with looking(self, seed):
             batches = [
-                self._run(
-                    with_labels(
-                        latent[part], None if labels is None else labels[part]
-                    ),
-                    averaged,
-                )[:size]
+                self._run(_rows_of(inputs, part), averaged)[:size]
                 for part in rows
             ]
         return np.concatenate(batches)[:n]
@@ -226,3 +242,7 @@ class GeneratorModel(FlowModel):
         if function is None or isinstance(function, str):
             return super()._user_objects()
         return [*super()._user_objects(), (function, "prior")]
+
+
+def _rows_of(inputs, part):
+    return keras.tree.map_structure(lambda array: array[part], inputs)

@@ -24,7 +24,10 @@ class MonoFlowGAN(AdversarialModel):
             `(batch,)`, with no activation at the end.
         prior: `"normal"`, `"uniform"`, a function like those of
             `keras.random`, or an array of source samples, of which rows are
-            drawn.
+            drawn. `None` for a generator that takes a condition alone, and a
+            discriminator that takes `[samples, condition]`: `fit(x, y)` with
+            samples `x` and conditions `y`, for image translation targets first
+            and sources second.
         seed: Integer seed of all noise that training draws, or `None`.
         name: Name of the model.
         pack: How many samples `m` the discriminator sees at once, along the

@@ -90,14 +90,27 @@ def label_shape(network: keras.Model) -> tuple[int, ...] | None:
     return shape[1][1:] if isinstance(shape, list) else None
 
 
+def check_takes_conditions_alone(generator: keras.Model) -> None:
+    """Checks a generator for `prior=None`."""
+    if label_shape(generator) is not None:
+        raise ValueError(
+            "`prior=None` is for generators that take a condition alone. "
+            f"Received: {generator.name!r} with input shapes "
+            f"{_input_shapes(generator)!r}. Pass a prior for the first of them."
+        )
+
+
 def check_conditional(
     generator: keras.Model,
     others: dict[str, keras.Model],
     packs: Packs = ONE_BY_ONE,
+    takes_conditions_alone: bool = False,
 ) -> None:
     """Checks that all networks take the same labels, or none; `others` those of
     a group."""
     shape = label_shape(generator)
+    if takes_conditions_alone:
+        shape = input_shape(generator, "generator")
     expected = None if shape is None else packs.joined_shape(shape)
     for role, network in others.items():
         if label_shape(network) != expected:

@@ -107,6 +107,8 @@ class PotentialField:
 
     def _output(self, x: Any, labels: Any) -> Tensor:
         x = ops.convert_to_tensor(np.asarray(x, "float32"))
+        if labels is not None:
+            labels = ops.convert_to_tensor(labels)
         join = self.model.packs.join
         inputs = with_labels(join(x), join(labels))
         return self.model.discriminator(inputs, training=False)

@@ -25,7 +25,8 @@ class Prior(keras.layers.Layer):
             function `f(shape, dtype=..., seed=...)` like those of
             `keras.random`, or an array `(rows, *latent_shape)` from which rows
             are drawn with replacement. Other iterables of batches, such as
-            a `tf.data.Dataset`, are read into an array.
+            a `tf.data.Dataset`, are read into an array. `None` for no latent
+            points: the generator takes a condition alone.
         latent_shape: Shape of one latent point.
 
     Raises:
@@ -35,8 +36,11 @@ class Prior(keras.layers.Layer):
     def __init__(self, spec: Any, latent_shape: tuple[int, ...]) -> None:
         super().__init__(name="prior")
         self.latent_shape = tuple(latent_shape)
-        self.rows = None
-        if isinstance(spec, str):
+        self.rows: ArraySampler | None = None
+        self.function: Any = None
+        if spec is None:
+            pass
+        elif isinstance(spec, str):
             self.function = lookup(spec, NAMED, "prior")
         elif isinstance(spec, dict) and "rows" not in spec:
             spec = self.function = keras.saving.deserialize_keras_object(spec)
@@ -52,8 +56,16 @@ class Prior(keras.layers.Layer):
         self.spec = spec
         self.built = True
 
-    def draw(self, n: Any, seed: Seed) -> Tensor:
-        """Returns `(n, *latent_shape)`; `n` may be a tensor while tracing."""
+    @property
+    def draws(self) -> bool:
+        """Whether there are latent points."""
+        return self.rows is not None or self.function is not None
+
+    def draw(self, n: Any, seed: Seed) -> Tensor | None:
+        """Returns `(n, *latent_shape)`, or `None` where there are no latent
+        points; `n` may be a tensor while tracing."""
+        if not self.draws:
+            return None
         if self.rows is not None:
             return self.rows.draw(n, seed)
         shape = (n, *self.latent_shape)
@@ -63,6 +75,6 @@ class Prior(keras.layers.Layer):
         """The prior as it stands in a model's configuration."""
         if self.rows is not None:
             return {"rows": len(self.rows)}
-        if isinstance(self.spec, str):
+        if self.spec is None or isinstance(self.spec, str):
             return self.spec
         return keras.saving.serialize_keras_object(self.spec)

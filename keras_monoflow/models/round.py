@@ -477,9 +477,11 @@ class Round:
         }
 
 
-def with_labels(x: Tensor, labels: Tensor | None) -> Any:
-    """The inputs of a network: `x`, or `[x, labels]` if there are any."""
-    return x if labels is None else [x, labels]
+def with_labels(x: Tensor | None, labels: Tensor | None) -> Any:
+    """The inputs of a network: `x`, labels, or both as `[x, labels]`."""
+    if x is None or labels is None:
+        return labels if x is None else x
+    return [x, labels]
 
 
 def total(loss: Tensor, added: Tensor | None) -> Tensor:

@@ -19,6 +19,11 @@ from keras_monoflow.networks.resnet import (
     resnet_discriminator,
     resnet_generator,
 )
+from keras_monoflow.networks.translation import (
+    multi_scale,
+    patch_discriminator,
+    unet_generator,
+)
 
 __all__ = [
     "ConditionalBatchNormalization",
@@ -29,8 +34,11 @@ __all__ = [
     "dcgan_generator",
     "mlp_discriminator",
     "mlp_generator",
+    "multi_scale",
+    "patch_discriminator",
     "r3gan_discriminator",
     "r3gan_generator",
     "resnet_discriminator",
     "resnet_generator",
+    "unet_generator",
 ]

@@ -7,6 +7,8 @@ import numpy as np
 
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.callbacks.epoch_picture import EpochPicture
+from keras_monoflow.callbacks.side_by_side import are_images_like, side_by_side
+from keras_monoflow.data import first_rows
 from keras_monoflow.models.data_checks import check_label_range
 from keras_monoflow.plots.image_grid import image_grid, is_image_batch
 from keras_monoflow.plots.limits import check_range
@@ -41,6 +43,11 @@ class SampleGrid(EpochPicture):
             first row shows class 0, the next class 1, and so on, starting over
             after the last class. If labels are no class numbers (one-hot rows,
             images), the rows show different ones of the data.
+
+    Of a model whose conditions are images, a row has the condition, the samples
+    of it and, with labels from the data of `fit`, the sample of the data that
+    belongs to it. With `prior=None` there is one sample of a condition, and a
+    row has `columns` such triples.
 
     Raises:
         ValueError: If an argument is out of its range; at the start of `fit`,
@@ -79,8 +86,20 @@ class SampleGrid(EpochPicture):
                 f"labels={labels!r}, rows={self.rows}"
             )
         super().__init__(path, self.rows * self.columns, every, seed)
+        #: Samples of the data and their labels, where these may be images.
+        self._pairs: tuple[Array, Array] | None = None
+
+    def use_data(self, x: Any, y: Any, validation_data: Any) -> None:
+        super().use_data(x, y, validation_data)
+        if self._labels is not None and self._labels.ndim > 2:
+            samples, labels = first_rows(x, y, self.count) or (None, None)
+            if samples is not None and labels is not None:
+                self._pairs = samples, labels
 
     def labels_of_samples(self, known: Any) -> Array | None:
+        conditions, _ = self._shown()
+        if conditions is not None:
+            return np.repeat(conditions, self._samples_of_each(), axis=0)
         labels = self.labels
         if labels is None and self._labels is not None:
             different = _different(self._labels)
@@ -88,6 +107,21 @@ class SampleGrid(EpochPicture):
         if labels is None:
             labels = known.first(self.rows)
         return np.repeat(labels, self.columns, axis=0)
+
+    def _samples_of_each(self) -> int:
+        draws = getattr(getattr(self.model, "prior", None), "draws", True)
+        return self.columns if self.labels is not None or draws else 1
+
+    def _shown(self) -> tuple[Array | None, Array | None]:
+        """Returns the conditions that are drawn, if they may be images, and the
+        samples of the data that belong to them, if these are known."""
+        if self.labels is not None:
+            return (self.labels if self.labels.ndim > 2 else None), None
+        if self._pairs is None:
+            return None, None
+        targets, conditions = self._pairs
+        rows = np.arange(self.count // self._samples_of_each()) % len(targets)
+        return conditions[rows], targets[rows]
 
     def has_labels(self) -> bool:
         return self.labels is not None or super().has_labels()
@@ -108,7 +142,13 @@ class SampleGrid(EpochPicture):
             )
 
     def draw(self, samples: Array, epoch: int, filename: str) -> None:
-        grid = image_grid(samples, self.columns, self.value_range)
+        columns = self.columns
+        conditions, targets = self._shown()
+        if conditions is not None and are_images_like(conditions, samples):
+            samples, together = side_by_side(conditions, samples, targets)
+            single = self._samples_of_each() == 1
+            columns = self.columns * together if single else together
+        grid = image_grid(samples, columns, self.value_range)
         import_matplotlib().image.imsave(filename, grid)
 
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_monoflow import gradients
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.backend import processes
 from keras_monoflow.models import network_checks
@@ -20,6 +21,7 @@ from keras_monoflow.models.label_counter import LabelCounter
 from keras_monoflow.models.looking import looking, random_seed
 from keras_monoflow.models.prior import Prior
 from keras_monoflow.models.round import with_labels
+from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.optimizers import serialize
 from keras_monoflow.typing import Array, ArrayLike, Config, Seed, Tensor
 
@@ -209,6 +211,44 @@ class GeneratorModel(FlowModel):
                 for part in rows
             ]
         return np.concatenate(batches)[:n]
+
+    def _check_latent_space(self):
+        if self.prior.spec != "normal":
+            raise ValueError(
+                "`refine(space='latent')` knows the density of a normal prior "
+                f"alone. Received: a model with prior={self.prior.spec!r}."
+            )
+
+    def _latent_velocity(self, latent, labels, reference):
+        """Returns where latent points move, `J^T grad V(G(z)) - z`."""
+        generator = self._best_generator
+        if labels is not None:
+            labels = ops.convert_to_tensor(labels)
+
+        def run(z):
+            samples = generator(with_labels(z, labels), training=False)
+            return at_least_float32(samples)
+
+        with processes.local(generator.variables):
+            y = ops.stop_gradient(run(latent))
+            velocity = self._field.velocity(y, labels, reference)
+            velocity = ops.stop_gradient(velocity)
+            slope = gradients.input_gradient(
+                lambda z: ops.sum(run(z) * velocity), latent
+            )
+        return slope - latent
+
+    def _samples_of(self, latent, labels, batch_size):
+        inputs = with_labels(latent, labels)
+        rows = np.arange(len(latent))
+        starts = range(0, len(latent), batch_size)
+        with looking(self, seed=0):
+            return np.concatenate(
+                [
+                    self._run(_rows_of(inputs, rows[s : s + batch_size]), True)
+                    for s in starts
+                ]
+            )
 
     def _run(self, inputs, averaged):
         network = self._best_generator if averaged else self.generator

@@ -12,6 +12,7 @@ from keras_monoflow.models.training_choices import (
     check_step_size,
     check_temperature,
 )
+from keras_monoflow.registry import lookup
 from keras_monoflow.typing import Array, ArrayLike
 
 
@@ -74,9 +75,10 @@ class Refinement(keras.Model):
         labels: ArrayLike | None = None,
         steps: int = 20,
         step_size: float | None = None,
-        temperature: float = 0.0,
+        temperature: float | None = None,
         seed: int | None = None,
         batch_size: int = 256,
+        space: str = "samples",
     ) -> Array:
         """Moves samples of any model along the flow.
 
@@ -90,25 +92,40 @@ class Refinement(keras.Model):
         from samples stays as it is too: that of the data to the model's own
         samples.
 
+        With `space="latent"` latent points of this model's generator `G` move
+        instead, by Langevin steps towards `exp(V(G(z)))` times their normal
+        prior, and their samples are returned:
+
+            z <- z + step_size [J^T grad V(G(z)) - z]
+                   + sqrt(2 temperature step_size) xi
+
+        These stay samples of the generator, however far the steps go.
+
         Args:
-            samples: Array `(n, *sample_shape)`. It is left unchanged.
+            samples: Array `(n, *sample_shape)`, or `(n, *latent_shape)` of
+                latent points, such as those of `sample_latent`. It is left
+                unchanged.
             labels: Labels of the samples, for a conditional model.
             steps: How many steps.
             step_size: A positive float in data units per unit of velocity.
-                The default is that of `compile`.
-            temperature: Size of the noise, at least 0; 0 for none.
+                The default is that of `compile`, or 0.05 for latent points.
+            temperature: Size of the noise, at least 0; 0 for none. The default
+                is 0, or 1 for latent points.
             seed: Integer seed of the noise. By default
                 `keras.utils.set_random_seed` counts.
             batch_size: How many samples to move at once.
+            space: `"samples"` or `"latent"`.
 
         Returns:
-            A NumPy array of the shape of `samples`.
+            A NumPy array of samples, `(n, *sample_shape)`.
 
         Raises:
-            ValueError: If a number is out of range, or the shapes do not fit.
+            ValueError: If a number is out of range, the shapes do not fit, or
+                there are no latent points with a normal prior.
 
         Source: Ansari et al. 2021, arXiv 2012.00780, with `V` in the place of
-        the potential of an f-divergence.
+        the potential of an f-divergence; Che et al. 2020, arXiv 2003.06060, for
+        latent points.
         """
         self._check_compiled("refine")
         if self.packs.size > 1:
@@ -125,25 +142,33 @@ class Refinement(keras.Model):
             )
         check_integer("steps", steps, minimum=0)
         check_integer("batch_size", batch_size, minimum=1)
+        latent = lookup(space, {"samples": False, "latent": True}, "space")
+        if latent:
+            self._check_latent_space()
         if step_size is None:
-            step_size = self.current_step_size()
+            step_size = 0.05 if latent else self.current_step_size()
         else:
             step_size = check_step_size(step_size)
+        if temperature is None:
+            temperature = 1.0 if latent else 0.0
         temperature = check_temperature(temperature)
         samples = np.asarray(ops.convert_to_numpy(samples), "float32")
-        data_checks.check_data(
-            samples,
-            self.sample_shape,
-            self.sample_owner,
-            len(samples),
-            "samples",
-        )
+        shape, owner = self.sample_shape, self.sample_owner
+        if latent:
+            shape, owner = self.latent_shape, "generator"
+        data_checks.check_data(samples, shape, owner, len(samples), "samples")
         labels = self._check_own_labels(labels, len(samples))
         seed = random_seed() if seed is None else seed
         with looking(self, seed):
             reference = self._field.reference() if len(samples) else None
-            return follow(
-                lambda x, labels: self._field.velocity(x, labels, reference),
+
+            def velocity_at(x, labels):
+                if latent:
+                    return self._latent_velocity(x, labels, reference)
+                return self._field.velocity(x, labels, reference)
+
+            moved = follow(
+                velocity_at,
                 samples,
                 labels,
                 steps,
@@ -152,6 +177,14 @@ class Refinement(keras.Model):
                 seed,
                 batch_size,
             )
+        return self._samples_of(moved, labels, batch_size) if latent else moved
+
+    def _check_latent_space(self):
+        """Checks that latent points can move; see `GeneratorModel`."""
+        raise ValueError(
+            f"{type(self).__name__} has no latent points. Received: "
+            "space='latent'."
+        )
 
     def _check_ready(self, method):
         if not self._field.is_ready:

@@ -31,7 +31,8 @@ import keras_monoflow as kmf
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 import mnist
 
-#: By how much the learning rates of `mnist.py` are multiplied.
+#: By how much the learning rates of `mnist.py --recipe monoflow` are
+#: multiplied.
 GANS = {"GAN": 1, "GAN, rates x5": 5}
 FITS = {"persistency": 5, "step_size": 1.0}
 FLOWS = {
@@ -88,7 +89,8 @@ def networks(arguments, seed):
 
 
 def make_gan(run, arguments, seed):
-    """As in `mnist.py`, and with an average as the flows have."""
+    """As in `mnist.py --recipe monoflow`, and with an average as the flows
+    have."""
     factor = GANS[run]
     generator, options = networks(arguments, seed)
     discriminator = kmf.networks.dcgan_discriminator(batch_norm=True, **options)

@@ -76,11 +76,13 @@ def main():
     images = images[: arguments.limit]
     gan = mnist.make_gan(
         argparse.Namespace(
+            recipe="monoflow",
             blocks="dcgan",
+            filters=None,
             policy="float32",
             seed=0,
-            mapping="non_saturating",
-            objective="logistic",
+            mapping=None,
+            objective=None,
         )
     )
 

@@ -73,7 +73,7 @@ def ring(n):
 
 
 def paper_networks():
-    """Those of examples/mnist.py."""
+    """Those of `examples/mnist.py --recipe monoflow`."""
     return (
         kmf.networks.dcgan_generator(seed=0),
         kmf.networks.dcgan_discriminator(batch_norm=True, seed=0),

@@ -9,7 +9,6 @@ from keras import ops
 
 from keras_monoflow import gradients, mappings
 from keras_monoflow.models.looking import looking
-from keras_monoflow.models.round import with_labels
 from keras_monoflow.typing import Array, ArrayLike, Tensor
 
 
@@ -94,8 +93,7 @@ def _gradient_norms(
         inputs = keras.tree.map_structure(ops.convert_to_tensor, inputs)
 
     def output(x: Tensor) -> Any:
-        join = model.packs.join
-        judged = with_labels(join(x), join(labels))
+        judged = model.discriminator_inputs(x, labels)
         return model.discriminator(judged, training=False)
 
     data = ops.convert_to_tensor(np.asarray(real, "float32"))

@@ -159,10 +159,7 @@ def check_split(size: Any, steps: int, role: str) -> None:
         "slices, but a batch has {} samples. Raise `batch_size`, or drop the "
         "ragged last batch."
     )
-    if not isinstance(size, int):
-        gradients.assert_at_least(size, steps, message.format("fewer"))
-    elif size < steps:
-        raise ValueError(message.format(size))
+    _check_at_least(size, steps, message)
 
 
 def check_packs(size: Any, pack: int) -> None:
@@ -172,9 +169,14 @@ def check_packs(size: Any, pack: int) -> None:
         "a batch, or its part in a step, has {}. Raise `batch_size`, or drop "
         "the ragged last batch."
     )
+    _check_at_least(size, pack, message)
+
+
+def _check_at_least(size: Any, minimum: int, message: str) -> None:
+    """Checks a size, which is put into the message."""
     if not isinstance(size, int):
-        gradients.assert_at_least(size, pack, message.format("fewer"))
-    elif size < pack:
+        gradients.assert_at_least(size, minimum, message.format("fewer"))
+    elif size < minimum:
         raise ValueError(message.format(size))
 
 

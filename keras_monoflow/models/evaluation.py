@@ -35,7 +35,7 @@ class Evaluation(keras.Model):
         )
         real = ops.cast(batch.samples, generated.dtype)
         batch = Batch(real, batch.labels)
-        terms = FurtherTerms(self, batch, training=False)
+        terms = FurtherTerms(self._round, batch, training=False)
         losses = {
             **self._field.losses(batch, generated),
             **terms.values(generated),

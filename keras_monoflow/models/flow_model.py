@@ -207,13 +207,16 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
                 f"This {type(self).__name__} has no discriminator. See "
                 "`velocity` for where samples move."
             )
-        labels = self.packs.join(labels)
         return tuple(
             self.discriminator(
-                with_labels(self.packs.join(x), labels), training=training
+                self.discriminator_inputs(x, labels), training=training
             )
             for x in (real, generated)
         )
+
+    def discriminator_inputs(self, x: Tensor, labels: Tensor | None) -> Any:
+        """Returns what the discriminator is given to judge samples."""
+        return with_labels(self.packs.join(x), self.packs.join(labels))
 
     @property
     def estimates_ratio(self) -> bool:

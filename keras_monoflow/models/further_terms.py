@@ -7,7 +7,6 @@ from keras import ops
 
 from keras_monoflow import gradients
 from keras_monoflow.backend import replicas
-from keras_monoflow.models.hidden_layers import hidden_layers
 from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.terms import GeneratorTerm
 from keras_monoflow.typing import Tensor
@@ -17,14 +16,14 @@ class FurtherTerms:
     """`sum_k w_k term_k(G(z))`, added to the loss of the generator.
 
     Args:
-        model: A `FlowModel` with `generator_terms`.
+        round: The `Round` of a model with `generator_terms`.
         batch: The real `Batch` that the samples are compared with.
         training: Whether the discriminator's layers run in training mode.
     """
 
-    def __init__(self, model: Any, batch: Any, training: bool = True) -> None:
-        self.model, self.batch, self.training = model, batch, training
-        self.terms: list[GeneratorTerm] = model.generator_terms
+    def __init__(self, round: Any, batch: Any, training: bool = True) -> None:
+        self.round, self.batch, self.training = round, batch, training
+        self.terms: list[GeneratorTerm] = round.model.generator_terms
         self.weights: list[Any] = []
 
     def values(self, samples: Tensor) -> dict[str, Tensor]:
@@ -74,11 +73,9 @@ class FurtherTerms:
         )
 
     def _features(self, samples):
-        join = self.model.packs.join
-        network = hidden_layers(self.model.discriminator, self.model.role)
-        labels = join(self.batch.labels)
-        inputs = join(samples) if labels is None else [join(samples), labels]
-        run = gradients.discard_updates(network)
+        run = gradients.discard_updates(self.round.hidden_layers)
+        model = self.round.model
+        inputs = model.discriminator_inputs(samples, self.batch.labels)
         outputs = run(inputs, training=self.training)
         # (Keras takes one of a list of one out of it.)
         return outputs if isinstance(outputs, list) else [outputs]

@@ -202,6 +202,10 @@ class GeneratorModel(FlowModel):
             labels = self.labels.draw(n, seed)
         labels = self._check_own_labels(labels, n)
         inputs = self.generator_inputs(n, seed, labels)
+        return self._generate(inputs, n, batch_size, seed, averaged)
+
+    def _generate(self, inputs, n, batch_size, seed, averaged=True):
+        """Returns the `n` samples that the generator makes of inputs."""
         size = min(n, batch_size)
         # Full batches only: another size would compile anew.
         rows = np.arange(n + -n % size).reshape(-1, size) % n
@@ -237,18 +241,6 @@ class GeneratorModel(FlowModel):
                 lambda z: ops.sum(run(z) * velocity), latent
             )
         return slope - latent
-
-    def _samples_of(self, latent, labels, batch_size):
-        inputs = with_labels(latent, labels)
-        rows = np.arange(len(latent))
-        starts = range(0, len(latent), batch_size)
-        with looking(self, seed=0):
-            return np.concatenate(
-                [
-                    self._run(_rows_of(inputs, rows[s : s + batch_size]), True)
-                    for s in starts
-                ]
-            )
 
     def _run(self, inputs, averaged):
         network = self._best_generator if averaged else self.generator

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from keras_monoflow.backend import keras_internals
-from keras_monoflow.entrywise import flatten_shapes
+from keras_monoflow.entrywise import flatten_shapes, has_one_number
 from keras_monoflow.models.packs import ONE_BY_ONE, Packs
 
 
@@ -177,7 +177,7 @@ def check_outputs(network: keras.Model, role: str) -> None:
 def check_one_output(network: keras.Model, role: str) -> None:
     """Checks that a network returns one number for each sample."""
     output = output_shape(network)
-    if output[1:] not in ((), (1,)):
+    if not has_one_number(output):
         raise ValueError(
             f"`{role}` must return one number for each sample, of shape "
             f"(batch, 1) or (batch,). Received: output shape {output}. End it "

@@ -9,7 +9,7 @@ from keras import ops
 from keras_monoflow import gradients
 from keras_monoflow.backend import processes
 from keras_monoflow.models.reference_rows import ReferenceRows
-from keras_monoflow.models.round import Batch, with_labels
+from keras_monoflow.models.round import Batch
 from keras_monoflow.typing import Config, Tensor
 
 
@@ -22,8 +22,9 @@ class PotentialField:
 
     Args:
         model: A `FlowModel` with a `discriminator`. The field asks it for
-            this, `discriminate`, `flow_potential`, `penalties`, `sample`,
-            `max_samples`, `conditional`, `labels`, `packs` and `role`.
+            this, `discriminate`, `discriminator_inputs`, `flow_potential`,
+            `penalties`, `sample`, `max_samples`, `conditional`, `labels`,
+            `packs` and `role`.
     """
 
     #: Logs of a round that are not computed on held-out data.
@@ -109,8 +110,7 @@ class PotentialField:
         x = ops.convert_to_tensor(np.asarray(x, "float32"))
         if labels is not None:
             labels = ops.convert_to_tensor(labels)
-        join = self.model.packs.join
-        inputs = with_labels(join(x), join(labels))
+        inputs = self.model.discriminator_inputs(x, labels)
         return self.model.discriminator(inputs, training=False)
 
     def _output_on_generated(self) -> Tensor:
@@ -132,10 +132,9 @@ class PotentialField:
         if labels is not None:
             labels = ops.convert_to_tensor(labels)
         discriminator, packs = self.model.discriminator, self.model.packs
-        labels = packs.join(labels)
 
         def potential(x):
-            inputs = with_labels(packs.join(x), labels)
+            inputs = self.model.discriminator_inputs(x, labels)
             output = discriminator(inputs, training=False)
             return self.model.flow_potential.value(output, **reference)
 

@@ -8,6 +8,7 @@ from keras_monoflow.arguments import check_integer
 from keras_monoflow.models import data_checks
 from keras_monoflow.models.forward_euler import follow
 from keras_monoflow.models.looking import looking, random_seed
+from keras_monoflow.models.round import with_labels
 from keras_monoflow.models.training_choices import (
     check_step_size,
     check_temperature,
@@ -177,7 +178,10 @@ class Refinement(keras.Model):
                 seed,
                 batch_size,
             )
-        return self._samples_of(moved, labels, batch_size) if latent else moved
+        if not latent:
+            return moved
+        inputs = with_labels(moved, labels)
+        return self._generate(inputs, len(moved), batch_size, seed)
 
     def _check_latent_space(self):
         """Checks that latent points can move; see `GeneratorModel`."""

@@ -11,6 +11,7 @@ from keras import ops
 from keras_monoflow import entrywise, gradients
 from keras_monoflow.backend import replicas
 from keras_monoflow.models.further_terms import FurtherTerms
+from keras_monoflow.models.hidden_layers import hidden_layers
 from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.penalties import OutputPenalty, WeightedTerm
 from keras_monoflow.schedules import value_at
@@ -308,7 +309,7 @@ class Round:
         force = step if choices.update == "persistent" else velocity
         size = ops.cast(ops.shape(y)[0], y.dtype)
         cotangent = self.pull_back(-force / size, generated.samples, batch)
-        terms = FurtherTerms(self.model, batch)
+        terms = FurtherTerms(self, batch)
         if terms.terms:
             flow, has_flow = cotangent, self.has_flow()
             slope, values = terms.gradient(
@@ -340,6 +341,11 @@ class Round:
     def generator(self) -> Trained:
         """The generator in training."""
         return Trained([self.model.generator], self.model._generator_optimizer)
+
+    @functools.cached_property
+    def hidden_layers(self) -> keras.Model:
+        """What the discriminator's hidden layers make of its inputs."""
+        return hidden_layers(self.model.discriminator, self.model.role)
 
     def generate(self, batch: Batch) -> Generated:
         """One generated batch, ready to be pulled back to the weights.

@@ -89,10 +89,3 @@ class Consistency(WeightedTerm):
     def get_config(self) -> Config:
         serialize = keras.saving.serialize_keras_object
         return {**super().get_config(), "augment": serialize(self.augment)}
-
-    @classmethod
-    def from_config(cls, config: Config) -> Any:
-        augment = config["augment"]
-        if isinstance(augment, dict):
-            augment = keras.saving.deserialize_keras_object(augment)
-        return super().from_config({**config, "augment": augment})

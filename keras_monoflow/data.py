@@ -1,5 +1,7 @@
 """What `fit` and `evaluate` take as data."""
 
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -23,6 +25,101 @@ def can_be_read_again(x: Any) -> bool:
     return hasattr(x, "__iter__") and not hasattr(x, "__next__")
 
 
+def is_array(x: Any) -> bool:
+    """Returns whether data are one array or tensor."""
+    return hasattr(x, "shape") and hasattr(x, "__getitem__")
+
+
+def joined(x: Any) -> Any:
+    """Returns the parts of samples as rows of all their numbers, in float32; a
+    single array or tensor as it is.
+
+    Args:
+        x: A dictionary or list of arrays or tensors, of as many rows.
+    """
+    if hasattr(x, "shape"):
+        return x
+    parts = keras.tree.flatten(x)
+    if all(isinstance(part, np.ndarray) for part in parts):
+        rows = [
+            part.astype("float32", copy=False).reshape(len(part), -1)
+            for part in parts
+        ]
+        return np.concatenate(rows, axis=1)
+    rows = [
+        keras.ops.reshape(
+            keras.ops.cast(part, "float32"), (-1, math.prod(part.shape[1:]))
+        )
+        for part in parts
+    ]
+    return keras.ops.concatenate(rows, axis=1)
+
+
+class RowsOfBatches:
+    """A data set whose batches are joined to rows, to look at.
+
+    Args:
+        data: What yields batches.
+        rows_of: Function from a batch to a tuple of arrays.
+    """
+
+    def __init__(self, data: Any, rows_of: Callable[[Any], tuple]) -> None:
+        self._data, self._rows_of = data, rows_of
+        #: Whether a look at the first batch changes nothing.
+        self.starts_anew = hasattr(data, "element_spec")
+
+    def __iter__(self) -> Iterator[tuple]:
+        return map(self._rows_of, self._data)
+
+
+class RowsOfPyDataset(keras.utils.PyDataset):
+    """The same of a `keras.utils.PyDataset`."""
+
+    def __init__(self, data: Any, rows_of: Callable[[Any], tuple]) -> None:
+        super().__init__()
+        self._data, self._rows_of = data, rows_of
+
+    @property
+    def num_batches(self) -> int | None:
+        return self._data.num_batches
+
+    def __getitem__(self, index: int) -> tuple:
+        return self._rows_of(self._data[index])
+
+
+def rows_of_data(
+    x: Any,
+    y: Any,
+    join: Callable[[Any], Any],
+    join_labels: Callable[[Any], Any],
+) -> tuple[Any, Any]:
+    """Returns data as they are looked at, rows of samples and of labels.
+
+    Args:
+        x: The `x` of `fit`, with samples or labels of several parts.
+        y: The `y` of `fit`.
+        join: Function from such samples to rows.
+        join_labels: Function from such labels to rows.
+    """
+
+    def rows_of(batch: Any) -> tuple:
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        x, y = keras.tree.map_structure(keras.ops.convert_to_numpy, (x, y))
+        return (join(x),) if y is None else (join(x), join_labels(y))
+
+    if x is None or is_array(x) or isinstance(x, (dict, list, tuple)):
+        x = join(x)
+        return x, None if y is None else join_labels(y)
+    if isinstance(x, keras.utils.PyDataset):
+        return RowsOfPyDataset(x, rows_of), None
+    # (What can be read only once is not to be looked at.)
+    return (RowsOfBatches(x, rows_of) if can_be_read_again(x) else x), None
+
+
+def _starts_anew(x: Any) -> bool:
+    return hasattr(x, "element_spec") or getattr(x, "starts_anew", False)
+
+
 def first_labels(x: Any, y: Any, count: int = 512) -> Array | None:
     """Returns some of the labels of data, unless they are class numbers.
 
@@ -40,6 +137,8 @@ def first_labels(x: Any, y: Any, count: int = 512) -> Array | None:
     if isinstance(spec, tuple) and len(spec) > 1:
         is_number = spec[1].dtype.is_integer and spec[1].shape.rank < 3
         y = None if is_number else next(iter(x))[1]
+    elif getattr(x, "starts_anew", False):
+        _, y, _ = keras.utils.unpack_x_y_sample_weight(next(iter(x)))
     elif isinstance(x, keras.utils.PyDataset):
         _, y, _ = keras.utils.unpack_x_y_sample_weight(x[0])
     if y is None or not hasattr(y, "shape"):
@@ -63,7 +162,7 @@ def first_rows(x: Any, y: Any, count: int) -> tuple[Array, Array | None] | None:
     """
     if isinstance(x, keras.utils.PyDataset):
         x, y, _ = keras.utils.unpack_x_y_sample_weight(x[0])
-    elif hasattr(x, "element_spec"):
+    elif _starts_anew(x):
         batch = next(iter(x), None)
         if batch is None:
             return None

@@ -13,6 +13,7 @@ from keras import ops
 from keras_monoflow.arguments import check_number
 from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.potentials import Potential
+from keras_monoflow.shapes import flatten_shapes
 from keras_monoflow.typing import Config, Tensor
 
 
@@ -156,17 +157,6 @@ def for_outputs(potential: Potential, shapes: Any, head_weights: Any) -> Any:
 def has_one_number(shapes: Any) -> bool:
     """Returns whether an output has one number for each sample."""
     return isinstance(shapes, tuple) and shapes[1:] in ((), (1,))
-
-
-def flatten_shapes(shapes: Any) -> list[tuple[Any, ...]]:
-    """Returns the shapes of all heads, in the order of `keras.tree`."""
-    if isinstance(shapes, tuple) and not any(
-        isinstance(s, (tuple, list, dict)) for s in shapes
-    ):
-        return [shapes]
-    if isinstance(shapes, dict):
-        shapes = [shapes[name] for name in sorted(shapes)]
-    return [shape for part in shapes for shape in flatten_shapes(part)]
 
 
 def _check_weights(weights: Any, shapes: Any, heads: int) -> list[float]:

@@ -31,6 +31,7 @@ class EpochPicture(keras.callbacks.Callback):
         count: Integer, number of samples in a picture.
         every: Integer, a picture is drawn every that many epochs.
         seed: Integer, the seed of the samples.
+        part: Of samples that are a dictionary or list, which part is drawn.
 
     Raises:
         TypeError: If `every` or `seed` is not an integer; at the start of
@@ -50,7 +51,12 @@ class EpochPicture(keras.callbacks.Callback):
     needs: tuple[str, ...] = ("sample",)
 
     def __init__(
-        self, path: str | os.PathLike, count: int, every: int, seed: int
+        self,
+        path: str | os.PathLike,
+        count: int,
+        every: int,
+        seed: int,
+        part: str | int | None = None,
     ) -> None:
         super().__init__()
         self.path = os.fspath(path)
@@ -58,6 +64,7 @@ class EpochPicture(keras.callbacks.Callback):
         self.owner = type(self).__name__
         self.count = count
         self.every = check_integer("every", every, minimum=1)
+        self.part = part
         self.seed = seed
         # Some of the labels of the data, unless they are class numbers.
         self._labels: Array | None = None
@@ -116,7 +123,24 @@ class EpochPicture(keras.callbacks.Callback):
         samples = self.model.sample(
             min(self.count, available), seed=self.seed, **arguments
         )
-        return keras.ops.convert_to_numpy(samples)
+        return keras.ops.convert_to_numpy(self._shown_part(samples))
+
+    def _shown_part(self, samples: Any) -> Any:
+        if hasattr(samples, "shape"):
+            if self.part is not None:
+                raise ValueError(
+                    "`part` must be None: samples of this model are one array. "
+                    f"Received: part={self.part!r}."
+                )
+            return samples
+        is_dict = isinstance(samples, dict)
+        known = list(samples) if is_dict else list(range(len(samples)))
+        if self.part not in known:
+            raise ValueError(
+                f"`part` must say which part of a sample to draw, one of "
+                f"{known}. Received: part={self.part!r}."
+            )
+        return samples[self.part]
 
     def labels_of_samples(self, known: Any) -> Array | None:
         """Returns the labels of the samples of a conditional model, or `None`

@@ -132,7 +132,7 @@ class FlowMonitor(HeldOut):
                 f"`pack={self.model.packs.size}` the discriminator estimates "
                 "that of a group. Leave it out."
             )
-        values = np.asarray(self.true_log_ratio(real))
+        values = np.asarray(self.true_log_ratio(self.model.parts.split(real)))
         if values.size != len(real):
             raise ValueError(
                 "`true_log_ratio` must return one number for each sample. "
@@ -193,13 +193,13 @@ class FlowMonitor(HeldOut):
         real, generated, labels = self.compared(self.model, self.held_out)
         inputs = None
         if hasattr(self.model, "sample_latent"):
-            inputs = self.model.generator_inputs(len(real), self.seed, labels)
+            inputs = self.model.inputs_of_samples(len(real), self.seed, labels)
         statistics = flow_statistics(
             self.model, real, labels, generated, inputs
         )
         if self.true_log_ratio is not None and "slope" in statistics:
             truth = [
-                np.reshape(self.true_log_ratio(x), -1)
+                np.reshape(self.true_log_ratio(self.model.parts.split(x)), -1)
                 for x in (real, generated)
             ]
             statistics["error"] = np.concatenate(

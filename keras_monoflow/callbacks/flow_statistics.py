@@ -29,12 +29,13 @@ def flow_statistics(
 
     Args:
         model: A model of the package.
-        real: Array of `n` real samples.
+        real: Array of `n` real samples, rows if they have several parts.
         labels: Their labels, which the generated samples share, or `None`.
         generated: Array of `n` generated samples.
         inputs: What a generator made these from, or `None`.
     """
-    velocity = model.velocity(generated, labels)
+    split = model.parts.split
+    velocity = model.parts.join(model.velocity(split(generated), labels))
     values = {
         "speed": np.linalg.norm(velocity.reshape(len(generated), -1), axis=1),
     }
@@ -45,8 +46,8 @@ def flow_statistics(
             norm = _norm_along(model, velocity, inputs)
             values["generator_gradient"] = norm
     if model.estimates_ratio:
-        real_ratio = model.log_ratio(real, labels)
-        fake_ratio = model.log_ratio(generated, labels)
+        real_ratio = model.log_ratio(split(real), labels)
+        fake_ratio = model.log_ratio(split(generated), labels)
         values["log_ratio_real"] = real_ratio
         values["log_ratio_fake"] = fake_ratio
         mapping = model.mapping.given(real_ratio)
@@ -101,8 +102,11 @@ def _gradient_norms(
     if potential.needs_real_output:
         known["real_output"] = output(data)
 
+    def samples_of_generator() -> Tensor:
+        return model.parts.join(model.generator(inputs, training=False))
+
     def generator_loss() -> Tensor:
-        outputs = output(model.generator(inputs, training=False))
+        outputs = output(samples_of_generator())
         return -ops.mean(potential.value(outputs, **known))
 
     norms = {}
@@ -112,7 +116,7 @@ def _gradient_norms(
             generator_loss, model.generator.trainable_variables
         )
         # `generated` may come from averaged weights.
-        x = model.generator(inputs, training=False)
+        x = samples_of_generator()
     x = ops.stop_gradient(ops.cast(x, "float32"))
 
     def discriminator_loss() -> Tensor:
@@ -131,7 +135,8 @@ def _norm_along(model: Any, velocity: Array, inputs: Any) -> float:
     velocity = ops.convert_to_tensor(velocity)
 
     def loss() -> Tensor:
-        x = ops.cast(model.generator(inputs, training=False), "float32")
+        x = model.parts.join(model.generator(inputs, training=False))
+        x = ops.cast(x, "float32")
         return -ops.sum(x * velocity) / len(velocity)
 
     return _norm(loss, model.generator.trainable_variables)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.data import can_be_read_again
+from keras_monoflow.data import can_be_read_again, joined
 from keras_monoflow.metrics.base import check_finite, to_numpy
 from keras_monoflow.typing import Array, ArrayLike
 
@@ -106,11 +106,9 @@ class HeldOut(keras.callbacks.Callback):
         real, labels = self._known(held_out)
         n = getattr(model, "max_samples", None)
         real = real[:n]
-        if labels is None:
-            return real, model.sample(len(real), seed=self.seed), None
-        labels = labels[:n]
-        generated = model.sample(len(real), seed=self.seed, labels=labels)
-        return real, generated, labels
+        known = {} if labels is None else {"labels": labels[:n]}
+        generated = model.sample(len(real), seed=self.seed, **known)
+        return real, joined(generated), known.get("labels")
 
     def _known(self, held_out: Any) -> tuple[Array, Array | None]:
         if held_out is None:
@@ -131,6 +129,8 @@ class HeldOut(keras.callbacks.Callback):
             ValueError: If the data can be read only once.
         """
         check_integer("seed", self.seed, minimum=0)
+        if isinstance(x, (dict, list, tuple)):
+            x = joined(keras.tree.map_structure(to_numpy, x))
         if hasattr(x, "shape"):
             rows: Any = slice(None)
             if len(x) > self.samples:

@@ -43,6 +43,9 @@ class SampleGrid(EpochPicture):
             first row shows class 0, the next class 1, and so on, starting over
             after the last class. If labels are no class numbers (one-hot rows,
             images), the rows show different ones of the data.
+        part: Where samples are a dictionary or list of tensors, the key or
+            place of the images. Defaults to `None`, for samples that are one
+            tensor.
 
     Of a model whose conditions are images, a row has the condition, the samples
     of it and, with labels from the data of `fit`, the sample of the data that
@@ -75,6 +78,7 @@ class SampleGrid(EpochPicture):
         seed: int = 0,
         value_range: tuple[float, float] = (-1, 1),
         labels: ArrayLike | None = None,
+        part: str | int | None = None,
     ) -> None:
         self.rows = check_integer("rows", rows, minimum=1)
         self.columns = check_integer("columns", columns, minimum=1)
@@ -85,7 +89,7 @@ class SampleGrid(EpochPicture):
                 "`labels` must have one label for each row. Received: "
                 f"labels={labels!r}, rows={self.rows}"
             )
-        super().__init__(path, self.rows * self.columns, every, seed)
+        super().__init__(path, self.rows * self.columns, every, seed, part)
         #: Samples of the data and their labels, where these may be images.
         self._pairs: tuple[Array, Array] | None = None
 

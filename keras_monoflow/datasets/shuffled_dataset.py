@@ -30,9 +30,9 @@ class ShuffledDataset(keras.utils.PyDataset):
     that only `set_epoch` makes sure which epoch is served.
 
     Args:
-        x: Array of shape `(n, ...)`. It is not copied and keeps its dtype.
-        y: Array of shape `(n, ...)` with labels or conditions, or `None`.
-            Defaults to `None`.
+        x: Array of shape `(n, ...)`, or a dictionary or tuple of them. They
+            are not copied and keep their dtypes.
+        y: The same with labels or conditions, or `None`. Defaults to `None`.
         batch_size: Integer, the rows of a batch. Defaults to `32`.
         seed: Integer, at least 0. Defaults to `0`.
         drop_remainder: Boolean, whether the last batch of an epoch is left out
@@ -86,6 +86,7 @@ class ShuffledDataset(keras.utils.PyDataset):
         super().__init__()
         self.x = _as_rows("x", x)
         self.y = None if y is None else _as_rows("y", y)
+        self._rows = _length("x", self.x)
         self.batch_size = check_integer("batch_size", batch_size, minimum=1)
         self.seed = check_integer("seed", seed, minimum=0)
         self.drop_remainder = bool(drop_remainder)
@@ -113,13 +114,13 @@ class ShuffledDataset(keras.utils.PyDataset):
 
     def _order_of(self, rng: np.random.Generator) -> Any:
         """Returns the places of the rows of an epoch, one after the other."""
-        return rng.permutation(len(self.x))
+        return rng.permutation(self._rows)
 
     def on_epoch_end(self) -> None:
         self.set_epoch(self.epoch + 1)
 
     def __len__(self) -> int:
-        whole, rest = divmod(len(self.x), self.batch_size)
+        whole, rest = divmod(self._rows, self.batch_size)
         return whole + (rest > 0 and not self.drop_remainder)
 
     def __getitem__(self, index: int) -> tuple[Array, ...]:
@@ -132,16 +133,16 @@ class ShuffledDataset(keras.utils.PyDataset):
         i, n = self.part
         size = len(rows) // n
         rows = rows[i * size : (i + 1) * size]
-        if self.y is None:
-            return (self.x[rows],)
-        return self.x[rows], self.y[rows]
+        parts = (self.x,) if self.y is None else (self.x, self.y)
+        return keras.tree.map_structure(lambda array: array[rows], parts)
 
     def _check_lengths(self) -> None:
-        n = len(self.x)
-        if self.y is not None and len(self.y) != n:
+        n = self._rows
+        labels = n if self.y is None else _length("y", self.y)
+        if labels != n:
             raise ValueError(
                 "`x` and `y` must have the same number of rows. "
-                f"Received: {n} rows of x, {len(self.y)} of y."
+                f"Received: {n} rows of x, {labels} of y."
             )
         if len(self) == 0:
             raise ValueError(
@@ -158,7 +159,7 @@ class ShuffledDataset(keras.utils.PyDataset):
                 "`part` must be (i, n) with i < n. Received: "
                 f"part={self.part!r}"
             )
-        last = len(self.x) % self.batch_size
+        last = self._rows % self.batch_size
         for size in (self.batch_size, 0 if self.drop_remainder else last):
             if size % n:
                 raise ValueError(
@@ -168,7 +169,14 @@ class ShuffledDataset(keras.utils.PyDataset):
                 )
 
 
-def _as_rows(name: str, value: Any) -> Array:
+def _as_rows(name: str, value: Any) -> Any:
+    several = isinstance(value, (list, tuple)) and all(
+        hasattr(part, "shape") for part in value
+    )
+    if several:
+        value = tuple(value)  # Keras serves no lists on TensorFlow.
+    if several or isinstance(value, dict):
+        return keras.tree.map_structure(lambda v: _as_rows(name, v), value)
     if keras.ops.is_tensor(value):
         value = keras.ops.convert_to_numpy(value)
     array = np.asarray(value)
@@ -178,3 +186,13 @@ def _as_rows(name: str, value: Any) -> Array:
             f"Received: {name} of shape {array.shape}"
         )
     return array
+
+
+def _length(name: str, value: Any) -> int:
+    lengths = {len(array) for array in keras.tree.flatten(value)}
+    if len(lengths) != 1:
+        raise ValueError(
+            f"All parts of `{name}` must have as many rows. Received: parts of "
+            f"{sorted(lengths)} rows."
+        )
+    return lengths.pop()

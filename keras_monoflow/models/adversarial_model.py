@@ -47,11 +47,12 @@ class AdversarialModel(GeneratorModel):
         network_checks.check_shapes(
             generator, discriminator, self.role, self.packs
         )
-        network_checks.check_conditional(
-            generator,
-            {self.role: discriminator},
+        self.discriminator_is_conditional = network_checks.check_conditional(
+            self.conditions if self.conditional else None,
+            discriminator,
+            self.role,
             self.packs,
-            takes_conditions_alone=prior is None,
+            has_parts=self.parts.are_several,
         )
 
     reuse_generated = _choice("reuse_generated")
@@ -63,13 +64,18 @@ class AdversarialModel(GeneratorModel):
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
-        if self.pack == 1:
+        if self._discriminator_has_their_shape:
             return super().sample_shape
-        return network_checks.output_shape(self.generator)[1:]
+        return self.parts.shape
 
     @property
     def sample_owner(self) -> str:
-        return super().sample_owner if self.pack == 1 else "generator"
+        own = self._discriminator_has_their_shape
+        return super().sample_owner if own else "generator"
+
+    @property
+    def _discriminator_has_their_shape(self):
+        return self.pack == 1 and not self.parts.are_several
 
     def get_config(self) -> Config:
         packs = {} if self.pack == 1 else {"pack": self.pack}
@@ -90,6 +96,7 @@ class AdversarialModel(GeneratorModel):
                 "`reuse_generated` and `split_batch` do not go together in a "
                 "conditional model: each slice has labels of its own."
             )
+        self._check_condition_counts(kwargs.get("generator_terms"))
         self._set_average(choices)
         pair = PairOptimizer(
             generator_optimizer, discriminator_optimizer, role=self.role
@@ -108,6 +115,21 @@ class AdversarialModel(GeneratorModel):
             log_names=fits,
             **kwargs,
         )
+
+    def _check_condition_counts(self, generator_terms):
+        """Checks that something tells the generator what conditions mean."""
+        if (
+            self.conditional
+            and not self.discriminator_is_conditional
+            and self.prior.draws
+            and not generator_terms
+        ):
+            raise ValueError(
+                f"`generator` takes conditions and `{self.role}` does not, so "
+                "nothing would tell samples of one condition from those of "
+                f"another. Let `{self.role}` take `[samples, conditions]`, or "
+                "pass `generator_terms` that compare them."
+            )
 
     def _augment_argument(self):
         if self.augment is None:

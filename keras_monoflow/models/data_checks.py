@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_monoflow import gradients
 from keras_monoflow.backend import keras_internals
+from keras_monoflow.data import is_array
 from keras_monoflow.typing import Array
 
 
@@ -31,10 +32,6 @@ def smallest_batch(x: Any, batch_size: int) -> int | None:
     if is_array(x):
         return len(x) % batch_size or batch_size
     return None
-
-
-def is_array(x: Any) -> bool:
-    return hasattr(x, "shape") and hasattr(x, "__getitem__")
 
 
 def samples_of(batch: Any) -> Array:

@@ -20,8 +20,8 @@ class Evaluation(keras.Model):
     """The part of a `FlowModel` that evaluates.
 
     It reads `_field`, which judges samples, `_round`, which keeps the logs,
-    `draw`, `discriminate`, `flow_potential`, `evaluation_seed` and
-    `distribution_metrics`.
+    `draw`, `discriminate`, `flow_potential`, `evaluation_seed`,
+    `distribution_metrics`, and `_seen`, what is looked at of data.
     """
 
     def test_step(self, *arguments: Any) -> Any:
@@ -85,7 +85,7 @@ class Evaluation(keras.Model):
                 stacklevel=2,
             )
             return results
-        values = callback.evaluate(self, x, y)
+        values = callback.evaluate(self, *self._seen(x, y))
         if isinstance(results, dict):
             return {**results, **values}
         return [*np.atleast_1d(results), *values.values()]

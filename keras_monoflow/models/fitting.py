@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_monoflow.backend import keras_internals
-from keras_monoflow.models.data_checks import is_array
+from keras_monoflow.data import is_array
 
 
 class FirstBatchCheck(keras.callbacks.Callback):

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_monoflow import augmentation, entrywise, gradients, penalties, terms
 from keras_monoflow.backend import keras_internals, processes, replicas
+from keras_monoflow.data import rows_of_data
 from keras_monoflow.models import (
     data_checks,
     fit_checks,
@@ -19,6 +20,7 @@ from keras_monoflow.models.evaluation import Evaluation
 from keras_monoflow.models.exact_saving import ExactSaving
 from keras_monoflow.models.learning_check import LearningCheck
 from keras_monoflow.models.packs import ONE_BY_ONE
+from keras_monoflow.models.parts import ONE
 from keras_monoflow.models.potential_field import PotentialField
 from keras_monoflow.models.refinement import Refinement
 from keras_monoflow.models.round import Batch, Round, with_labels
@@ -73,6 +75,12 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
 
     #: How many samples the discriminator sees at once.
     packs = ONE_BY_ONE
+
+    #: How the tensors of a sample, or of a condition, become one row.
+    parts = conditions = ONE
+
+    #: Whether the discriminator takes the conditions of a conditional model.
+    discriminator_is_conditional = True
 
     #: What penalties remember from step to step, layers.
     penalty_states: list
@@ -215,8 +223,38 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         )
 
     def discriminator_inputs(self, x: Tensor, labels: Tensor | None) -> Any:
-        """Returns what the discriminator is given to judge samples."""
-        return with_labels(self.packs.join(x), self.packs.join(labels))
+        """Returns what the discriminator is given to judge rows of samples."""
+        return self.inputs_of_groups(
+            self.packs.join(x), self.packs.join(labels)
+        )
+
+    def inputs_of_groups(self, groups: Tensor, labels: Tensor | None) -> Any:
+        """Returns what the discriminator is given to judge groups of samples,
+        and of their labels."""
+        if not self.discriminator_is_conditional:
+            labels = None
+        return with_labels(
+            self.parts.split(groups, self.packs),
+            self.conditions.split(labels, self.packs),
+        )
+
+    def rows(self, x: Any, what: str = "`x`") -> Any:
+        """Returns samples as one tensor or array: those of several parts as
+        rows of all their numbers.
+
+        Raises:
+            ValueError: If they have other parts.
+        """
+        is_tree = isinstance(x, (dict, list, tuple))
+        if self.parts.are_several and not is_tree:
+            raise ValueError(
+                f"{what} must have the parts that this {type(self).__name__} "
+                f"makes, of shapes {self.parts.shapes}. Received: one "
+                f"{type(x).__name__}."
+            )
+        if is_tree and not self.parts.are_several:
+            data_checks.check_structure(x, type(self).__name__)
+        return self.parts.join(x)
 
     @property
     def estimates_ratio(self) -> bool:
@@ -305,7 +343,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         self._forget_training_states()
         self.augment = augmentation.get(augment)
         if self.augment is not None:
-            self.augment.check(self.sample_shape)
+            self._check_augment()
         self.penalties = penalties.get(penalty)
         penalties.check_together(self.penalties)
         self._set_potential(potential, head_weights)
@@ -331,6 +369,15 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         self.penalty_states = [s for s in states if s is not None]
         if self._round.augment_state is not None:
             self.augment_state = self._round.augment_state
+
+    def _check_augment(self):
+        if self.parts.are_several:
+            raise ValueError(
+                "`augment` changes samples that are one tensor, and these have "
+                f"several parts. Received: augment={self.augment!r}. Let the "
+                "discriminator begin with layers that change its inputs."
+            )
+        self.augment.check(self.sample_shape)
 
     def _set_potential(self, potential, head_weights=None):
         if potential is not None:
@@ -397,14 +444,14 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
     def _batch(self, data):
         """Returns a `Batch` of what Keras hands to a step."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
-        if isinstance(x, (dict, list, tuple)):
-            data_checks.check_structure(x, type(self).__name__)
+        x = self.rows(x)
         if (y is None) == self.conditional:
             data_checks.check_labels(y, self.conditional, type(self).__name__)
         if weight is not None:
             data_checks.check_unweighted(weight, type(self).__name__)
         # (Steps that run eagerly on JAX, and `train_on_batch`, get arrays.)
-        labels = None if y is None else ops.convert_to_tensor(y)
+        labels = self.conditions.join(y)
+        labels = None if y is None else ops.convert_to_tensor(labels)
         return Batch(ops.cast(x, "float32"), labels)
 
     @property
@@ -458,17 +505,24 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         """
         self._check_compiled("fit")
         callbacks = several_processes.for_this_process(callbacks)
+        # What is looked at are rows, whatever is trained on.
+        seen, seen_y = self._seen(x, y)
         held_out = validation_data
         if held_out is None:
-            held_out = fitting.split_off(x, y, kwargs.get("validation_split"))
-        self._check_fit(x, y, batch_size or 32, callbacks, held_out, kwargs)
+            split = kwargs.get("validation_split")
+            held_out = fitting.split_off(seen, seen_y, split)
+        else:
+            held_out = self._seen_pair(held_out)
+        self._check_fit(
+            seen, seen_y, batch_size or 32, callbacks, held_out, kwargs
+        )
         if hasattr(x, "set_epoch"):
             # The order is the data set's own business.
             kwargs["shuffle"] = False
-        elif fitting.is_stream(x):
+        elif fitting.is_stream(seen):
             # Keras would warn that it cannot shuffle it.
             kwargs.setdefault("shuffle", False)
-        fitting.introduce(callbacks, self, x, y, held_out)
+        fitting.introduce(callbacks, self, seen, seen_y, held_out)
         callbacks = fitting.callbacks_for(x, callbacks)
         if not self._has_learned:
             self._has_learned = True
@@ -489,6 +543,19 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
                 validation_data=validation_data,
                 **kwargs,
             )
+
+    def _seen(self, x, y):
+        """Returns data as rows of samples and of conditions, to look at."""
+        if not self.parts.are_several and not self.conditions.are_several:
+            return x, y
+        return rows_of_data(x, y, self.rows, self.conditions.join)
+
+    def _seen_pair(self, data):
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        x, y = self._seen(x, y)
+        if y is None and weight is None:
+            return x
+        return (x, y) if weight is None else (x, y, weight)
 
     def _check_fit(self, x, y, batch_size, callbacks, held_out, arguments):
         """Checks all that `fit` can know before the first round."""

@@ -67,15 +67,20 @@ class FurtherTerms:
         )
 
     def _value(self, term, samples):
+        model = self.round.model
         real = ops.cast(self.batch.samples, samples.dtype)
+        if not term.takes_rows:
+            samples, real = map(model.parts.split, (samples, real))
+        condition = model.conditions.split(self.batch.labels)
         return at_least_float32(
-            term.value(samples, real, self.batch.labels, self._features)
+            term.value(samples, real, condition, self._features)
         )
 
     def _features(self, samples):
         run = gradients.discard_updates(self.round.hidden_layers)
         model = self.round.model
-        inputs = model.discriminator_inputs(samples, self.batch.labels)
+        rows = model.parts.join(samples)
+        inputs = model.discriminator_inputs(rows, self.batch.labels)
         outputs = run(inputs, training=self.training)
         # (Keras takes one of a list of one out of it.)
         return outputs if isinstance(outputs, list) else [outputs]

@@ -9,7 +9,7 @@ from keras import ops
 from keras_monoflow import gradients
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.backend import processes
-from keras_monoflow.models import network_checks
+from keras_monoflow.models import data_checks, network_checks
 from keras_monoflow.models.averaging import (
     average_step,
     copy_network,
@@ -19,6 +19,7 @@ from keras_monoflow.models.averaging import (
 from keras_monoflow.models.flow_model import FlowModel, _choice
 from keras_monoflow.models.label_counter import LabelCounter
 from keras_monoflow.models.looking import looking, random_seed
+from keras_monoflow.models.parts import Parts
 from keras_monoflow.models.prior import Prior
 from keras_monoflow.models.round import with_labels
 from keras_monoflow.numerics import at_least_float32
@@ -29,7 +30,8 @@ from keras_monoflow.typing import Array, ArrayLike, Config, Seed, Tensor
 class GeneratorModel(FlowModel):
     """A generator whose samples follow a flow.
 
-    If it takes labels as a second input, the model is conditional.
+    If it takes labels as a second input, the model is conditional. Samples and
+    labels may be dictionaries or lists of tensors; inside, they are rows.
 
     Args:
         networks: Dictionary of built `keras.Model`s by attribute name, the
@@ -49,16 +51,22 @@ class GeneratorModel(FlowModel):
     ) -> None:
         super().__init__(networks, seed=seed, name=name)
         generator = networks["generator"]
-        self.latent_shape = network_checks.input_shape(generator, "generator")
         self._averaged = None
-        label_shape = network_checks.label_shape(generator)
-        if prior is None:
-            network_checks.check_takes_conditions_alone(generator)
-            label_shape = self.latent_shape
-        self.conditional = label_shape is not None
+        self.parts = Parts(network_checks.generated_shape(generator))
+        shapes = network_checks.conditions_of(generator, alone=prior is None)
+        self.conditional = shapes is not None
         self.labels: Any = None
-        if label_shape is not None:
-            self.labels = LabelCounter(label_shape)
+        if shapes is not None:
+            self.conditions = Parts(shapes, "conditions")
+            self.labels = LabelCounter(
+                self.conditions.shape, are_rows=self.conditions.are_several
+            )
+        if prior is None:
+            self.latent_shape = self.conditions.shape
+        else:
+            self.latent_shape = network_checks.input_shape(
+                generator, "generator"
+            )
         self.prior = Prior(prior, self.latent_shape)
 
     @classmethod
@@ -80,10 +88,19 @@ class GeneratorModel(FlowModel):
         labels: Tensor | None = None,
         training: bool = False,
     ) -> Tensor:
-        """Returns `n` generated samples, a tensor."""
-        return self(
-            with_labels(self.prior.draw(n, seed), labels), training=training
-        )
+        """Returns `n` generated samples, a tensor; rows of all their parts."""
+        inputs = self.generator_inputs(self.prior.draw(n, seed), labels)
+        return self.parts.join(self(inputs, training=training))
+
+    def generator_inputs(self, latent: Any, labels: Any) -> Any:
+        """Returns what the generator is given: latent points, conditions, or
+        both as a list.
+
+        Args:
+            latent: Rows of latent points, or `None`.
+            labels: Rows of conditions, or `None`.
+        """
+        return with_labels(latent, self.conditions.split(labels))
 
     persistency = _choice("persistency")
     update = _choice("update")
@@ -161,13 +178,12 @@ class GeneratorModel(FlowModel):
         with processes.local(self.prior.variables):
             return ops.convert_to_numpy(self.prior.draw(n, seed))
 
-    def generator_inputs(
+    def inputs_of_samples(
         self, n: int, seed: int | None, labels: Array | None
     ) -> Any:
-        """Returns what the generator is given for `n` samples: latent points,
-        labels or a list of both, arrays."""
+        """Returns what the generator is given for `n` samples, arrays."""
         latent = self.sample_latent(n, seed) if self.prior.draws else None
-        return with_labels(latent, labels)
+        return self.generator_inputs(latent, labels)
 
     def sample(
         self,
@@ -190,7 +206,7 @@ class GeneratorModel(FlowModel):
             averaged: Whether to use the averaged generator, if there is one.
 
         Returns:
-            A NumPy array `(n, *sample_shape)`.
+            A NumPy array `(n, *sample_shape)`, or a dictionary or list of them.
 
         Raises:
             ValueError: If a number is out of range, or the labels do not fit.
@@ -201,11 +217,12 @@ class GeneratorModel(FlowModel):
         if self.conditional and labels is None:
             labels = self.labels.draw(n, seed)
         labels = self._check_own_labels(labels, n)
-        inputs = self.generator_inputs(n, seed, labels)
-        return self._generate(inputs, n, batch_size, seed, averaged)
+        inputs = self.inputs_of_samples(n, seed, labels)
+        rows = self._generate(inputs, n, batch_size, seed, averaged)
+        return self.parts.split(rows)
 
     def _generate(self, inputs, n, batch_size, seed, averaged=True):
-        """Returns the `n` samples that the generator makes of inputs."""
+        """Returns rows, the `n` samples that the generator makes of inputs."""
         size = min(n, batch_size)
         # Full batches only: another size would compile anew.
         rows = np.arange(n + -n % size).reshape(-1, size) % n
@@ -216,7 +233,9 @@ class GeneratorModel(FlowModel):
             ]
         return np.concatenate(batches)[:n]
 
-    def _check_latent_space(self):
+    def _check_latent_space(self, labels):
+        owner = type(self).__name__
+        data_checks.check_labels(labels, self.conditional, owner)
         if self.prior.spec != "normal":
             raise ValueError(
                 "`refine(space='latent')` knows the density of a normal prior "
@@ -230,7 +249,8 @@ class GeneratorModel(FlowModel):
             labels = ops.convert_to_tensor(labels)
 
         def run(z):
-            samples = generator(with_labels(z, labels), training=False)
+            inputs = self.generator_inputs(z, labels)
+            samples = self.parts.join(generator(inputs, training=False))
             return at_least_float32(samples)
 
         with processes.local(generator.variables):
@@ -249,11 +269,11 @@ class GeneratorModel(FlowModel):
             # on PyTorch. Under `tf.distribute` each replica returns all rows.
             # Keras's own lets the noise of the networks go on from batch to
             # batch.
-            return keras.Model.predict_on_batch(self, inputs)
+            return self.parts.join(keras.Model.predict_on_batch(self, inputs))
         inputs = keras.tree.map_structure(ops.convert_to_tensor, inputs)
         with processes.local(network.variables):
             samples = network(inputs, training=False)
-        return ops.convert_to_numpy(ops.stop_gradient(samples))
+        return self.parts.join(keras.tree.map_structure(_to_numpy, samples))
 
     # ------------------------------------------------------------- saving
 
@@ -278,3 +298,7 @@ class GeneratorModel(FlowModel):
 
 def _rows_of(inputs, part):
     return keras.tree.map_structure(lambda array: array[part], inputs)
+
+
+def _to_numpy(x):
+    return ops.convert_to_numpy(ops.stop_gradient(x))

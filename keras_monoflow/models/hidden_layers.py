@@ -36,7 +36,7 @@ def hidden_layers(network: Any, role: str) -> keras.Model:
             "generator term need a functional or sequential network with "
             f"activations between its layers. Received: {network!r}."
         )
-    return keras.Model(graph.inputs, found)
+    return keras.Model(graph.input, found)
 
 
 def _is_nonlinear(layer):

@@ -14,11 +14,17 @@ class LabelCounter(keras.layers.Layer):
     Args:
         shape: Shape of the label of one sample. Integers have `()` or `(1,)`.
         name: Name of the layer.
+        are_rows: Whether labels are rows of the numbers of several parts.
     """
 
-    def __init__(self, shape: tuple[int, ...], name: str = "labels") -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        name: str = "labels",
+        are_rows: bool = False,
+    ) -> None:
         super().__init__(name=name)
-        self.shape = tuple(shape)
+        self.shape, self.are_rows = tuple(shape), are_rows
         self.count = self.add_weight(
             shape=(),
             dtype="int32",
@@ -43,7 +49,7 @@ class LabelCounter(keras.layers.Layer):
     @property
     def may_be_numbers(self) -> bool:
         """Whether labels have the shape of integers."""
-        return self.shape in ((), (1,))
+        return self.shape in ((), (1,)) and not self.are_rows
 
     def draw(self, n: int, seed: int | None) -> Array:
         """Returns `n` labels, all that were seen being equally likely."""

@@ -19,7 +19,8 @@ class MonoFlowGAN(AdversarialModel):
     `h`. Every divergence GAN is a choice of `h` (MonoFlow, arXiv 2302.01075).
 
     Args:
-        generator: A built `keras.Model` from latent points to samples.
+        generator: A built `keras.Model` from latent points to samples, a tensor
+            or a dictionary or list of tensors.
         discriminator: A built `keras.Model` from samples to `(batch, 1)` or
             `(batch,)`, with no activation at the end.
         prior: `"normal"`, `"uniform"`, a function like those of

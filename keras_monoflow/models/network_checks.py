@@ -6,8 +6,10 @@ from typing import Any
 import keras
 
 from keras_monoflow.backend import keras_internals
-from keras_monoflow.entrywise import flatten_shapes, has_one_number
+from keras_monoflow.entrywise import has_one_number
 from keras_monoflow.models.packs import ONE_BY_ONE, Packs
+from keras_monoflow.models.parts import Parts
+from keras_monoflow.shapes import Shapes, flatten_shapes, is_shape, map_shapes
 
 
 def check_network(network: Any, argument: str) -> None:
@@ -25,44 +27,71 @@ def check_network(network: Any, argument: str) -> None:
         )
 
 
-def _input_shapes(network: keras.Model) -> Any:
-    """Returns the `input_shape` of a network that was defined by its inputs,
-    or what a subclassed one was called on."""
+def input_shapes(network: keras.Model) -> Shapes | None:
+    """Returns the shapes of the inputs of a network that was defined by them,
+    or of what a subclassed one was called on, `None` for the batch."""
     shape = getattr(network, "input_shape", None)
-    if shape is not None:
-        return shape
-    shape = (network.get_build_config() or {}).get("input_shape")
-    if shape is not None and keras.tree.is_nested(shape[0]):
-        return [(None, *s[1:]) for s in shape]
-    return None if shape is None else (None, *shape[1:])
+    if shape is None:
+        shape = (network.get_build_config() or {}).get("input_shape")
+    elif not is_shape(shape):  # (Keras forgets the names of several.)
+        shape = keras.tree.map_structure(lambda x: x.shape, network.input)
+    if shape is None:
+        return None
+    return map_shapes(lambda s: (None, *s[1:]), shape)
 
 
-def output_shape(network: keras.Model) -> Any:
+def output_shape(network: keras.Model) -> Shapes:
     """Returns the shape of what a network returns, `None` for the batch: a
     tuple, or a list or dictionary of them."""
     shape = getattr(network, "output_shape", None)
     if not isinstance(shape, tuple):  # (Keras forgets the names of several.)
-        shapes = _input_shapes(network)
-        inputs = (
-            [keras.KerasTensor(s) for s in shapes]
-            if isinstance(shapes, list)
-            else keras.KerasTensor(shapes)
-        )
+        inputs = map_shapes(keras.KerasTensor, input_shapes(network))
         output = network.compute_output_spec(inputs)
         shape = keras.tree.map_structure(lambda t: t.shape, output)
-    several = isinstance(shape, dict) or not all(
-        s is None or isinstance(s, int) for s in shape
-    )
-    return shape if several else tuple(shape)
+    return map_shapes(lambda s: s, shape)
+
+
+def generated_shape(generator: keras.Model) -> Shapes:
+    """Returns the shape of one sample that a generator makes.
+
+    Raises:
+        ValueError: If samples are several tensors of unknown shapes.
+    """
+    shapes = map_shapes(lambda s: s[1:], output_shape(generator))
+    unknown = any(None in shape for shape in flatten_shapes(shapes))
+    if unknown and not is_shape(shapes):
+        raise ValueError(
+            "The parts of a sample must have known shapes. Received: "
+            f"`generator` with the output shapes {shapes}."
+        )
+    return shapes
+
+
+def taken_shapes(
+    network: keras.Model, has_parts: bool = False
+) -> tuple[Shapes | None, Shapes | None]:
+    """Returns the shapes of one sample that a network takes and of its label,
+    each `None` if there is none or it is not known.
+
+    Args:
+        network: A network that takes samples, or `[samples, labels]`.
+        has_parts: Whether samples are a dictionary or list of tensors.
+    """
+    shapes = input_shapes(network)
+    if shapes is None:
+        return None, None
+    shapes = map_shapes(lambda s: s[1:], shapes)
+    is_pair = isinstance(shapes, list) and len(shapes) == 2
+    if is_pair and is_shape(shapes[0]) != has_parts:
+        return shapes[0], shapes[1]
+    return shapes, None
 
 
 def sample_shape(network: keras.Model) -> tuple[Any, ...] | None:
     """Returns the shape of one sample that a network takes, without labels, or
     `None` if it is not known."""
-    shape = _input_shapes(network)
-    if isinstance(shape, list) and len(shape) == 2:
-        shape = shape[0]
-    return shape[1:] if isinstance(shape, tuple) else None
+    shape, _ = taken_shapes(network)
+    return shape if is_shape(shape) else None
 
 
 def input_shape(network: keras.Model, role: str) -> tuple[int, ...]:
@@ -76,7 +105,7 @@ def input_shape(network: keras.Model, role: str) -> tuple[int, ...]:
         raise ValueError(
             f"`{role}` must take one input of a known shape, or two if the "
             "second are labels. Received: "
-            f"{network.name!r} with input shape {_input_shapes(network)!r}. "
+            f"{network.name!r} with input shape {input_shapes(network)!r}. "
             "Build it with "
             f"`keras.Input(shape)`: a subclassed network {role} as `i = "
             f"keras.Input(shape); keras.Model(i, {role}(i))`."
@@ -84,47 +113,82 @@ def input_shape(network: keras.Model, role: str) -> tuple[int, ...]:
     return shape
 
 
-def label_shape(network: keras.Model) -> tuple[int, ...] | None:
+def label_shape(network: keras.Model, has_parts: bool = False) -> Shapes | None:
     """Returns the shape of one label that a network takes, or `None`."""
-    shape = _input_shapes(network)
-    return shape[1][1:] if isinstance(shape, list) else None
+    return taken_shapes(network, has_parts)[1]
 
 
-def check_takes_conditions_alone(generator: keras.Model) -> None:
-    """Checks a generator for `prior=None`."""
-    if label_shape(generator) is not None:
+def conditions_of(generator: keras.Model, alone: bool) -> Shapes | None:
+    """Returns the shapes of the conditions that a generator takes, or `None`.
+
+    Args:
+        generator: A network from latent points, or `[latent points,
+            conditions]`.
+        alone: Whether it takes conditions alone.
+
+    Raises:
+        ValueError: If it should, and takes two inputs.
+    """
+    first, second = taken_shapes(generator)
+    if not alone:
+        return second
+    if second is not None:
         raise ValueError(
             "`prior=None` is for generators that take a condition alone. "
             f"Received: {generator.name!r} with input shapes "
-            f"{_input_shapes(generator)!r}. Pass a prior for the first of them."
+            f"{input_shapes(generator)!r}. Pass a prior for the first of them."
         )
+    several = first is not None and not is_shape(first)
+    return first if several else input_shape(generator, "generator")
 
 
 def check_conditional(
-    generator: keras.Model,
-    others: dict[str, keras.Model],
+    conditions: Parts | None,
+    network: keras.Model,
+    role: str,
     packs: Packs = ONE_BY_ONE,
-    takes_conditions_alone: bool = False,
+    has_parts: bool = False,
+) -> bool:
+    """Checks that a network takes the conditions of the generator, or groups of
+    them, or none.
+
+    Args:
+        conditions: Those of the generator, or `None`.
+        network: A network that judges samples.
+        role: Its role.
+        packs: The groups that it sees.
+        has_parts: Whether samples are a dictionary or list of tensors.
+
+    Returns:
+        Whether it takes them.
+    """
+    shape = None if conditions is None else conditions.shapes
+    expected = None if shape is None else map_shapes(packs.joined_shape, shape)
+    taken = label_shape(network, has_parts)
+    if taken is not None and taken != expected:
+        raise ValueError(
+            f"`{role}` must take the labels that `generator` takes, as a "
+            "second input of the same shape, or none. `generator` takes labels "
+            f"of shape {shape}, `{role}` of shape {taken}"
+            f"{packs.explanation(expected)}."
+        )
+    return taken is not None
+
+
+def check_no_labels(owner: str, conditional: bool) -> None:
+    """Checks that the networks of a model take samples alone."""
+    if conditional:
+        raise ValueError(
+            f"{owner} is unconditional, but `generator` takes labels. Pass "
+            "networks that take latent points and samples alone."
+        )
+
+
+def check_unconditional(
+    network: keras.Model, role: str, owner: str, has_parts: bool = False
 ) -> None:
-    """Checks that all networks take the same labels, or none; `others` those of
-    a group."""
-    shape = label_shape(generator)
-    if takes_conditions_alone:
-        shape = input_shape(generator, "generator")
-    expected = None if shape is None else packs.joined_shape(shape)
-    for role, network in others.items():
-        if label_shape(network) != expected:
-            raise ValueError(
-                "Either all networks take labels as a second input, of one "
-                f"shape, or none. `generator` takes labels of shape {shape}, "
-                f"`{role}` of shape {label_shape(network)}"
-                f"{packs.explanation(expected)}."
-            )
-
-
-def check_unconditional(network: keras.Model, role: str, owner: str) -> None:
     """Checks that a network takes samples alone."""
-    if label_shape(network) is not None:
+    if label_shape(network, has_parts) is not None:
         raise ValueError(
             f"{owner} is unconditional, but `{role}` takes labels. Pass one "
             "that takes samples alone."
@@ -138,25 +202,42 @@ def check_shapes(
     packs: Packs = ONE_BY_ONE,
 ) -> None:
     """Checks that generated samples, or groups of them, fit a network."""
-    shape = output_shape(generator)
-    if not isinstance(shape, tuple):
-        raise ValueError(
-            "`generator` must return one tensor of samples. Received: outputs "
-            f"of the shapes {shape}."
-        )
-    generated = shape[1:]
-    joined = packs.joined_shape(generated)
-    expected = tuple(input_shape(discriminator, role))
-    fits = len(joined) == len(expected) and all(
-        b is None or a == b for a, b in zip(joined, expected)
-    )
-    if not fits:
+    generated = generated_shape(generator)
+    joined = map_shapes(packs.joined_shape, generated)
+    expected: Shapes = None
+    if is_shape(generated):
+        expected = input_shape(discriminator, role)
+    else:
+        expected, _ = taken_shapes(discriminator, has_parts=True)
+    if not _fits(joined, expected):
         must = "They must be equal" if packs.size == 1 else "They do not fit"
         raise ValueError(
             f"`generator` makes samples of shape {generated}, but "
             f"`{role}` takes inputs of shape {expected}. "
             f"{must}{packs.explanation(joined)}."
         )
+
+
+def _fits(shapes, expected):
+    """Whether tensors of these shapes are what is expected, where a `None`
+    stands for any size."""
+    if is_shape(shapes) or is_shape(expected):
+        return (
+            is_shape(shapes)
+            and is_shape(expected)
+            and len(shapes) == len(expected)
+            and all(b is None or a == b for a, b in zip(shapes, expected))
+        )
+    if isinstance(shapes, dict) and isinstance(expected, dict):
+        return shapes.keys() == expected.keys() and all(
+            _fits(shapes[name], expected[name]) for name in shapes
+        )
+    return (
+        isinstance(shapes, list)
+        and isinstance(expected, list)
+        and len(shapes) == len(expected)
+        and all(map(_fits, shapes, expected))
+    )
 
 
 def check_outputs(network: keras.Model, role: str) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from keras_monoflow.typing import Tensor
@@ -57,10 +58,26 @@ class Packs:
             )
         if len(rows.shape) == 1:
             rows = rows[:, None]
-        *others, last = rows.shape[1:]
-        parts = ops.reshape(rows, (self.size, -1, *others, last))
-        parts = ops.moveaxis(parts, 0, -2)
-        return ops.reshape(parts, (-1, *others, self.size * last))
+        groups = ops.reshape(rows, (self.size, -1, *rows.shape[1:]))
+        return self.side_by_side(ops.swapaxes(groups, 0, 1), rows.shape[1:])
+
+    def side_by_side(self, groups: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """Returns the rows of each group side by side along the last axis.
+
+        Args:
+            groups: Tensor `(g, size, ...)`.
+            shape: What each row is reshaped to, `(..., c)`.
+
+        Returns:
+            A tensor `(g, ..., size * c)`; `(g, ...)` for groups of one.
+        """
+        reshape = np.reshape if isinstance(groups, np.ndarray) else ops.reshape
+        if self.size == 1:
+            return reshape(groups, (-1, *shape))
+        *others, last = shape or (1,)
+        groups = reshape(groups, (-1, self.size, *others, last))
+        groups = ops.moveaxis(groups, 1, -2)
+        return reshape(groups, (-1, *others, self.size * last))
 
     def spread(self, values: Tensor, n: int) -> Tensor:
         """Returns for each of `n` rows the value of its group.

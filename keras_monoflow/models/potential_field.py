@@ -116,10 +116,11 @@ class PotentialField:
     def _output_on_generated(self) -> Tensor:
         n = min(1024, self.model.max_samples or 1024)
         if not self.model.conditional:
-            return self._output(self.model.sample(n, seed=0), None)
+            samples = self.model.sample(n, seed=0)
+            return self._output(self.model.parts.join(samples), None)
         labels = self.model.labels.draw(n, seed=0)
         samples = self.model.sample(n, seed=0, labels=labels)
-        return self._output(samples, labels)
+        return self._output(self.model.parts.join(samples), labels)
 
     def velocity(self, x: Tensor, labels: Any, reference: Any) -> Tensor:
         """Returns where samples move, a tensor of their shape.

@@ -38,7 +38,7 @@ class ReferenceRows:
             ValueError: If they do not fit the model.
         """
         model = self.model
-        x = np.asarray(x)
+        x = np.asarray(model.rows(x))
         shape, owner = model.sample_shape, model.sample_owner
         data_checks.check_structure(x, type(model).__name__)
         data_checks.check_data(x, shape, owner, len(x))
@@ -46,6 +46,7 @@ class ReferenceRows:
             labels, model.conditional, type(model).__name__
         )
         if labels is not None:
+            labels = model.conditions.join(labels)
             labels = model.labels.check(labels, len(x))
         self.remember(x, labels)
 

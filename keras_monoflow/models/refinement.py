@@ -8,7 +8,6 @@ from keras_monoflow.arguments import check_integer
 from keras_monoflow.models import data_checks
 from keras_monoflow.models.forward_euler import follow
 from keras_monoflow.models.looking import looking, random_seed
-from keras_monoflow.models.round import with_labels
 from keras_monoflow.models.training_choices import (
     check_step_size,
     check_temperature,
@@ -44,12 +43,14 @@ class Refinement(keras.Model):
                 rows of the data are known.
         """
         self._check_ready("velocity")
+        x = self.rows(x)
         labels = self._check_own_labels(labels, len(x))
         with looking(self, seed=0):
             velocity = self._field.velocity(
                 ops.cast(x, "float32"), labels, self._field.reference()
             )
-        return ops.convert_to_numpy(ops.stop_gradient(velocity))
+        velocity = ops.convert_to_numpy(ops.stop_gradient(velocity))
+        return self.parts.split(velocity)
 
     def log_ratio(self, x: ArrayLike, labels: ArrayLike | None = None) -> Array:
         """Returns the estimate of `log(p_data / p_gen)` at `x`.
@@ -65,6 +66,7 @@ class Refinement(keras.Model):
             ValueError: If the flow estimates no density ratio.
         """
         self._check_ready("log_ratio")
+        x = self.rows(x)
         labels = self._check_own_labels(labels, len(x))
         with looking(self, seed=0):
             ratio = self._field.log_ratio(x, labels, self._field.reference())
@@ -145,7 +147,7 @@ class Refinement(keras.Model):
         check_integer("batch_size", batch_size, minimum=1)
         latent = lookup(space, {"samples": False, "latent": True}, "space")
         if latent:
-            self._check_latent_space()
+            self._check_latent_space(labels)
         if step_size is None:
             step_size = 0.05 if latent else self.current_step_size()
         else:
@@ -153,6 +155,8 @@ class Refinement(keras.Model):
         if temperature is None:
             temperature = 1.0 if latent else 0.0
         temperature = check_temperature(temperature)
+        if not latent:
+            samples = self.rows(samples, "`samples`")
         samples = np.asarray(ops.convert_to_numpy(samples), "float32")
         shape, owner = self.sample_shape, self.sample_owner
         if latent:
@@ -178,12 +182,12 @@ class Refinement(keras.Model):
                 seed,
                 batch_size,
             )
-        if not latent:
-            return moved
-        inputs = with_labels(moved, labels)
-        return self._generate(inputs, len(moved), batch_size, seed)
+        if latent:
+            inputs = self.generator_inputs(moved, labels)
+            moved = self._generate(inputs, len(moved), batch_size, seed)
+        return self.parts.split(moved)
 
-    def _check_latent_space(self):
+    def _check_latent_space(self, labels):
         """Checks that latent points can move; see `GeneratorModel`."""
         raise ValueError(
             f"{type(self).__name__} has no latent points. Received: "
@@ -196,5 +200,9 @@ class Refinement(keras.Model):
 
     def _check_own_labels(self, labels, n):
         """Returns the labels of `n` samples as an array, or `None`."""
+        if labels is None and not self.discriminator_is_conditional:
+            return None
         data_checks.check_labels(labels, self.conditional, type(self).__name__)
-        return self.labels.check(labels, n) if self.conditional else None
+        if not self.conditional:
+            return None
+        return self.labels.check(self.conditions.join(labels), n)

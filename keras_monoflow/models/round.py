@@ -280,8 +280,9 @@ class Round:
     def draw(self, batch: Batch) -> Tensor:
         """Returns as many generated samples as a batch has, of its labels."""
         latent = self.model.prior.draw(batch.size, self.seed)
-        inputs = with_labels(latent, batch.labels)
-        return self.model.generator(inputs, training=True)
+        inputs = self.model.generator_inputs(latent, batch.labels)
+        samples = self.model.generator(inputs, training=True)
+        return self.model.parts.join(samples)
 
     def frozen_discriminator(
         self, labels: Tensor | None
@@ -290,7 +291,8 @@ class Round:
         training mode, and keeps none of its updates."""
         labels = self.model.packs.join(labels)
         run = gradients.discard_updates(self.model.discriminator)
-        return lambda x: run(with_labels(x, labels), training=True)
+        inputs = self.model.inputs_of_groups
+        return lambda x: run(inputs(x, labels), training=True)
 
     # -------------------------------------------------- step 2: generator
 
@@ -356,12 +358,13 @@ class Round:
         """
         network = self.model.generator
         latent = self.model.prior.draw(batch.size, self.seed)
-        inputs = with_labels(latent, batch.labels)
+        inputs = self.model.generator_inputs(latent, batch.labels)
 
         def run():
             samples, added = gradients.with_added_losses(
                 lambda: network(inputs, training=True)
             )
+            samples = self.model.parts.join(samples)
             return samples if added is None else [samples, added]
 
         (outputs, pullback), commit = gradients.postpone_updates(
@@ -433,7 +436,9 @@ class Round:
         network = self.model.generator
         run = gradients.discard_updates(
             lambda: gradients.with_added_losses(
-                lambda: at_least_float32(network(inputs, training=True))
+                lambda: at_least_float32(
+                    self.model.parts.join(network(inputs, training=True))
+                )
             )
         )
 

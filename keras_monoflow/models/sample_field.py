@@ -84,11 +84,10 @@ class SampleField:
         """
         real, labels = self._rows.get("A velocity from samples")
         n = min(len(real), self.model.max_samples or len(real))
-        if labels is None:
-            return real, None, self.model.sample(n, seed=REFERENCE_SEED), None
-        drawn = labels[:n]
-        generated = self.model.sample(n, seed=REFERENCE_SEED, labels=drawn)
-        return real, labels, generated, drawn
+        known = {} if labels is None else {"labels": labels[:n]}
+        generated = self.model.sample(n, seed=REFERENCE_SEED, **known)
+        generated = self.model.parts.join(generated)
+        return real, labels, generated, known.get("labels")
 
     def velocity(self, x: Tensor, labels: Any, reference: Any) -> Tensor:
         with processes.local(self._feature_variables()):

@@ -97,7 +97,10 @@ class SampleFlow(CountsRounds, GeneratorModel):
             self.features = None
         else:
             network_checks.check_unconditional(
-                features, "features", "The space in which a SampleFlow moves"
+                features,
+                "features",
+                "The space in which a SampleFlow moves",
+                has_parts=self.parts.are_several,
             )
             network_checks.check_shapes(generator, features, "features")
         self._start_counting()
@@ -215,11 +218,15 @@ class SampleFlow(CountsRounds, GeneratorModel):
     def space(self, real: Tensor) -> Any:
         if self.features is None:
             return SAMPLES
-        return FeatureSpace(self.features, real)
+        return FeatureSpace(self._features_of, real)
+
+    def _features_of(self, x, training=False):
+        features: Any = self.features
+        return features(self.parts.split(x), training=training)
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
-        return tuple(network_checks.output_shape(self.generator)[1:])
+        return self.parts.shape
 
     @property
     def _generator_optimizer(self):

@@ -53,13 +53,13 @@ class FeatureSpace(SampleSpace):
     and a velocity has the same meaning in all.
 
     Args:
-        features: A `keras.Model` from samples to one or several outputs. It
-            runs in inference mode.
+        features: A `keras.Model` from samples to one or several outputs, or a
+            function that calls one. It runs in inference mode.
         real: The real samples of the batch, which set the scales,
             `(m, *sample_shape)`.
     """
 
-    def __init__(self, features: keras.Model, real: Tensor) -> None:
+    def __init__(self, features: Any, real: Tensor) -> None:
         self._features = features
         maps = [ops.stop_gradient(m) for m in self._maps_of(real)]
         self._scales = [_scale(replicas.all_rows(m)) for m in maps]

@@ -85,7 +85,7 @@ class W2FE(AdversarialModel):
         super().__init__(
             generator, potential, prior=prior, seed=seed, name=name
         )
-        network_checks.check_unconditional(potential, self.role, "W2FE")
+        network_checks.check_no_labels("W2FE", self.conditional)
         network_checks.check_one_output(potential, self.role)
         network_checks.check_network(conjugate, "conjugate")
         network_checks.check_shapes(generator, conjugate, "conjugate")
@@ -207,8 +207,8 @@ class W2FE(AdversarialModel):
     ) -> tuple[Tensor, Tensor]:
         """Returns `psi` of the real samples and `phi` of the generated."""
         return (
-            self.conjugate(real, training=training),
-            self.potential(generated, training=training),
+            self.conjugate(self.parts.split(real), training=training),
+            self.potential(self.parts.split(generated), training=training),
         )
 
     def transport(self, x: ArrayLike) -> Array:
@@ -220,4 +220,5 @@ class W2FE(AdversarialModel):
         Returns:
             A NumPy array of the same shape.
         """
-        return ops.convert_to_numpy(x) + self.velocity(np.asarray(x))
+        x = keras.tree.map_structure(ops.convert_to_numpy, x)
+        return keras.tree.map_structure(np.add, x, self.velocity(x))

@@ -8,6 +8,7 @@ from keras_monoflow.networks.conditional_batch_norm import (
     ConditionalBatchNormalization,
 )
 from keras_monoflow.networks.dcgan import dcgan_discriminator, dcgan_generator
+from keras_monoflow.networks.gumbel_softmax import GumbelSoftmax
 from keras_monoflow.networks.label_embedding import LabelEmbedding
 from keras_monoflow.networks.minibatch_standard_deviation import (
     MinibatchStandardDeviation,
@@ -27,6 +28,7 @@ from keras_monoflow.networks.translation import (
 
 __all__ = [
     "ConditionalBatchNormalization",
+    "GumbelSoftmax",
     "LabelEmbedding",
     "MinibatchStandardDeviation",
     "ProjectionOutput",

@@ -55,6 +55,10 @@ class GeneratorTerm:
     #: Whether a sample is compared with the real one in its row.
     needs_pairs = False
 
+    #: Whether samples of several parts come as rows of all their numbers, and
+    #: not as the dictionary or list that the generator returns.
+    takes_rows = False
+
     def __init__(self, weight: Any = 1.0, name: str | None = None) -> None:
         owner = type(self).__name__
         if weight != BALANCED and not callable(weight):
@@ -81,7 +85,8 @@ class GeneratorTerm:
         """Returns the term for the weight 1, a scalar tensor.
 
         Args:
-            samples: Generated samples, in at least float32.
+            samples: Generated samples, in at least float32, as the generator
+                returns them.
             real: The real samples of the batch, as many.
             condition: The labels of both, or `None`.
             features: Function from samples to a list of what the hidden layers

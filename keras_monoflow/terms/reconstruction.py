@@ -43,7 +43,7 @@ class Reconstruction(GeneratorTerm):
     """
 
     default_name = "reconstruction"
-    needs_pairs = True
+    needs_pairs = takes_rows = True
 
     def __init__(
         self,

@@ -245,8 +245,10 @@ def test_clear_errors(pairs):
     x, y = pairs
     generator, discriminator = make_networks()
     plain = kmf.networks.mlp_discriminator(2)
-    with pytest.raises(ValueError, match="second input"):
-        kmf.MonoFlowGAN(generator, plain)
+    with pytest.raises(ValueError, match="must take the labels that"):
+        kmf.MonoFlowGAN(kmf.networks.mlp_generator(2, 2), discriminator)
+    with pytest.raises(ValueError, match="nothing would tell samples of one"):
+        kmf.MonoFlowGAN(generator, plain).compile("sgd", "sgd")
     with pytest.raises(ValueError, match="ParticleFlow is unconditional"):
         kmf.ParticleFlow(discriminator, x)
     with pytest.raises(ValueError, match="W2FE is unconditional"):

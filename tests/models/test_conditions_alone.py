@@ -119,5 +119,7 @@ def test_what_is_refused(rng, data):
         gan.fit(x, verbose=0)
     with pytest.raises(ValueError, match="a condition alone"):
         kmf.MonoFlowGAN(judge(rng), tanh_network(rng, 1), prior=None)
-    with pytest.raises(ValueError, match="take labels as a second input"):
-        kmf.MonoFlowGAN(tanh_network(rng, 2), tanh_network(rng, 1), prior=None)
+    x, c = keras.Input((2,)), keras.Input((3,))
+    other = keras.Model([x, c], layers.Dense(1)(layers.Concatenate()([x, c])))
+    with pytest.raises(ValueError, match="must take the labels that"):
+        kmf.MonoFlowGAN(tanh_network(rng, 2), other, prior=None)

@@ -251,7 +251,7 @@ def test_outputs_that_are_no_patches(rng):
     generator = keras.Model(
         x, {"a": layers.Dense(2)(x), "b": layers.Dense(2)(x)}
     )
-    with pytest.raises(ValueError, match="one tensor of samples"):
+    with pytest.raises(ValueError, match="makes samples of shape"):
         make_gan(rng, tanh_network(rng, 1), generator)
     with pytest.raises(ValueError, match="one number for each sample"):
         kmf.W2FE(

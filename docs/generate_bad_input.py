@@ -133,8 +133,10 @@ ATTEMPTS = {
     "labels for networks that take none": fit(POINTS, LABELS),
     "no labels for networks that take some": fit(POINTS, model=conditional),
     "labels out of range": fit(POINTS, LABELS + 5, model=conditional),
-    "`sample_weight`": fit(POINTS, sample_weight=np.ones(64)),
-    "`class_weight`": fit(POINTS, LABELS, model=conditional, class_weight={}),
+    "`sample_weight` below 0": fit(POINTS, sample_weight=-np.ones(len(POINTS))),
+    "`class_weight` of no class": fit(
+        POINTS, LABELS, model=conditional, class_weight={99: 2.0}
+    ),
     "validation data of another shape": fit(
         POINTS, validation_data=np.zeros((8, 3))
     ),

@@ -1,9 +1,17 @@
 """Checks of arguments that all parts of the package share."""
 
+import inspect
 import math
 import numbers
 import operator
 from typing import Any
+
+
+def takes(function: Any, name: str) -> bool:
+    """Returns whether a function has an argument of this name, or takes any."""
+    parameters = inspect.signature(function).parameters
+    kinds = {parameter.kind for parameter in parameters.values()}
+    return name in parameters or inspect.Parameter.VAR_KEYWORD in kinds
 
 
 class NotANumber(TypeError, ValueError):

@@ -61,11 +61,14 @@ class EntrywisePotential(Potential):
         fake_output: Any,
         real: Tensor,
         generated: Tensor,
+        **weights: Tensor,
     ) -> Tensor:
-        def of_head(on_real: Tensor, on_fake: Tensor) -> Tensor:
-            return self.potential.objective(on_real, on_fake, real, generated)
+        def of_head(on_real: Tensor, on_fake: Tensor, **weights: Any) -> Tensor:
+            return self.potential.objective(
+                on_real, on_fake, real, generated, **weights
+            )
 
-        return self._over_heads(of_head, real_output, fake_output)
+        return self._over_heads(of_head, real_output, fake_output, **weights)
 
     def value(
         self,
@@ -89,24 +92,40 @@ class EntrywisePotential(Potential):
         ratios = self._per_sample(self.potential.log_ratio, output, *others)
         return ratios / sum(self.weights)
 
-    def logs(self, real_output: Any, fake_output: Any) -> dict[str, Tensor]:
+    def logs(
+        self, real_output: Any, fake_output: Any, **weights: Tensor
+    ) -> dict[str, Tensor]:
         def of_head(name: str) -> Callable[..., Tensor]:
-            return lambda *outputs: self.potential.logs(*outputs)[name]
+            return lambda *outputs, **weights: self.potential.logs(
+                *outputs, **weights
+            )[name]
 
+        outputs = real_output, fake_output
         return {
-            name: self._over_heads(of_head(name), real_output, fake_output)
+            name: self._over_heads(of_head(name), *outputs, **weights)
             / sum(self.weights)
             for name in self.log_names
         }
 
+    def weights_refused(self, for_both: bool) -> str | None:
+        return self.potential.weights_refused(for_both)
+
     def _over_heads(
-        self, function: Callable[..., Tensor], *outputs: Any
+        self,
+        function: Callable[..., Tensor],
+        *outputs: Any,
+        **weights: Tensor,
     ) -> Tensor:
         """Returns `sum_k w_k function(entries)`, of all entries `(n,)` of head
-        `k` in each of the outputs."""
+        `k` in each of the outputs; with weights of samples, those of entries.
+        """
         heads = zip(*map(keras.tree.flatten, outputs))
         return sum(
-            w * function(*(ops.reshape(entries, (-1,)) for entries in head))
+            w
+            * function(
+                *(ops.reshape(entries, (-1,)) for entries in head),
+                **{k: _of_entries(v, head[0]) for k, v in weights.items()},
+            )
             for w, head in zip(self.weights, heads)
         )
 
@@ -129,6 +148,13 @@ class EntrywisePotential(Potential):
 
     def user_objects(self) -> list[tuple[Any, str]]:
         return self.potential.user_objects()
+
+
+def _of_entries(weight: Tensor, entries: Tensor) -> Tensor:
+    """Returns for each entry the weight of its sample, `(entries,)`."""
+    shape = (-1,) + (1,) * (len(entries.shape) - 1)
+    ones = ops.cast(ops.ones_like(entries), weight.dtype)
+    return ops.reshape(ops.reshape(weight, shape) * ones, (-1,))
 
 
 def for_outputs(potential: Potential, shapes: Any, head_weights: Any) -> Any:

@@ -18,9 +18,18 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x if dtype in ("float32", "float64") else ops.cast(x, "float32")
 
 
-def mean(x: Tensor) -> Tensor:
-    """The mean of all values, which `ops.mean` rounds to float32 on torch."""
-    return ops.sum(x) / ops.cast(ops.size(x), x.dtype)
+def mean(x: Tensor, weight: Tensor | None = None) -> Tensor:
+    """The mean of all values, which `ops.mean` rounds to float32 on torch.
+
+    Args:
+        x: Tensor `(n, ...)`.
+        weight: Weights of the rows `(n,)`, whose mean is 1, or `None`.
+    """
+    size = ops.cast(ops.size(x), x.dtype)
+    if weight is not None:
+        shape = (-1,) + (1,) * (len(x.shape) - 1)
+        x = x * ops.reshape(ops.cast(weight, x.dtype), shape)
+    return ops.sum(x) / size
 
 
 def within(

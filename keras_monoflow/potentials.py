@@ -10,9 +10,9 @@ one, write a subclass of `Potential`.
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_monoflow import losses, mappings
+from keras_monoflow.arguments import takes
 from keras_monoflow.losses import (
     DensityRatioLoss,
     HingeLoss,
@@ -21,7 +21,7 @@ from keras_monoflow.losses import (
     quadratic_cost,
 )
 from keras_monoflow.mappings import Mapping
-from keras_monoflow.numerics import at_least_float32
+from keras_monoflow.numerics import at_least_float32, mean
 from keras_monoflow.typing import Config, Tensor
 
 __all__ = [
@@ -122,10 +122,22 @@ class Potential:
         )
 
     def logs(
-        self, real_output: Tensor, fake_output: Tensor
+        self, real_output: Tensor, fake_output: Tensor, **weights: Tensor
     ) -> dict[str, Tensor]:
         """Returns what else two outputs tell, scalars by `log_names`."""
         return {}
+
+    def weights_refused(self, for_both: bool) -> str | None:
+        """Returns what cannot be had with weights of samples, in words for an
+        error message, or `None`: `objective` and `logs` take `real_weight` and
+        `fake_weight` then, weights `(n,)` whose mean is 1.
+
+        Args:
+            for_both: Whether generated samples have weights too.
+        """
+        functions = self.objective, self.logs
+        takes_them = all(takes(f, "real_weight") for f in functions)
+        return None if takes_them else type(self).__name__
 
     def arguments(self) -> Config:
         """Returns the arguments of a model's `compile` that made it, as its
@@ -178,8 +190,9 @@ class LogRatioPotential(Potential):
         fake_output: Tensor,
         real: Tensor,
         generated: Tensor,
+        **weights: Tensor,
     ) -> Tensor:
-        return self.loss(real_output, fake_output)
+        return self.loss(real_output, fake_output, **weights)
 
     def value(
         self,
@@ -199,16 +212,23 @@ class LogRatioPotential(Potential):
         return self.loss.log_ratio(output, reference_output)
 
     def logs(
-        self, real_output: Tensor, fake_output: Tensor
+        self, real_output: Tensor, fake_output: Tensor, **weights: Tensor
     ) -> dict[str, Tensor]:
+        real = self.log_ratio(real_output, fake_output)
+        fake = self.log_ratio(fake_output, fake_output)
         return {
-            "log_ratio_real": ops.mean(
-                self.log_ratio(real_output, fake_output)
-            ),
-            "log_ratio_fake": ops.mean(
-                self.log_ratio(fake_output, fake_output)
-            ),
+            "log_ratio_real": mean(real, weights.get("real_weight")),
+            "log_ratio_fake": mean(fake, weights.get("fake_weight")),
         }
+
+    def weights_refused(self, for_both: bool) -> str | None:
+        if self.mapping.needs_real:
+            return "the mapping 'relativistic'"
+        if for_both and self.loss.uses_whole_batch:
+            # (Its link is that of generated samples without weights.)
+            return f"discriminator_loss={self.loss.name!r} with conditions"
+        takes_them = takes(self.loss.call, "real_weight")
+        return None if takes_them else type(self.loss).__name__
 
     def arguments(self) -> Config:
         return {
@@ -235,8 +255,9 @@ class _OutputPotential(Potential):
         fake_output: Tensor,
         real: Tensor,
         generated: Tensor,
+        **weights: Tensor,
     ) -> Tensor:
-        return self.loss(real_output, fake_output)
+        return self.loss(real_output, fake_output, **weights)
 
     def value(
         self, output: Tensor, reference_output: Tensor | None = None

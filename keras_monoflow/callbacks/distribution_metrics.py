@@ -101,10 +101,12 @@ class DistributionMetrics(HeldOut):
         values = self.measure(self.model, self.held_out)
         return {f"val_{name}": value for name, value in values.items()}
 
-    def evaluate(self, model: Any, x: Any, y: Any = None) -> dict[str, float]:
+    def evaluate(
+        self, model: Any, x: Any, y: Any = None, weight: Any = None
+    ) -> dict[str, float]:
         """Returns the values of the metrics by name, on the data of
-        `model.evaluate(x, y)`."""
-        return self.measure(model, self.choose(x, y))
+        `model.evaluate(x, y, sample_weight=weight)`."""
+        return self.measure(model, self.choose(x, y, weight))
 
     def saved_weights(self) -> dict[str, Any]:
         """Returns the weights of the networks that the metrics look through,

@@ -63,9 +63,10 @@ class HeldOut(keras.callbacks.Callback):
         """Takes the real samples from the arguments of `fit`."""
         if not self._takes_data_of_fit:
             return
+        weight = None
         if validation_data is not None:
-            x, y, _ = keras.utils.unpack_x_y_sample_weight(validation_data)
-        self.held_out = self.choose(x, y)
+            x, y, weight = keras.utils.unpack_x_y_sample_weight(validation_data)
+        self.held_out = self.choose(x, y, weight)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Checks the real samples, before an epoch is spent on training."""
@@ -106,7 +107,10 @@ class HeldOut(keras.callbacks.Callback):
         real, labels = self._known(held_out)
         n = getattr(model, "max_samples", None)
         real = real[:n]
-        known = {} if labels is None else {"labels": labels[:n]}
+        known = {}
+        # (Those of weighted samples may come without a meaning.)
+        if labels is not None and getattr(model, "conditional", True):
+            known["labels"] = labels[:n]
         generated = model.sample(len(real), seed=self.seed, **known)
         return real, joined(generated), known.get("labels")
 
@@ -119,11 +123,14 @@ class HeldOut(keras.callbacks.Callback):
             )
         return held_out
 
-    def choose(self, x: Any, y: Any = None) -> tuple[Array, Array | None]:
+    def choose(
+        self, x: Any, y: Any = None, weight: Any = None
+    ) -> tuple[Array, Array | None]:
         """Returns at most `samples` real samples, and their labels or `None`.
 
         Of arrays some rows are picked by the seed; of other data the first
-        ones are taken.
+        ones are taken. Rows with weights are drawn, with chances in proportion
+        to these: some are picked twice, and others not.
 
         Raises:
             ValueError: If the data can be read only once.
@@ -133,7 +140,9 @@ class HeldOut(keras.callbacks.Callback):
             x = joined(keras.tree.map_structure(to_numpy, x))
         if hasattr(x, "shape"):
             rows: Any = slice(None)
-            if len(x) > self.samples:
+            if weight is not None:
+                rows = self._drawn(to_numpy(weight))
+            elif len(x) > self.samples:
                 rng = np.random.default_rng(self.seed)
                 rows = np.sort(rng.permutation(len(x))[: self.samples])
             return to_numpy(x)[rows], None if y is None else to_numpy(y)[rows]
@@ -150,15 +159,25 @@ class HeldOut(keras.callbacks.Callback):
         return self._first_rows(x)
 
     def _first_rows(self, batches: Iterable) -> tuple[Array, Array | None]:
-        samples, labels = [], []
+        found: list[list[Array]] = [[], [], []]
         for batch in batches:
-            x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
-            samples.append(to_numpy(x))
-            if y is not None:
-                labels.append(to_numpy(y))
-            if sum(map(len, samples)) >= self.samples:
+            parts = keras.utils.unpack_x_y_sample_weight(batch)
+            for part, known in zip(parts, found):
+                if part is not None:
+                    known.append(to_numpy(part))
+            if sum(map(len, found[0])) >= self.samples:
                 break
-        return (
-            np.concatenate(samples)[: self.samples],
-            np.concatenate(labels)[: self.samples] if labels else None,
-        )
+        count = self.samples
+        rows: Any = slice(count)
+        if found[2]:
+            rows = self._drawn(np.concatenate(found[2])[:count])
+        x, *y = (np.concatenate(known)[rows] for known in found[:2] if known)
+        return x, y[0] if y else None
+
+    def _drawn(self, weight: Array) -> Array:
+        """Returns the places of rows that are drawn by their weights."""
+        chances = np.reshape(np.asarray(weight, "float64"), -1)
+        rng = np.random.default_rng(self.seed)
+        count = min(len(chances), self.samples)
+        rows = rng.choice(len(chances), count, p=chances / chances.sum())
+        return np.sort(rows)

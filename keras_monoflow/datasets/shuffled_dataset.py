@@ -42,11 +42,14 @@ class ShuffledDataset(keras.utils.PyDataset):
         part: Pair `(i, n)` of integers: only the `i`-th of `n` equal parts of
             each batch is served, as the `i`-th of `n` processes wants it that
             train together. Defaults to `(0, 1)`, whole batches.
+        sample_weight: Array `(n,)` of how much each row counts, or `None`.
+            Without `y` it takes the place of labels too, since Keras serves no
+            weights without labels; models without conditions ignore these.
 
     Returns:
-        When indexed with `i`, batch `i` of the current epoch: a tuple `(x,)`
-        or `(x, y)` of arrays of shape `(batch_size, ...)`, or of the rows of
-        this part.
+        When indexed with `i`, batch `i` of the current epoch: a tuple `(x,)`,
+        `(x, y)` or `(x, y, sample_weight)` of arrays of shape
+        `(batch_size, ...)`, or of the rows of this part.
 
     Raises:
         TypeError: If `batch_size`, `seed` or an epoch is not an integer.
@@ -80,12 +83,18 @@ class ShuffledDataset(keras.utils.PyDataset):
         seed: int = 0,
         drop_remainder: bool = False,
         part: tuple[int, int] = (0, 1),
+        sample_weight: ArrayLike | None = None,
     ) -> None:
         # No workers: rows in memory are read at once, and Keras serves
         # batches that its workers fetched before `set_epoch` was called.
         super().__init__()
         self.x = _as_rows("x", x)
         self.y = None if y is None else _as_rows("y", y)
+        self.sample_weight = (
+            None
+            if sample_weight is None
+            else _as_rows("sample_weight", sample_weight)
+        )
         self._rows = _length("x", self.x)
         self.batch_size = check_integer("batch_size", batch_size, minimum=1)
         self.seed = check_integer("seed", seed, minimum=0)
@@ -133,17 +142,26 @@ class ShuffledDataset(keras.utils.PyDataset):
         i, n = self.part
         size = len(rows) // n
         rows = rows[i * size : (i + 1) * size]
-        parts = (self.x,) if self.y is None else (self.x, self.y)
-        return keras.tree.map_structure(lambda array: array[rows], parts)
+        batch = keras.tree.map_structure(
+            lambda array: None if array is None else array[rows],
+            (self.x, self.y, self.sample_weight),
+        )
+        x, y, weight = batch
+        if weight is not None:
+            # (Keras serves no weights without labels.)
+            return x, weight if y is None else y, weight
+        return (x,) if y is None else (x, y)
 
     def _check_lengths(self) -> None:
         n = self._rows
-        labels = n if self.y is None else _length("y", self.y)
-        if labels != n:
-            raise ValueError(
-                "`x` and `y` must have the same number of rows. "
-                f"Received: {n} rows of x, {labels} of y."
-            )
+        for name in ("y", "sample_weight"):
+            value = getattr(self, name)
+            if value is not None and _length(name, value) != n:
+                raise ValueError(
+                    f"`x` and `{name}` must have the same number of rows. "
+                    f"Received: {n} rows of x, {_length(name, value)} of "
+                    f"{name}."
+                )
         if len(self) == 0:
             raise ValueError(
                 "`drop_remainder` leaves no batch: use a smaller `batch_size`. "

@@ -99,12 +99,19 @@ class LogisticLoss(DensityRatioLoss):
         )
         self.margin = _margin(margin, "LogisticLoss")
 
-    def call(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
+    def call(
+        self,
+        real_output: Tensor,
+        fake_output: Tensor,
+        real_weight: Tensor | None = None,
+        fake_weight: Tensor | None = None,
+    ) -> Tensor:
         smoothing = self.label_smoothing
         real = (1.0 - smoothing) * ops.softplus(-real_output)
         if smoothing:
             real = real + smoothing * ops.softplus(real_output)
-        return mean(real) + mean(ops.softplus(fake_output))
+        fake = ops.softplus(fake_output)
+        return mean(real, real_weight) + mean(fake, fake_weight)
 
     def log_ratio(
         self, output: Tensor, fake_output: Tensor | None = None
@@ -148,9 +155,15 @@ class LeastSquaresLoss(DensityRatioLoss):
         super().__init__(name=name)
         self.margin = _margin(margin, "LeastSquaresLoss")
 
-    def call(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
-        real = mean((real_output - 1.0) ** 2)
-        return (real + mean(fake_output**2)) / 2
+    def call(
+        self,
+        real_output: Tensor,
+        fake_output: Tensor,
+        real_weight: Tensor | None = None,
+        fake_weight: Tensor | None = None,
+    ) -> Tensor:
+        real = mean((real_output - 1.0) ** 2, real_weight)
+        return (real + mean(fake_output**2, fake_weight)) / 2
 
     def log_ratio(
         self, output: Tensor, fake_output: Tensor | None = None
@@ -184,8 +197,15 @@ class ExponentialLoss(DensityRatioLoss):
     def __init__(self, name: str | None = "exponential") -> None:
         super().__init__(name=name)
 
-    def call(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
-        return mean(ops.exp(-real_output)) + mean(ops.exp(fake_output))
+    def call(
+        self,
+        real_output: Tensor,
+        fake_output: Tensor,
+        real_weight: Tensor | None = None,
+        fake_weight: Tensor | None = None,
+    ) -> Tensor:
+        real, fake = ops.exp(-real_output), ops.exp(fake_output)
+        return mean(real, real_weight) + mean(fake, fake_weight)
 
     def log_ratio(
         self, output: Tensor, fake_output: Tensor | None = None
@@ -207,8 +227,15 @@ class DonskerVaradhanLoss(DensityRatioLoss):
     def __init__(self, name: str | None = "donsker_varadhan") -> None:
         super().__init__(name=name)
 
-    def call(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
-        return _log_mean_exp(fake_output) - mean(real_output)
+    def call(
+        self,
+        real_output: Tensor,
+        fake_output: Tensor,
+        real_weight: Tensor | None = None,
+        fake_weight: Tensor | None = None,
+    ) -> Tensor:
+        real = mean(real_output, real_weight)
+        return _log_mean_exp(fake_output, fake_weight) - real
 
     def log_ratio(
         self, output: Tensor, fake_output: Tensor | None = None
@@ -223,9 +250,9 @@ class DonskerVaradhanLoss(DensityRatioLoss):
         return output - ops.stop_gradient(_log_mean_exp(fake))
 
 
-def _log_mean_exp(x: Tensor) -> Tensor:
+def _log_mean_exp(x: Tensor, weight: Tensor | None = None) -> Tensor:
     maximum = ops.stop_gradient(ops.max(x))
-    return maximum + ops.log(mean(ops.exp(x - maximum)))
+    return maximum + ops.log(mean(ops.exp(x - maximum), weight))
 
 
 @OBJECTIVES.register("least_squares_ratio", aliases=("ulsif", "b_gan"))
@@ -248,8 +275,15 @@ class LeastSquaresRatioLoss(DensityRatioLoss):
         super().__init__(name=name)
         self.margin = _margin(margin, "LeastSquaresRatioLoss")
 
-    def call(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
-        return mean(fake_output**2) / 2 - mean(real_output)
+    def call(
+        self,
+        real_output: Tensor,
+        fake_output: Tensor,
+        real_weight: Tensor | None = None,
+        fake_weight: Tensor | None = None,
+    ) -> Tensor:
+        fake = mean(fake_output**2, fake_weight) / 2
+        return fake - mean(real_output, real_weight)
 
     def log_ratio(
         self, output: Tensor, fake_output: Tensor | None = None
@@ -316,9 +350,15 @@ class MatchedLoss(DensityRatioLoss):
                 f"one of the mappings {', '.join(known)}."
             )
 
-    def call(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
-        fake = mean(self.mapping(fake_output))
-        return fake - mean(self.mapping.dual(real_output))
+    def call(
+        self,
+        real_output: Tensor,
+        fake_output: Tensor,
+        real_weight: Tensor | None = None,
+        fake_weight: Tensor | None = None,
+    ) -> Tensor:
+        fake = mean(self.mapping(fake_output), fake_weight)
+        return fake - mean(self.mapping.dual(real_output), real_weight)
 
     def log_ratio(
         self, output: Tensor, fake_output: Tensor | None = None

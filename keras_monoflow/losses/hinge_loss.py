@@ -36,6 +36,12 @@ class HingeLoss(LossOfOutputs):
     def __init__(self, name: str | None = "hinge") -> None:
         super().__init__(name=name)
 
-    def call(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
-        real = mean(ops.relu(1.0 - real_output))
-        return real + mean(ops.relu(1.0 + fake_output))
+    def call(
+        self,
+        real_output: Tensor,
+        fake_output: Tensor,
+        real_weight: Tensor | None = None,
+        fake_weight: Tensor | None = None,
+    ) -> Tensor:
+        real = mean(ops.relu(1.0 - real_output), real_weight)
+        return real + mean(ops.relu(1.0 + fake_output), fake_weight)

@@ -12,11 +12,18 @@ class LossOfOutputs(keras.losses.Loss):
     A subclass defines `call(real_output, fake_output)`, a scalar. Keras's own
     `__call__` would cast to the default type; here float64 stays, and half
     precision becomes float32.
+
+    To be used with weights of samples, `call` takes `real_weight` and
+    `fake_weight` too, weights of the rows whose mean is 1, or `None`.
     """
 
-    def __call__(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
+    def __call__(
+        self, real_output: Tensor, fake_output: Tensor, **weights: Tensor
+    ) -> Tensor:
         return self.call(
-            at_least_float32(real_output), at_least_float32(fake_output)
+            at_least_float32(real_output),
+            at_least_float32(fake_output),
+            **weights,
         )
 
     def get_config(self) -> Config:

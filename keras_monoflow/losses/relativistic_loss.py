@@ -56,11 +56,20 @@ class RelativisticLoss(DonskerVaradhanLoss):
             )
         self.pairs = lookup(pairs, dict(zip(PAIRS, PAIRS)), "pairs")
 
-    def call(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
+    def call(
+        self,
+        real_output: Tensor,
+        fake_output: Tensor,
+        real_weight: Tensor | None = None,
+        fake_weight: Tensor | None = None,
+    ) -> Tensor:
         real = ops.reshape(real_output, (-1,))
         fake = ops.reshape(fake_output, (-1,))
         if self.pairs == "all":
-            return mean(ops.softplus(fake[None] - real[:, None]))
+            costs = ops.softplus(fake[None] - real[:, None])
+            if fake_weight is not None:
+                costs = costs * ops.reshape(fake_weight, (1, -1))
+            return mean(costs, real_weight)
         sizes = real.shape[0], fake.shape[0]
         if None not in sizes and sizes[0] != sizes[1]:
             raise ValueError(
@@ -68,7 +77,7 @@ class RelativisticLoss(DonskerVaradhanLoss):
                 f"of one size. Received: {sizes[0]} real and {sizes[1]} "
                 "generated samples. Take pairs='all'."
             )
-        return mean(ops.softplus(fake - real))
+        return mean(ops.softplus(fake - real), real_weight)
 
     def get_config(self) -> Config:
         config: dict[str, Any] = super().get_config()

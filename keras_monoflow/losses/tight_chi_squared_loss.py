@@ -41,10 +41,16 @@ class TightChiSquaredLoss(LeastSquaresRatioLoss):
     ) -> None:
         super().__init__(margin, name)
 
-    def call(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
-        center = mean(fake_output)
-        variance = mean((fake_output - center) ** 2)
-        return variance / 2 - mean(real_output) + center
+    def call(
+        self,
+        real_output: Tensor,
+        fake_output: Tensor,
+        real_weight: Tensor | None = None,
+        fake_weight: Tensor | None = None,
+    ) -> Tensor:
+        center = mean(fake_output, fake_weight)
+        variance = mean((fake_output - center) ** 2, fake_weight)
+        return variance / 2 - mean(real_output, real_weight) + center
 
     def ratio(
         self, output: Tensor, fake_output: Tensor | None = None

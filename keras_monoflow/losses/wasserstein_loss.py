@@ -35,5 +35,12 @@ class WassersteinLoss(LossOfOutputs):
     def __init__(self, name: str | None = "wasserstein") -> None:
         super().__init__(name=name)
 
-    def call(self, real_output: Tensor, fake_output: Tensor) -> Tensor:
-        return mean(fake_output) - mean(real_output)
+    def call(
+        self,
+        real_output: Tensor,
+        fake_output: Tensor,
+        real_weight: Tensor | None = None,
+        fake_weight: Tensor | None = None,
+    ) -> Tensor:
+        fake = mean(fake_output, fake_weight)
+        return fake - mean(real_output, real_weight)

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_monoflow import gradients
 from keras_monoflow.data import can_be_read_again
+from keras_monoflow.models.fitting import labels_with
 from keras_monoflow.models.further_terms import FurtherTerms
 from keras_monoflow.models.looking import looking
 from keras_monoflow.models.round import Batch
@@ -34,13 +35,14 @@ class Evaluation(keras.Model):
             self.draw(rows, self.evaluation_seed, batch.labels)
         )
         real = ops.cast(batch.samples, generated.dtype)
-        batch = Batch(real, batch.labels)
+        batch = Batch(real, batch.labels, weights=batch.weights)
         terms = FurtherTerms(self._round, batch, training=False)
         losses = {
             **self._field.losses(batch, generated),
             **terms.values(generated),
         }
-        self._round.log(real, **losses)
+        count = rows if batch.weights is None else ops.sum(batch.weights)
+        self._round.add_means(count, losses)
         return self._round.logs(without=self._field.training_logs)
 
     def discriminator_objective(
@@ -70,10 +72,12 @@ class Evaluation(keras.Model):
         only once, is left to the losses, with a warning.
         """
         self._check_compiled("evaluate")
+        weight = kwargs.get("sample_weight")
+        labels = labels_with(weight, y)
         with looking(self, seed=0):
             state = self.evaluation_seed.state
             state.assign(np.array([0, 0], dtype="int64"))
-            results = super().evaluate(x, y, *args, **kwargs)
+            results = super().evaluate(x, labels, *args, **kwargs)
         callback = self.distribution_metrics
         if callback is None or "_use_cached_eval_dataset" in kwargs:
             # The validation during `fit`, to which the callback adds by itself.
@@ -85,7 +89,7 @@ class Evaluation(keras.Model):
                 stacklevel=2,
             )
             return results
-        values = callback.evaluate(self, *self._seen(x, y))
+        values = callback.evaluate(self, *self._seen(x, y), weight)
         if isinstance(results, dict):
             return {**results, **values}
         return [*np.atleast_1d(results), *values.values()]

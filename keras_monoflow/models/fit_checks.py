@@ -12,9 +12,6 @@ from keras_monoflow.arguments import check_integer
 from keras_monoflow.models import data_checks
 from keras_monoflow.models.fitting import as_list
 
-#: Arguments of `keras.Model.fit` that mean nothing to flows of samples.
-FOREIGN_ARGUMENTS = ("sample_weight", "class_weight")
-
 #: Where the callbacks come from whose logs are known.
 _PACKAGES = ("keras", "keras_monoflow")
 
@@ -47,17 +44,6 @@ def check_trainer_arguments(arguments: dict[str, Any]) -> None:
         )
 
 
-def check_foreign_arguments(arguments: dict[str, Any], owner: str) -> None:
-    """Checks that no argument of `keras.Model.fit` would be without effect."""
-    for name in FOREIGN_ARGUMENTS:
-        if arguments.get(name) is not None:
-            raise ValueError(
-                f"`{name}` has no meaning in {owner}.fit, which compares "
-                "distributions. Repeat the samples that shall count more, or "
-                "draw them more often."
-            )
-
-
 def check_validation_data(
     model: Any, validation_data: Any, batch_size: int
 ) -> None:
@@ -82,7 +68,9 @@ def check_validation_data(
             f"{validation_data!r}."
         )
     try:
-        data_checks.check_unweighted(weight, type(model).__name__)
+        if weight is not None:
+            model.check_takes_weights()
+            data_checks.check_weights(weight)
         _check_samples(model, x, y, batch_size)
     except ValueError as error:
         raise ValueError(f"`validation_data`: {error}") from error
@@ -92,10 +80,14 @@ def _check_samples(model, x, y, batch_size):
     shape = model.sample_shape
     owner = type(model).__name__
     spec = getattr(x, "element_spec", None)  # of a `tf.data.Dataset`
+    weight = None
     if isinstance(x, keras.utils.PyDataset):
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(x[0])
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(x[0])
     elif spec is not None:
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(spec)
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(spec)
+    if weight is not None and not model.conditional:
+        y = None
+    if spec is not None:
         data_checks.check_labels(y, model.conditional, owner)
         if tuple(x.shape[1:]) != shape and None not in x.shape[1:]:
             raise ValueError(

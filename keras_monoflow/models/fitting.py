@@ -200,10 +200,21 @@ def introduce(
             model.distribution_metrics = callback
 
 
-def split_off(x: Any, y: Any, validation_split: float | None) -> Any:
+def labels_with(weight: Any, y: Any) -> Any:
+    """Returns the `y` of Keras, which drops weights of samples that have none:
+    without labels, the weights stand for them."""
+    return weight if y is None else y
+
+
+def split_off(
+    x: Any, y: Any, weight: Any, validation_split: float | None
+) -> Any:
     """Returns what Keras holds back of arrays for `validation_split`."""
     if not validation_split or not is_array(x):
         return None
     # As in Keras, the last rows, before any shuffling.
     first = math.floor(len(x) * (1.0 - validation_split))
-    return x[first:], None if y is None else y[first:]
+    labels = None if y is None else y[first:]
+    if weight is None:
+        return x[first:], labels
+    return x[first:], labels, weight[first:]

@@ -1,9 +1,11 @@
 """The base of all models whose samples follow a flow."""
 
+import dataclasses
 import warnings
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_monoflow import augmentation, entrywise, gradients, penalties, terms
@@ -436,7 +438,7 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         if self.choices.split_batch:
             steps = self.choices.discriminator_steps
             data_checks.check_split(rows, steps, self.role)
-            batch = Batch(batch.samples, batch.labels, slices=steps)
+            batch = dataclasses.replace(batch, slices=steps)
         data_checks.check_packs(batch.size, self.packs.size)
         self._round(batch)
         return self._round.logs()
@@ -445,14 +447,44 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         """Returns a `Batch` of what Keras hands to a step."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         x = self.rows(x)
+        if weight is not None and not self.conditional:
+            y = None  # It stands there because Keras wants one with weights.
         if (y is None) == self.conditional:
             data_checks.check_labels(y, self.conditional, type(self).__name__)
         if weight is not None:
-            data_checks.check_unweighted(weight, type(self).__name__)
+            self.check_takes_weights()
+            data_checks.check_weights(weight)
+            weight = ops.reshape(ops.convert_to_tensor(weight), (-1,))
         # (Steps that run eagerly on JAX, and `train_on_batch`, get arrays.)
         labels = self.conditions.join(y)
         labels = None if y is None else ops.convert_to_tensor(labels)
-        return Batch(ops.cast(x, "float32"), labels)
+        return Batch(ops.cast(x, "float32"), labels, weights=weight)
+
+    def check_takes_weights(self) -> None:
+        """Checks that weights of samples can be meant.
+
+        Raises:
+            ValueError: If not.
+        """
+        reason = self._weights_refused()
+        if reason is not None:
+            raise ValueError(
+                f"{type(self).__name__} takes no weights of samples with "
+                f"{reason}. Repeat the samples that shall count more, or draw "
+                "them more often."
+            )
+
+    def _weights_refused(self):
+        if self.flow_potential is None:
+            return "a velocity from samples"
+        if self.packs.size > 1:
+            return f"pack={self.packs.size}"
+        if self.generator_terms:
+            return "`generator_terms`"
+        for penalty in self.penalties:
+            if not penalty.takes_sample_weights:
+                return f"the penalty {type(penalty).__name__}"
+        return self.flow_potential.weights_refused(for_both=self.conditional)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -505,12 +537,13 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         """
         self._check_compiled("fit")
         callbacks = several_processes.for_this_process(callbacks)
+        y, weight = self._weights_of(x, y, kwargs)
         # What is looked at are rows, whatever is trained on.
         seen, seen_y = self._seen(x, y)
         held_out = validation_data
         if held_out is None:
             split = kwargs.get("validation_split")
-            held_out = fitting.split_off(seen, seen_y, split)
+            held_out = fitting.split_off(seen, seen_y, weight, split)
         else:
             held_out = self._seen_pair(held_out)
         self._check_fit(
@@ -522,6 +555,8 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
         elif fitting.is_stream(seen):
             # Keras would warn that it cannot shuffle it.
             kwargs.setdefault("shuffle", False)
+        if held_out is None and weight is not None:
+            held_out = seen, seen_y, weight
         fitting.introduce(callbacks, self, seen, seen_y, held_out)
         callbacks = fitting.callbacks_for(x, callbacks)
         if not self._has_learned:
@@ -532,6 +567,11 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
             callbacks = fitting.with_extra(callbacks, [check])
         # Keras keeps the epoch of a backup for all later calls of `fit`.
         keras_internals.set_initial_epoch(self, 0)
+        y = fitting.labels_with(weight, y)
+        if isinstance(validation_data, tuple) and len(validation_data) == 3:
+            held_x, held_y, of_held = validation_data
+            held_y = fitting.labels_with(of_held, held_y)
+            validation_data = held_x, held_y, of_held
         with processes.explaining(), gradients.keep_variables(self):
             return super().fit(
                 x,
@@ -543,6 +583,32 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
                 validation_data=validation_data,
                 **kwargs,
             )
+
+    def _weights_of(self, x, y, arguments):
+        """Returns the labels, and the weights of samples of arrays or `None`.
+
+        `class_weight` among the arguments of `fit` becomes `sample_weight`. The
+        classes of a model without labels are for its weights alone.
+        """
+        weight = arguments.get("sample_weight")
+        of_classes = arguments.pop("class_weight", None)
+        if of_classes is not None:
+            if weight is not None:
+                raise ValueError(
+                    "`sample_weight` and `class_weight` do not go together: "
+                    "multiply the weights, and pass them as `sample_weight`."
+                )
+            weight = data_checks.weights_of_classes(y, of_classes)
+            y = y if self.conditional else None
+        if weight is None:
+            return y, None
+        self.check_takes_weights()
+        parts = keras.tree.flatten(x)
+        is_known = all(hasattr(part, "shape") for part in parts)
+        data_checks.check_weights(weight, len(parts[0]) if is_known else None)
+        weight = np.reshape(np.asarray(weight, "float32"), -1)
+        arguments["sample_weight"] = weight
+        return y, weight
 
     def _seen(self, x, y):
         """Returns data as rows of samples and of conditions, to look at."""
@@ -559,7 +625,6 @@ class FlowModel(Refinement, Evaluation, ExactSaving):
 
     def _check_fit(self, x, y, batch_size, callbacks, held_out, arguments):
         """Checks all that `fit` can know before the first round."""
-        fit_checks.check_foreign_arguments(arguments, type(self).__name__)
         for role, (_, networks) in self._trained_networks().items():
             network_checks.check_trainable(networks, role)
         self._check_data(x, y, batch_size)

@@ -10,6 +10,7 @@ from keras_monoflow import gradients
 from keras_monoflow.backend import processes
 from keras_monoflow.models.reference_rows import ReferenceRows
 from keras_monoflow.models.round import Batch
+from keras_monoflow.numerics import mean
 from keras_monoflow.typing import Config, Tensor
 
 
@@ -164,11 +165,15 @@ class PotentialField:
         """
         model, potential = self.model, self.model.flow_potential
         outputs = model.discriminate(batch.samples, generated, batch.labels)
-        loss = potential.objective(*outputs, batch.samples, generated)
+        weights = batch.sample_weights()
+        loss = potential.objective(
+            *outputs, batch.samples, generated, **weights
+        )
         known = {"real_output": outputs[0]}
         known = known if potential.needs_real_output else {}
+        values = potential.value(outputs[1], **known)
         return {
             f"{model.role}_loss": loss,
-            **potential.logs(*outputs),
-            "generator_loss": -ops.mean(potential.value(outputs[1], **known)),
+            **potential.logs(*outputs, **weights),
+            "generator_loss": -mean(values, weights.get("fake_weight")),
         }

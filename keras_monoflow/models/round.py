@@ -12,7 +12,7 @@ from keras_monoflow import entrywise, gradients
 from keras_monoflow.backend import replicas
 from keras_monoflow.models.further_terms import FurtherTerms
 from keras_monoflow.models.hidden_layers import hidden_layers
-from keras_monoflow.numerics import at_least_float32
+from keras_monoflow.numerics import at_least_float32, mean
 from keras_monoflow.penalties import OutputPenalty, WeightedTerm
 from keras_monoflow.schedules import value_at
 from keras_monoflow.typing import Tensor
@@ -26,11 +26,13 @@ class Batch:
         samples: Tensor `(rows, *sample_shape)`.
         labels: The conditions, a tensor of as many rows, or `None`.
         slices: How many parts `slice` cuts the batch into; 1 for none.
+        weights: How much each row counts, `(rows,)`, or `None` for equally.
     """
 
     samples: Any
     labels: Any = None
     slices: int = 1
+    weights: Any = None
 
     @property
     def size(self) -> Any:
@@ -41,7 +43,23 @@ class Batch:
         """Returns slice `i`, a `Batch`."""
         if self.slices == 1:
             return self
-        return Batch(self._cut(self.samples, i), self._cut(self.labels, i))
+        rows = self.samples, self.labels, self.weights
+        samples, labels, weights = (self._cut(part, i) for part in rows)
+        return Batch(samples, labels, weights=weights)
+
+    def sample_weights(self) -> dict[str, Tensor]:
+        """Returns the arguments by which losses and penalties are told weights.
+
+        They have the mean 1 over the batch. Where there are conditions,
+        generated samples have those of the conditions that they are made for.
+        """
+        if self.weights is None:
+            return {}
+        weights = at_least_float32(self.weights)
+        (average,) = replicas.mean([mean(weights)])
+        weights = weights / ops.maximum(average, keras.config.epsilon())
+        both = {"real_weight": weights, "fake_weight": weights}
+        return {"real_weight": weights} if self.labels is None else both
 
     def _cut(self, rows, i):
         if rows is None:
@@ -222,14 +240,15 @@ class Round:
         x, labels = ops.cast(real.samples, fake.dtype), real.labels
         # (Penalties act on what the discriminator sees.)
         x, fake = self.augmented(x), self.augmented(fake)
+        weights = real.sample_weights()
 
         def loss_fn():
             outputs, added = gradients.with_added_losses(
                 lambda: self.model.discriminate(x, fake, labels, training=True)
             )
-            loss = self.potential.objective(*outputs, x, fake)
+            loss = self.potential.objective(*outputs, x, fake, **weights)
             self.log(x, **{f"{self.model.role}_loss": loss})
-            self.log(x, **self.potential.logs(*outputs))
+            self.log(x, **self.potential.logs(*outputs, **weights))
             if self.augment is not None:
                 real_output = entrywise.total(outputs[0])
                 self.augment.update(self.augment_state, real_output)
@@ -238,7 +257,7 @@ class Round:
                 return loss
             penalty = ops.zeros((), loss.dtype)
             for p in penalties:
-                value = self.penalty_value(p, x, fake, labels, outputs)
+                value = self.penalty_value(p, x, fake, labels, outputs, weights)
                 penalty = penalty + p.every * value
             self.log(x, penalty=penalty)
             return loss + penalty
@@ -261,12 +280,13 @@ class Round:
         fake: Tensor,
         labels: Tensor | None,
         outputs: tuple[Any, Any],
+        weights: dict[str, Tensor],
     ) -> Tensor:
         """Returns one penalty with its weight in this round."""
         if isinstance(penalty, OutputPenalty):
             state = self.penalty_states[id(penalty)]
             on_real, on_fake = map(entrywise.total, outputs)
-            value = penalty.of_outputs(on_real, on_fake, state)
+            value = penalty.of_outputs(on_real, on_fake, state, **weights)
         else:
             join = self.model.packs.join
             frozen = self.frozen_discriminator(labels)
@@ -274,7 +294,9 @@ class Round:
             def total(x):
                 return entrywise.total(frozen(x))
 
-            value = penalty.value(total, join(x), join(fake), self.seed)
+            value = penalty.value(
+                total, join(x), join(fake), self.seed, **weights
+            )
         return penalty.weight_at(self.counter, value.dtype) * value
 
     def draw(self, batch: Batch) -> Tensor:
@@ -310,7 +332,8 @@ class Round:
         # is the step itself. Only the persistent loss scales with the step.
         force = step if choices.update == "persistent" else velocity
         size = ops.cast(ops.shape(y)[0], y.dtype)
-        cotangent = self.pull_back(-force / size, generated.samples, batch)
+        force = weighted(force, batch) / size
+        cotangent = self.pull_back(-force, generated.samples, batch)
         terms = FurtherTerms(self, batch)
         if terms.terms:
             flow, has_flow = cotangent, self.has_flow()
@@ -398,7 +421,8 @@ class Round:
         values, velocity = gradients.value_and_input_gradient(
             self.frozen_potential(batch), y
         )
-        self.log(y, generator_loss=-ops.mean(values))
+        weight = batch.sample_weights().get("fake_weight")
+        self.log(y, generator_loss=-mean(values, weight))
         return velocity * self.model.packs.share(ops.shape(y)[0], y.dtype)
 
     def frozen_potential(self, batch: Batch) -> Callable[[Tensor], Tensor]:
@@ -458,25 +482,34 @@ class Round:
         - `proximal`: `-V(x) + |x - y|^2 / (2 step_size)`, the JKO step.
         """
         target = ops.stop_gradient(y + step)
+        weight = batch.sample_weights().get("fake_weight")
 
         def half_square(difference):
             squared = ops.sum(difference**2, axis=sample_axes(y))
-            return ops.mean(squared) / 2
+            return mean(squared, weight) / 2
 
         if self.choices.update == "persistent":
             return lambda x: half_square(target - self.position(x, batch))
         potential = self.frozen_potential(batch)
         if self.choices.update == "naive":
-            return lambda x: -ops.mean(potential(x))
-        return lambda x: half_square(x - y) / step_size - ops.mean(potential(x))
+            return lambda x: -mean(potential(x), weight)
+
+        def proximal(x):
+            return half_square(x - y) / step_size - mean(potential(x), weight)
+
+        return proximal
 
     # --------------------------------------------------------------- logs
 
     def log(self, batch: Tensor, **values: Tensor) -> None:
         """Adds means over the samples of `batch` to the logs, by name."""
-        weight = ops.cast(ops.shape(batch)[0], "float32")
+        self.add_means(ops.shape(batch)[0], values)
+
+    def add_means(self, count: Any, values: dict[str, Tensor]) -> None:
+        """Adds means to the logs, by name, as those of `count` samples."""
+        count = ops.cast(count, "float32")
         for name, value in values.items():
-            self.metrics[name].update_state(value, sample_weight=weight)
+            self.metrics[name].update_state(value, sample_weight=count)
 
     def logs(self, without: tuple[str, ...] = ()) -> dict[str, Tensor]:
         """Returns the running means by name, but for some."""
@@ -493,6 +526,15 @@ def with_labels(x: Tensor | None, labels: Tensor | None) -> Any:
     if x is None or labels is None:
         return labels if x is None else x
     return [x, labels]
+
+
+def weighted(x: Tensor, batch: Batch) -> Tensor:
+    """Rows of generated samples times the weights of their conditions."""
+    weight = batch.sample_weights().get("fake_weight")
+    if weight is None:
+        return x
+    shape = (-1,) + (1,) * (len(x.shape) - 1)
+    return x * ops.reshape(ops.cast(weight, x.dtype), shape)
 
 
 def total(loss: Tensor, added: Tensor | None) -> Tensor:

@@ -70,21 +70,30 @@ class Consistency(WeightedTerm):
         real: Tensor,
         generated: Tensor,
         seed: Seed = None,
+        real_weight: Tensor | None = None,
+        fake_weight: Tensor | None = None,
     ) -> Tensor:
         self.augment.check(real.shape[1:])
         seeds = (seed, seed + 1) if isinstance(seed, int) else (seed, seed)
         return sum(
-            self._difference(discriminator, x, seed)
-            for x, seed in zip((real, generated), seeds)
+            self._difference(discriminator, x, seed, weight)
+            for x, seed, weight in zip(
+                (real, generated), seeds, (real_weight, fake_weight)
+            )
         )
 
     def _difference(
-        self, discriminator: Callable[[Tensor], Tensor], x: Tensor, seed: Seed
+        self,
+        discriminator: Callable[[Tensor], Tensor],
+        x: Tensor,
+        seed: Seed,
+        weight: Tensor | None,
     ) -> Tensor:
         x = at_least_float32(x)
         changed = self.augment(x, seed)
         here, there = discriminator(x), discriminator(changed)
-        return mean((at_least_float32(here) - at_least_float32(there)) ** 2)
+        difference = at_least_float32(here) - at_least_float32(there)
+        return mean(difference**2, weight)
 
     def get_config(self) -> Config:
         serialize = keras.saving.serialize_keras_object

@@ -38,11 +38,20 @@ class Penalty(WeightedTerm):
         real: Tensor,
         generated: Tensor,
         seed: Seed = None,
+        real_weight: Tensor | None = None,
+        fake_weight: Tensor | None = None,
     ) -> Tensor:
         x = self.points(
             at_least_float32(real), at_least_float32(generated), seed
         )
-        return mean(self.cost(self.squared_norm(discriminator, x, seed)))
+        cost = self.cost(self.squared_norm(discriminator, x, seed))
+        return mean(cost, self.point_weight(real_weight, fake_weight))
+
+    def point_weight(
+        self, real_weight: Tensor | None, fake_weight: Tensor | None
+    ) -> Tensor | None:
+        """Returns the weights of the points: those of the real samples."""
+        return real_weight
 
     def squared_norm(
         self, discriminator: Callable[[Tensor], Tensor], x: Tensor, seed: Seed
@@ -203,6 +212,11 @@ class R2(R1):
 
     def points(self, real: Tensor, generated: Tensor, seed: Seed) -> Tensor:
         return generated
+
+    def point_weight(
+        self, real_weight: Tensor | None, fake_weight: Tensor | None
+    ) -> Tensor | None:
+        return fake_weight
 
 
 @PENALTIES.register("dragan")

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_monoflow.arguments import check_number
+from keras_monoflow.arguments import check_number, takes
 from keras_monoflow.backend import replicas
 from keras_monoflow.numerics import at_least_float32, mean
 from keras_monoflow.penalties.weighted_term import WeightedTerm
@@ -29,7 +29,12 @@ class OutputPenalty(WeightedTerm):
         return None
 
     def of_outputs(
-        self, real_output: Tensor, fake_output: Tensor, state: Any = None
+        self,
+        real_output: Tensor,
+        fake_output: Tensor,
+        state: Any = None,
+        real_weight: Tensor | None = None,
+        fake_weight: Tensor | None = None,
     ) -> Tensor:
         """Returns the penalty for the weight 1.
 
@@ -37,6 +42,8 @@ class OutputPenalty(WeightedTerm):
             real_output: Output on real samples, `(m,)` or `(m, 1)`.
             fake_output: Output on generated ones, `(n,)` or `(n, 1)`.
             state: What `make_state` returned.
+            real_weight: Weights of the rows `(m,)`, whose mean is 1, or `None`.
+            fake_weight: The same `(n,)`.
         """
         raise NotImplementedError
 
@@ -46,10 +53,22 @@ class OutputPenalty(WeightedTerm):
         real: Tensor,
         generated: Tensor,
         seed: Seed = None,
+        real_weight: Tensor | None = None,
+        fake_weight: Tensor | None = None,
     ) -> Tensor:
         outputs = (discriminator(x) for x in (real, generated))
         real_output, fake_output = map(at_least_float32, outputs)
-        return self.of_outputs(real_output, fake_output, self.make_state())
+        return self.of_outputs(
+            real_output,
+            fake_output,
+            self.make_state(),
+            real_weight,
+            fake_weight,
+        )
+
+    @property
+    def takes_sample_weights(self) -> bool:
+        return takes(self.of_outputs, "real_weight")
 
 
 @PENALTIES.register("centering", aliases=("logit_centering",))
@@ -81,11 +100,17 @@ class Centering(OutputPenalty):
         super().__init__(weight, every)
 
     def of_outputs(
-        self, real_output: Tensor, fake_output: Tensor, state: Any = None
+        self,
+        real_output: Tensor,
+        fake_output: Tensor,
+        state: Any = None,
+        real_weight: Tensor | None = None,
+        fake_weight: Tensor | None = None,
     ) -> Tensor:
         real, fake = map(at_least_float32, (real_output, fake_output))
-        product = mean(real) * mean(fake)
-        return mean(real**2) + mean(fake**2) + 2 * product
+        product = mean(real, real_weight) * mean(fake, fake_weight)
+        squares = mean(real**2, real_weight) + mean(fake**2, fake_weight)
+        return squares + 2 * product
 
 
 class AverageOutputs(keras.layers.Layer):
@@ -105,10 +130,15 @@ class AverageOutputs(keras.layers.Layer):
         self.steps = self.add_weight(shape=(), initializer="zeros")
         self.built = True
 
-    def update(self, real_output: Tensor, fake_output: Tensor) -> Any:
-        """Returns both means after a step, without gradient."""
-        outputs = (real_output, fake_output)
-        new = replicas.mean([ops.cast(mean(o), "float32") for o in outputs])
+    def update(self, real_mean: Tensor, fake_mean: Tensor) -> Any:
+        """Returns both means after a step, without gradient.
+
+        Args:
+            real_mean: That of the outputs on the real samples of this step.
+            fake_mean: That of the outputs on the generated ones.
+        """
+        means = (real_mean, fake_mean)
+        new = replicas.mean([ops.cast(m, "float32") for m in means])
         steps = ops.convert_to_tensor(self.steps)
         decay = ops.minimum(self.decay, steps / (steps + 1.0))
         old = ops.convert_to_tensor(self.means)
@@ -155,15 +185,24 @@ class LeCam(OutputPenalty):
         return AverageOutputs(self.decay)
 
     def of_outputs(
-        self, real_output: Tensor, fake_output: Tensor, state: Any = None
+        self,
+        real_output: Tensor,
+        fake_output: Tensor,
+        state: Any = None,
+        real_weight: Tensor | None = None,
+        fake_weight: Tensor | None = None,
     ) -> Tensor:
         real, fake = map(at_least_float32, (real_output, fake_output))
         state = self.make_state() if state is None else state
         average_real, average_fake = (
-            ops.cast(a, real.dtype) for a in state.update(real, fake)
+            ops.cast(a, real.dtype)
+            for a in state.update(
+                mean(real, real_weight), mean(fake, fake_weight)
+            )
         )
-        above = mean(ops.relu(real - average_fake) ** 2)
-        return above + mean(ops.relu(average_real - fake) ** 2)
+        above = mean(ops.relu(real - average_fake) ** 2, real_weight)
+        below = mean(ops.relu(average_real - fake) ** 2, fake_weight)
+        return above + below
 
     def get_config(self) -> Config:
         return {**super().get_config(), "decay": self.decay}

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from keras_monoflow.arguments import check_integer, check_number
+from keras_monoflow.arguments import check_integer, check_number, takes
 from keras_monoflow.schedules import value_at
 from keras_monoflow.typing import Config, Seed, Tensor
 
@@ -47,8 +47,14 @@ class WeightedTerm:
         real: Tensor,
         generated: Tensor,
         seed: Seed = None,
+        real_weight: Tensor | None = None,
+        fake_weight: Tensor | None = None,
     ) -> Tensor:
-        """Returns the penalty for the weight 1; arguments as above."""
+        """Returns the penalty for the weight 1; arguments as above.
+
+        To be used with weights of samples it takes `real_weight` and
+        `fake_weight` too, weights of the rows whose mean is 1, or `None`.
+        """
         raise NotImplementedError
 
     def __call__(
@@ -60,6 +66,11 @@ class WeightedTerm:
     ) -> Tensor:
         value = self.value(discriminator, real, generated, seed)
         return self.weight_at(0, value.dtype) * value
+
+    @property
+    def takes_sample_weights(self) -> bool:
+        """Whether `value` takes weights of samples."""
+        return takes(self.value, "real_weight")
 
     def weight_at(self, round_number: Any, dtype: Any = "float32") -> Any:
         """Returns the weight in a round, a number or a scalar tensor."""

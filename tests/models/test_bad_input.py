@@ -277,11 +277,11 @@ def test_streams_of_dictionaries(data):
 
 
 @pytest.mark.parametrize(
-    "weights", [{"sample_weight": np.ones(64)}, {"class_weight": {0: 1.0}}]
+    "weights", [{"sample_weight": np.ones(3)}, {"class_weight": {0: 1.0}}]
 )
 def test_weights_of_samples(weights, data):
     (name,) = weights
-    with pytest.raises(ValueError, match=f"`{name}` has no meaning"):
+    with pytest.raises(ValueError, match=f"`{name}` "):
         make_gan().fit(data, verbose=0, **weights)
 
 

@@ -56,7 +56,7 @@ ZEROS = np.zeros((9, 3), "float32")
         ("abc", TypeError, "validation_data='abc'"),
         (7, TypeError, "validation_data=7"),
         ((ZEROS[:, :2], ZEROS[:, 0]), ValueError, "validation_data.*labels"),
-        ((ZEROS[:, :2], None, ZEROS[:, 0]), ValueError, "sample weights"),
+        ((ZEROS[:, :2], None, ZEROS[:, 0]), ValueError, "data.*be 0 for all"),
         (ZEROS[:, :2] + np.nan, ValueError, "validation_data.*nan"),
     ],
 )
@@ -120,10 +120,10 @@ def test_trainer_arguments(flow, arguments, error):
 
 
 def test_weights_of_samples(gan, conditional, x):
-    ones = np.ones(64)
-    refuses(gan, ValueError, "sample_weight", x, sample_weight=ones)
+    negative = -np.ones(64)
+    refuses(gan, ValueError, "sample_weight", x, sample_weight=negative)
     y = np.arange(64) % 2
-    weights = {0: 5.0, 1: 0.0}
+    weights = {0: 5.0, 2: 0.0}
     refuses(conditional, ValueError, "class_weight", x, y, class_weight=weights)
 
 

@@ -16,6 +16,7 @@ from keras_monoflow.models.averaging import (
     decay_by_half_life,
     decay_by_round,
 )
+from keras_monoflow.models.chosen_samples import ChosenSamples
 from keras_monoflow.models.flow_model import FlowModel, _choice
 from keras_monoflow.models.label_counter import LabelCounter
 from keras_monoflow.models.looking import looking, random_seed
@@ -24,10 +25,11 @@ from keras_monoflow.models.prior import Prior
 from keras_monoflow.models.round import with_labels
 from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.optimizers import serialize
+from keras_monoflow.registry import lookup
 from keras_monoflow.typing import Array, ArrayLike, Config, Seed, Tensor
 
 
-class GeneratorModel(FlowModel):
+class GeneratorModel(ChosenSamples, FlowModel):
     """A generator whose samples follow a flow.
 
     If it takes labels as a second input, the model is conditional. Samples and
@@ -192,6 +194,7 @@ class GeneratorModel(FlowModel):
         batch_size: int = 256,
         labels: ArrayLike | None = None,
         averaged: bool = True,
+        accept: str | None = None,
     ) -> Array:
         """Generates `n` samples.
 
@@ -204,12 +207,19 @@ class GeneratorModel(FlowModel):
                 default they are drawn from `seed`, with equal chances for all
                 integers up to the largest of the training data.
             averaged: Whether to use the averaged generator, if there is one.
+            accept: `"rejection"` to draw samples until `n` are accepted, each
+                with a chance in proportion to its density ratio
+                `p_data / p_gen`, as `calibrate` has it. Prints how many were
+                drawn. `None` to return all.
 
         Returns:
             A NumPy array `(n, *sample_shape)`, or a dictionary or list of them.
 
         Raises:
-            ValueError: If a number is out of range, or the labels do not fit.
+            ValueError: If a number is out of range, the labels do not fit, or
+                samples shall be accepted and `calibrate` was not called.
+
+        Source: Azadi et al. 2019, arXiv 1810.06758, for rejection.
         """
         check_integer("n", n, minimum=1)
         check_integer("batch_size", batch_size, minimum=1)
@@ -217,6 +227,10 @@ class GeneratorModel(FlowModel):
         if self.conditional and labels is None:
             labels = self.labels.draw(n, seed)
         labels = self._check_own_labels(labels, n)
+        if accept is not None:
+            lookup(accept, {"rejection": None}, "accept")
+            rows = self._accepted(n, seed, batch_size, labels, averaged)
+            return self.parts.split(rows)
         inputs = self.inputs_of_samples(n, seed, labels)
         rows = self._generate(inputs, n, batch_size, seed, averaged)
         return self.parts.split(rows)
@@ -236,7 +250,7 @@ class GeneratorModel(FlowModel):
     def _check_latent_space(self, labels):
         owner = type(self).__name__
         data_checks.check_labels(labels, self.conditional, owner)
-        if self.prior.spec != "normal":
+        if not self.prior.is_normal:
             raise ValueError(
                 "`refine(space='latent')` knows the density of a normal prior "
                 f"alone. Received: a model with prior={self.prior.spec!r}."

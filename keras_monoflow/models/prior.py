@@ -61,6 +61,11 @@ class Prior(keras.layers.Layer):
         """Whether there are latent points."""
         return self.rows is not None or self.function is not None
 
+    @property
+    def is_normal(self) -> bool:
+        """Whether latent points are standard normal."""
+        return self.function is NAMED["normal"]
+
     def draw(self, n: Any, seed: Seed) -> Tensor | None:
         """Returns `(n, *latent_shape)`, or `None` where there are no latent
         points; `n` may be a tensor while tracing."""

@@ -1,9 +1,9 @@
 """Better samples of a trained GAN: refined, refined in latent space, or chosen.
 
 A small DCGAN learns MNIST with the logistic loss and R1, without the last 5000
-training images. A classifier compares 10000 of its samples with the test images,
-by the Fréchet distance of its features: as they are, moved along the flow
-(`refine`), their latent points moved by Langevin steps (`refine(space=
+training images. A classifier compares 10000 of its samples with the test
+images, by the Fréchet distance of its features: as they are, moved along the
+flow (`refine`), their latent points moved by Langevin steps (`refine(space=
 "latent")`), and accepted by the density ratio as it is calibrated on the 5000
 (`sample(accept="rejection")`). A grid of each is written.
 

@@ -155,13 +155,20 @@ def test_training_is_that_of_vectors(rows, kind, flow, arguments):
         np.testing.assert_allclose(got[name], values, rtol=2e-4, atol=1e-5)
 
 
-def second_part(samples):
-    return samples["b"] if isinstance(samples, dict) else samples[:, 2:]
+def scale_of(second_part):
+    """A term of the second part of samples alone."""
+
+    def scale(samples, real, condition, features):
+        squares = [ops.mean(second_part(s) ** 2) for s in (samples, real)]
+        return (squares[0] - squares[1]) ** 2
+
+    return scale
 
 
-def scale(samples, real, condition, features):
-    squares = [ops.mean(second_part(s) ** 2) for s in (samples, real)]
-    return (squares[0] - squares[1]) ** 2
+SCALES = {
+    "flat": scale_of(lambda samples: samples[:, 2:]),
+    "dict": scale_of(lambda samples: samples["b"]),
+}
 
 
 @pytest.mark.parametrize("persistency", [1, 2])
@@ -170,7 +177,7 @@ def test_terms(rows, persistency):
         make_model(
             "monoflow",
             kind,
-            generator_terms=[scale, kmf.terms.FeatureMatching(0.5)],
+            generator_terms=[SCALES[kind], kmf.terms.FeatureMatching(0.5)],
             persistency=persistency,
         )
         for kind in ("flat", "dict")
@@ -455,6 +462,7 @@ def test_a_discriminator_without_the_condition(rng, rows):
     for m in (model, other):
         m.fit(x, rows, **known)
     assert_alike(model, other)
+    assert model.discriminator_inputs(x, rows) is x
     np.testing.assert_allclose(
         model.log_ratio(x), other.log_ratio(x, rows), rtol=1e-4
     )

@@ -79,7 +79,7 @@ def assert_alike(one, other, **tolerance):
             np.testing.assert_allclose(a, b, **tolerance)
 
 
-def check(data, kind="plain", **arguments):
+def check(data, kind="plain", objective_is_a_mean=False, **arguments):
     """Trains on weighted and on repeated rows for two rounds."""
     x, c, weights = data
     models = [make_model(kind, **arguments) for _ in range(2)]
@@ -100,6 +100,10 @@ def check(data, kind="plain", **arguments):
         models[1].evaluate(*repeated(x), y_repeated, verbose=0),
     ]
     np.testing.assert_allclose(*losses, rtol=1e-4, atol=1e-5)
+    if objective_is_a_mean:
+        known = {"sample_weight": weights, "batch_size": 2, "verbose": 0}
+        parts = models[0].evaluate(x, y, **known)
+        np.testing.assert_allclose(parts, losses[0], rtol=1e-4, atol=1e-5)
     # The weights count.
     unweighted = make_model(kind, **arguments)
     unweighted.fit(x, y, **known)
@@ -168,7 +172,7 @@ def test_penalties(data, penalty, kind):
 
 
 def test_patches(data):
-    check(data, "patches", penalty="r1")
+    check(data, "patches", objective_is_a_mean=True, penalty="r1")
 
 
 def test_critics(data):
@@ -204,6 +208,22 @@ def test_penalties_at_random_points(rng, name):
     np.testing.assert_allclose(
         float(value), np.mean(weight * excess**2), rtol=1e-4
     )
+
+
+def test_generated_samples_have_other_weights(rng):
+    real, fake = np.float32(rng.normal(size=(2, 6, 2)) + 2)
+
+    def discriminator(x):
+        return ops.sum(x**2, axis=1) / 2
+
+    weight = np.float32(WEIGHTS / WEIGHTS.mean())
+    for known, weights in (
+        ({"real_weight": weight}, 1.0),
+        ({"fake_weight": weight}, weight),
+    ):
+        value = kmf.penalties.R2(1.0).value(discriminator, real, fake, **known)
+        want = np.mean(weights * np.sum(fake**2, 1)) / 2
+        np.testing.assert_allclose(float(value), want, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -319,6 +339,10 @@ def test_metrics_see_weighted_data(data):
         got = model.evaluate(x, sample_weight=weights, verbose=0)
         assert got[-1] < 10
         assert model.evaluate(x, verbose=0)[-1] > 10
+    callback = kmf.callbacks.DistributionMetrics(metric)
+    stream = kmf.datasets.ShuffledDataset(x, sample_weight=weights)
+    history = make_model().fit(stream, verbose=0, callbacks=callback).history
+    assert history["val_wasserstein_distance"][0] < 10
     callback = kmf.callbacks.DistributionMetrics(metric, samples=4000)
     many = np.repeat(np.float32([[0.0, 0.0], [1.0, 0.0]]), 2000, axis=0)
     drawn, _ = callback.choose(many, None, np.repeat([1.0, 3.0], 2000))

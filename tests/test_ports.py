@@ -2,6 +2,7 @@
 made-up images."""
 
 import pathlib
+import re
 import runpy
 import sys
 
@@ -82,3 +83,12 @@ def test_ports_are_short():
         assert len(path.read_text("utf-8").splitlines()) <= LINES, path.name
     known = {path.stem for path in PORTS} | {"translate_edges"}
     assert known == set(ARGUMENTS)
+
+
+def test_the_page_counts_their_lines():
+    page = EXAMPLES.parents[0] / "docs" / "porting.md"
+    counted = re.findall(r"`([a-z_/]+\.py)`[^|]*\| (\d+) \|", page.read_text())
+    assert len(counted) == len(PORTS) + 2
+    for name, lines in counted:
+        text = (EXAMPLES / name).read_text("utf-8")
+        assert len(text.splitlines()) == int(lines), name

@@ -1,0 +1,41 @@
+"""The tables of long experiments in the documentation are those that their
+scripts print of the results in the repository."""
+
+import pathlib
+import runpy
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+EXPERIMENTS = ROOT / "examples" / "experiments"
+RESULTS = EXPERIMENTS / "results"
+
+#: A script, where its results are, and the page that shows its table.
+TABLES = [
+    ("stacked_mnist", ["--output", "stacked_mnist"], "strong_gans"),
+]
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "page"), TABLES, ids=[t[0] for t in TABLES]
+)
+def test_the_page_shows_what_the_script_prints(
+    script, arguments, page, monkeypatch, capsys
+):
+    option, place = arguments
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    monkeypatch.syspath_prepend(EXPERIMENTS.parent)
+    monkeypatch.setattr(
+        sys, "argv", [script, "--table", option, str(RESULTS / place)]
+    )
+    runpy.run_path(str(EXPERIMENTS / f"{script}.py"), run_name="__main__")
+    printed = [
+        line
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith("|")
+    ]
+    assert len(printed) > 2
+    shown = (ROOT / "docs" / f"{page}.md").read_text("utf-8")
+    for line in printed:
+        assert line in shown

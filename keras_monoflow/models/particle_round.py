@@ -2,8 +2,10 @@
 
 from keras import ops
 
+from keras_monoflow.models.batch import Batch
 from keras_monoflow.models.forward_euler import euler_step
-from keras_monoflow.models.round import Batch, Generated, Round
+from keras_monoflow.models.round import Round
+from keras_monoflow.models.trained import Generated
 from keras_monoflow.typing import Tensor
 
 

@@ -8,8 +8,8 @@ from keras import ops
 
 from keras_monoflow import gradients
 from keras_monoflow.backend import processes
+from keras_monoflow.models.batch import Batch
 from keras_monoflow.models.reference_rows import ReferenceRows
-from keras_monoflow.models.round import Batch
 from keras_monoflow.numerics import mean
 from keras_monoflow.typing import Config, Tensor
 

@@ -1,6 +1,5 @@
 """One round of training, written once for every flow and every backend."""
 
-import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -10,116 +9,14 @@ from keras import ops
 
 from keras_monoflow import entrywise, gradients
 from keras_monoflow.backend import replicas
+from keras_monoflow.models.batch import Batch, weighted
 from keras_monoflow.models.further_terms import FurtherTerms
 from keras_monoflow.models.hidden_layers import hidden_layers
+from keras_monoflow.models.trained import Generated, Trained, total
 from keras_monoflow.numerics import at_least_float32, mean
 from keras_monoflow.penalties import OutputPenalty, WeightedTerm
 from keras_monoflow.schedules import value_at
 from keras_monoflow.typing import Tensor
-
-
-@dataclasses.dataclass(frozen=True)
-class Batch:
-    """Samples of the data, the conditions beside them, and slices of both.
-
-    Args:
-        samples: Tensor `(rows, *sample_shape)`.
-        labels: The conditions, a tensor of as many rows, or `None`.
-        slices: How many parts `slice` cuts the batch into; 1 for none.
-        weights: How much each row counts, `(rows,)`, or `None` for equally.
-    """
-
-    samples: Any
-    labels: Any = None
-    slices: int = 1
-    weights: Any = None
-
-    @property
-    def size(self) -> Any:
-        """How many rows a slice has; those left over are left out."""
-        return ops.shape(self.samples)[0] // self.slices
-
-    def slice(self, i: Any) -> "Batch":
-        """Returns slice `i`, a `Batch`."""
-        if self.slices == 1:
-            return self
-        rows = self.samples, self.labels, self.weights
-        samples, labels, weights = (self._cut(part, i) for part in rows)
-        return Batch(samples, labels, weights=weights)
-
-    def sample_weights(self) -> dict[str, Tensor]:
-        """Returns the arguments by which losses and penalties are told weights.
-
-        They have the mean 1 over the batch. Where there are conditions,
-        generated samples have those of the conditions that they are made for.
-        """
-        if self.weights is None:
-            return {}
-        weights = at_least_float32(self.weights)
-        (average,) = replicas.mean([mean(weights)])
-        weights = weights / ops.maximum(average, keras.config.epsilon())
-        both = {"real_weight": weights, "fake_weight": weights}
-        return {"real_weight": weights} if self.labels is None else both
-
-    def _cut(self, rows, i):
-        if rows is None:
-            return None
-        start = (i * self.size,) + (0,) * (len(rows.shape) - 1)
-        return ops.slice(rows, start, (self.size, *rows.shape[1:]))
-
-
-@dataclasses.dataclass(frozen=True)
-class Generated:
-    """Generated samples, and how they were made."""
-
-    inputs: Any
-    samples: Any
-    #: What its layers added to the loss, or `None`.
-    added_loss: Any
-    pullback: Callable
-    commit: Callable
-
-
-@dataclasses.dataclass(frozen=True)
-class Trained:
-    """Networks and the optimizer that trains them."""
-
-    networks: list
-    optimizer: keras.optimizers.Optimizer
-
-    @property
-    def variables(self) -> list[keras.Variable]:
-        return [v for n in self.networks for v in n.trainable_variables]
-
-    def step(self, loss_fn: Callable[[], Tensor]) -> None:
-        """One optimizer step down a loss and the regularization."""
-        variables = self.variables
-        _, grads = gradients.value_and_grad(
-            lambda: self.optimizer.scale_loss(
-                total(loss_fn(), regularization(variables))
-            ),
-            variables,
-        )
-        gradients.apply_gradients(self.optimizer, grads, variables)
-
-    def step_along(self, generated: Generated, cotangent: Tensor) -> None:
-        """One optimizer step that moves samples against a cotangent, and goes
-        down what their network adds to the loss and the regularization."""
-        variables, optimizer = self.variables, self.optimizer
-        cotangent = ops.cast(
-            optimizer.scale_loss(cotangent), generated.samples.dtype
-        )
-        if generated.added_loss is not None:
-            one = optimizer.scale_loss(ops.ones((), "float32"))
-            cotangent = [cotangent, one]
-        grads = generated.pullback(cotangent)
-        if any(v.regularizer is not None for v in variables):
-            _, further = gradients.value_and_grad(
-                lambda: optimizer.scale_loss(regularization(variables)),
-                variables,
-            )
-            grads = [g + f for g, f in zip(grads, further)]
-        gradients.apply_gradients(optimizer, grads, variables)
 
 
 class Round:
@@ -526,29 +423,6 @@ def with_labels(x: Tensor | None, labels: Tensor | None) -> Any:
     if x is None or labels is None:
         return labels if x is None else x
     return [x, labels]
-
-
-def weighted(x: Tensor, batch: Batch) -> Tensor:
-    """Rows of generated samples times the weights of their conditions."""
-    weight = batch.sample_weights().get("fake_weight")
-    if weight is None:
-        return x
-    shape = (-1,) + (1,) * (len(x.shape) - 1)
-    return x * ops.reshape(ops.cast(weight, x.dtype), shape)
-
-
-def total(loss: Tensor, added: Tensor | None) -> Tensor:
-    """A loss, and what layers added to it if anything."""
-    return loss if added is None else loss + ops.cast(added, loss.dtype)
-
-
-def regularization(variables: list[keras.Variable]) -> Tensor:
-    """The regularization losses of variables, a float32 scalar."""
-    total = ops.zeros((), "float32")
-    for v in variables:
-        if v.regularizer is not None:
-            total = total + ops.cast(v.regularizer(v.value), "float32")
-    return total
 
 
 def sample_axes(x: Tensor) -> tuple[int, ...]:

@@ -7,8 +7,9 @@ import numpy as np
 from keras import ops
 
 from keras_monoflow.backend import processes
+from keras_monoflow.models.batch import Batch
 from keras_monoflow.models.reference_rows import ReferenceRows
-from keras_monoflow.models.round import Batch, mean_speed
+from keras_monoflow.models.round import mean_speed
 from keras_monoflow.models.sample_velocity import velocity_in_space
 from keras_monoflow.typing import Config, Tensor
 from keras_monoflow.velocities.neighbors import Neighbors

@@ -6,8 +6,9 @@ from typing import Any
 from keras import ops
 
 from keras_monoflow.backend import replicas
+from keras_monoflow.models.batch import Batch
 from keras_monoflow.models.particle_round import ParticleRound
-from keras_monoflow.models.round import Batch, Round
+from keras_monoflow.models.round import Round
 from keras_monoflow.models.sample_velocity import velocity_in_space
 from keras_monoflow.models.space import SAMPLES
 from keras_monoflow.typing import Tensor

@@ -32,7 +32,7 @@ import mnist
 SAMPLES, HELD_OUT = 10_000, 5_000
 #: Steps and step sizes of both kinds of refinement.
 REFINED = [(10, 0.1), (10, 1.0), (10, 10.0)]
-LATENT = [(10, 0.01), (40, 0.01), (160, 0.01), (40, 0.05), (160, 0.05)]
+LATENT = [(10, 0.01), (40, 0.01), (40, 0.05)]
 
 
 def parse_arguments():

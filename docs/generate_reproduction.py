@@ -14,7 +14,12 @@ PAPERS = DOCS.parent / "examples" / "papers"
 PAGE = DOCS / "reproduction.md"
 IMAGES = DOCS / "images" / "papers"
 #: The order of the page.
-NAMES = ["divergence_and_flow", "gradient_identity", "optimal_discriminators"]
+NAMES = [
+    "divergence_and_flow",
+    "gradient_identity",
+    "optimal_discriminators",
+    "every_divergence_falls",
+]
 
 TOP = """# What the papers claim, and what this package measures
 

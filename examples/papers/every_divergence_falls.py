@@ -131,7 +131,7 @@ def draw(results, path):
             title=f"the flow of {r['mapping']}", xlabel="time", yscale="log"
         )
     np.atleast_1d(axes)[0].set(ylabel="divergence / that at the start")
-    np.atleast_1d(axes)[0].legend(fontsize=7)
+    np.atleast_1d(axes)[len(shown) // 2].legend(fontsize=7, loc="lower left")
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     plt.close(figure)

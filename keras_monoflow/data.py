@@ -103,9 +103,10 @@ def rows_of_data(
     """
 
     def rows_of(batch: Any) -> tuple:
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
         x, y = keras.tree.map_structure(keras.ops.convert_to_numpy, (x, y))
-        return (join(x),) if y is None else (join(x), join_labels(y))
+        rows = join(x), None if y is None else join_labels(y), weight
+        return rows[: 3 if weight is not None else 1 if y is None else 2]
 
     if x is None or is_array(x) or isinstance(x, (dict, list, tuple)):
         x = join(x)

@@ -343,6 +343,20 @@ def test_metrics_see_weighted_data(data):
     stream = kmf.datasets.ShuffledDataset(x, sample_weight=weights)
     history = make_model().fit(stream, verbose=0, callbacks=callback).history
     assert history["val_wasserstein_distance"][0] < 10
+    z, x_of_two = keras.Input((2,)), keras.Input((1,), name="a")
+    y_of_two = keras.Input((1,), name="b")
+    parts = {"a": layers.Dense(1)(z), "b": layers.Dense(1)(z)}
+    judge = layers.Dense(1)(layers.Concatenate()([x_of_two, y_of_two]))
+    of_parts = kmf.MonoFlowGAN(
+        keras.Model(z, parts),
+        keras.Model({"a": x_of_two, "b": y_of_two}, judge),
+    )
+    of_parts.compile("sgd", "sgd")
+    stream = kmf.datasets.ShuffledDataset(
+        {"a": x[:, :1], "b": x[:, 1:]}, sample_weight=weights
+    )
+    history = of_parts.fit(stream, verbose=0, callbacks=callback).history
+    assert history["val_wasserstein_distance"][0] < 10
     callback = kmf.callbacks.DistributionMetrics(metric, samples=4000)
     many = np.repeat(np.float32([[0.0, 0.0], [1.0, 0.0]]), 2000, axis=0)
     drawn, _ = callback.choose(many, None, np.repeat([1.0, 3.0], 2000))

@@ -9,7 +9,9 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAPERS = ROOT / "examples" / "papers"
-SCRIPTS = sorted(p for p in PAPERS.glob("*.py") if p.stem != "claims")
+#: What the scripts share.
+SHARED = ("claims", "planar")
+SCRIPTS = sorted(p for p in PAPERS.glob("*.py") if p.stem not in SHARED)
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def test_a_script_runs(path, tmp_path, monkeypatch, capsys):
     """Quickly, and goes on where it was stopped."""
     pytest.importorskip("scipy")
     monkeypatch.syspath_prepend(PAPERS)
-    for name in ("claims",):
+    for name in SHARED:
         monkeypatch.delitem(sys.modules, name, raising=False)
     file = tmp_path / "results.json"
     arguments = [str(path), "--quick", "--file", str(file)]

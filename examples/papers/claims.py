@@ -109,9 +109,23 @@ def write(path: pathlib.Path, results: list[dict[str, Any]]) -> None:
     leaves half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(".new")
-    content = {"made_with": made_with(), "results": results}
-    new.write_text(json.dumps(content, indent=1, default=float) + "\n", "utf-8")
+    lines = ",\n".join(json.dumps(rounded(result)) for result in results)
+    head = json.dumps(made_with())
+    new.write_text(
+        f'{{"made_with": {head},\n"results": [\n{lines}\n]}}\n', "utf-8"
+    )
     os.replace(new, path)
+
+
+def rounded(value: Any) -> Any:
+    """The same with six digits of each number."""
+    if isinstance(value, dict):
+        return {name: rounded(v) for name, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(v) for v in value]
+    if isinstance(value, (float, np.floating)):
+        return float(f"{value:.6g}")
+    return value
 
 
 def made_with() -> dict[str, str]:

@@ -1,0 +1,106 @@
+"""Small trainings in the plane that several claims share.
+
+The settings are those of `examples/w1fe_ring.py`: networks with three layers of
+64, batches of 256, critics with Adam at 1e-3 (0.5, 0.9) and the one-sided
+penalty, generators with Adam at 5e-4 (0.5, 0.9). The exact W1 is taken between
+1000 samples and 1000 points of the data.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+import keras_monoflow as kmf
+
+BATCH = 256
+#: Points of each distribution.
+DATA: dict[str, Callable[..., np.ndarray]] = {
+    "ring": lambda n, seed: kmf.datasets.gaussian_ring(n, seed=seed),
+    "grid": lambda n, seed: kmf.datasets.gaussian_grid(n, seed=seed),
+}
+
+
+def critic_optimizer() -> keras.Optimizer:
+    return keras.optimizers.Adam(1e-3, 0.5, 0.9)
+
+
+def generator_optimizer(factor: float = 1.0) -> keras.Optimizer:
+    return keras.optimizers.Adam(5e-4 * factor, 0.5, 0.9)
+
+
+def networks(seed: int, critics: int = 1) -> list[keras.Model]:
+    """A generator, and as many networks that judge."""
+    keras.utils.set_random_seed(seed)
+    judges = [
+        kmf.networks.mlp_discriminator(2, seed=seed + 1000 * i)
+        for i in range(critics)
+    ]
+    return [kmf.networks.mlp_generator(2, 2, seed=seed), *judges]
+
+
+def w1fe(seed: int, **choices: Any) -> kmf.W1FE:
+    """W1-FE with a warm-up of 50 critic steps."""
+    model = kmf.W1FE(*networks(seed), seed=seed)
+    model.compile(
+        generator_optimizer=generator_optimizer(),
+        critic_optimizer=critic_optimizer(),
+        penalty=kmf.penalties.LipschitzPenalty(10.0),
+        critic_warmup=50,
+        step_size=0.1,
+        **choices,
+    )
+    return model
+
+
+def train(
+    model: Any,
+    data: str,
+    seed: int,
+    rounds: int,
+    looks: int,
+    look: Callable[[Any, int], dict[str, float]],
+    warmup: int = 50,
+) -> list[dict[str, float]]:
+    """Trains on fresh points, and looks `looks` times at even distances.
+
+    Args:
+        model: A compiled model.
+        data: A name in `DATA`.
+        seed: Seed of the data.
+        rounds: How many after the warm-up.
+        looks: How many looks.
+        look: Function of the model and the rounds to numbers by name.
+        warmup: Rounds of the critic alone.
+    """
+    seen = []
+    stretches = [warmup] * (warmup > 0) + [rounds // looks] * looks
+    done = -warmup
+    for i, length in enumerate(stretches):
+        points = DATA[data](BATCH * length, [seed, i])
+        model.fit(points, batch_size=BATCH, shuffle=False, verbose=0)
+        done += length
+        if done > 0:
+            seen.append({"rounds": done, **look(model, done)})
+    return seen
+
+
+def distance(model: Any, data: str, seed: int) -> float:
+    """The exact W1 to the data."""
+    points = DATA[data](1000, 10_000 + seed)
+    samples = model.sample(1000, seed=123, batch_size=1000)
+    return float(kmf.metrics.WassersteinDistance()(points, samples))
+
+
+def final(looks: list[dict[str, float]], name: str = "w1") -> float:
+    """The mean over the looks of the second half."""
+    values = [look[name] for look in looks]
+    return float(np.mean(values[len(values) // 2 :]))
+
+
+def mean_and_spread(values: list[float], form: str = ".3f") -> str:
+    """A mean and a standard deviation over seeds."""
+    if len(values) == 1:
+        return f"{values[0]:{form}}"
+    return f"{np.mean(values):{form}} ± {np.std(values, ddof=1):{form}}"

@@ -19,6 +19,7 @@ NAMES = [
     "gradient_identity",
     "optimal_discriminators",
     "every_divergence_falls",
+    "any_mapping",
     "vanishing_gradients",
     "naive_persistence",
     "persistent_monoflow",

@@ -67,7 +67,12 @@ def run(choice):
     train(choice["pretraining"])
     first = look(gan)
     while done < choice["rounds"]:
-        train(EVERY)
+        try:
+            train(EVERY)
+        except ValueError as error:  # The package stops at a NaN.
+            if "NaN" not in str(error):
+                raise
+            return {**first, "home": None, "diverged": True}
         done += EVERY
         if np.linalg.norm(gan.sample(1000, seed=0).mean(axis=0)) < DISTANCE / 2:
             return {**first, "home": done}
@@ -101,7 +106,9 @@ def home(results):
     """How many came home, and after how many rounds."""
     rounds = [r["home"] for r in results if r["home"] is not None]
     if not rounds:
-        return f"0 of {len(results)}"
+        diverged = sum("diverged" in r for r in results)
+        note = f" ({diverged} diverged)" if diverged else ""
+        return f"0 of {len(results)}{note}"
     span = (
         f"{min(rounds)}"
         if len(set(rounds)) == 1

@@ -22,6 +22,7 @@ NAMES = [
     "any_mapping",
     "vanishing_gradients",
     "naive_persistence",
+    "potential_accuracy",
     "persistent_monoflow",
     "w2_and_w1",
 ]

@@ -164,7 +164,7 @@ def show(results, output):
 
     names = list(dict.fromkeys(r["augment"] for r in results))
     rounds = [look["rounds"] for look in results[0]["looks"]]
-    columns = [i for i, n in enumerate(rounds) if n % 1000 == 0]
+    columns = [i for i, n in enumerate(rounds) if n % 2000 == 0]
     print(f"\nthe images themselves: {results[0]['known']:.2f}")
     print("\n| rounds | " + " | ".join(f"{rounds[i]}" for i in columns) + " |")
     print("|---" * (len(columns) + 1) + "|")
@@ -173,7 +173,8 @@ def show(results, output):
         of = [r["looks"] for r in results if r["augment"] == name]
         fids = np.array([[look["fid"] for look in looks] for looks in of])
         cells = [
-            f"{m:.1f} ± {s:.1f}" for m, s in zip(fids.mean(0), fids.std(0))
+            f"{m:.1f}" + (f" ± {s:.1f}" if len(of) > 1 else "")
+            for m, s in zip(fids.mean(0), fids.std(0))
         ]
         cells = [cells[i] for i in columns]
         print(f"| {name} ({len(of)}) | " + " | ".join(cells) + " |")
@@ -182,6 +183,9 @@ def show(results, output):
             means = np.mean([[look[known] for look in ls] for ls in of], 0)
             right.plot(rounds, means, style, color=line.get_color())
     left.set(xlabel="rounds", ylabel="Fréchet distance", yscale="log")
+    left.set_yticks([4, 6, 10, 20, 40, 80], minor=False)
+    left.yaxis.set_major_formatter("{x:g}")
+    left.yaxis.set_minor_formatter("")
     left.legend()
     right.set(xlabel="rounds", ylabel="mean log ratio")
     right.set_title("on the images (—) and on test images (···)")

@@ -131,10 +131,8 @@ def verdict(results):
     }
     why = ", ".join(f"{a} of {b} {kind}" for kind, (a, b) in counts.items())
     why = f"the ring was learned by {why}"
-    works, fails = counts[INCREASING], counts[OTHERS]
-    if works[0] == works[1] and fails[0] == 0:
-        return "reproduced", why
-    return "reproduced under conditions", why
+    works, tried = counts[INCREASING]
+    return ("reproduced" if works == tried else "not reproduced"), why
 
 
 def draw(results, path):

@@ -93,9 +93,12 @@ def main(claim: Claim) -> None:
         started = time.process_time()
         found = claim.run(choice)
         seconds = round(time.process_time() - started, 1)
+        if overwritten := choice.keys() & found.keys():
+            raise KeyError(f"`run` returns {overwritten}, which are choices.")
         results.append({**choice, **found, "seconds": seconds})
         write(path, results)
         print(f"{i + 1}/{len(left)} ({seconds:g} s)", choice, flush=True)
+    results = claim.results(path)  # As they were written.
     if not results:
         return
     print("\n" + "\n".join(claim.table(results)) + "\n")
@@ -118,13 +121,13 @@ def write(path: pathlib.Path, results: list[dict[str, Any]]) -> None:
 
 
 def rounded(value: Any) -> Any:
-    """The same with six digits of each number."""
+    """The same with twelve digits of each number."""
     if isinstance(value, dict):
         return {name: rounded(v) for name, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [rounded(v) for v in value]
     if isinstance(value, (float, np.floating)):
-        return float(f"{value:.6g}")
+        return float(f"{value:.12g}")
     return value
 
 

@@ -90,4 +90,4 @@ class ClassBatches(ShuffledDataset):
         return np.array(order)
 
     def __len__(self) -> int:
-        return max(1, len(self.x) // (self.classes * self.rows))
+        return max(1, self._rows // (self.classes * self.rows))

@@ -64,3 +64,12 @@ def test_small_classes_start_over(rng):
 def test_bad_input(labels, arguments, error, message):
     with pytest.raises(error, match=message):
         ClassBatches(**{"x": np.arange(300), "y": labels, **arguments})
+
+
+def test_samples_of_several_parts(labels):
+    x = {"a": np.arange(300.0), "b": -np.arange(300.0)}
+    data = ClassBatches(x, labels, classes=3, rows=4, seed=1)
+    assert len(data) == 25
+    rows, classes = data[24]
+    np.testing.assert_array_equal(rows["a"], -rows["b"])
+    np.testing.assert_array_equal(labels[rows["a"].astype(int)], classes)

@@ -26,10 +26,15 @@ def mean(x: Tensor, weight: Tensor | None = None) -> Tensor:
         weight: Weights of the rows `(n,)`, whose mean is 1, or `None`.
     """
     size = ops.cast(ops.size(x), x.dtype)
-    if weight is not None:
-        shape = (-1,) + (1,) * (len(x.shape) - 1)
-        x = x * ops.reshape(ops.cast(weight, x.dtype), shape)
-    return ops.sum(x) / size
+    return ops.sum(weigh_rows(x, weight)) / size
+
+
+def weigh_rows(x: Tensor, weight: Tensor | None) -> Tensor:
+    """Rows `(n, ...)` times their weights `(n,)`, or as they are for `None`."""
+    if weight is None:
+        return x
+    shape = (-1,) + (1,) * (len(x.shape) - 1)
+    return x * ops.reshape(ops.cast(weight, x.dtype), shape)
 
 
 def within(

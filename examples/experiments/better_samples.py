@@ -23,6 +23,7 @@ import sys
 import keras
 import numpy as np
 from sample_flows import results_of
+from small_data import make_gan
 
 import keras_monoflow as kmf
 
@@ -52,18 +53,7 @@ def parse_arguments():
 
 def train(images, seed, rounds):
     keras.utils.set_random_seed(seed)
-    options = {"blocks": "depth_to_space", "filters": 24, "seed": seed}
-    gan = kmf.MonoFlowGAN(
-        kmf.networks.dcgan_generator(latent_dim=100, **options),
-        kmf.networks.dcgan_discriminator(**options),
-        seed=seed,
-    )
-    gan.compile(
-        keras.optimizers.Adam(5e-4, 0.5),
-        keras.optimizers.Adam(5e-4, 0.5),
-        penalty=kmf.penalties.R1(0.1),
-        ema=0.99,
-    )
+    gan = make_gan("none", seed)
     data = kmf.datasets.ShuffledDataset(images, batch_size=64, seed=seed)
     gan.fit(data, epochs=-(-rounds // len(data)), verbose=0)
     return gan

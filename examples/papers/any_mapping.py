@@ -5,10 +5,9 @@ python examples/papers/any_mapping.py
 
 import warnings
 
-import keras
 import matplotlib.pyplot as plt
 import planar
-from claims import Claim, head, main, row
+from claims import Claim, has_diverged, head, main, row, save, values
 from keras import ops
 
 import keras_monoflow as kmf
@@ -52,24 +51,18 @@ def run(choice):
     model = kmf.MonoFlowGAN(*planar.networks(seed), seed=seed)
     model.compile(
         generator_optimizer=planar.generator_optimizer(),
-        discriminator_optimizer=keras.optimizers.Adam(1e-3, 0.5, 0.9),
+        discriminator_optimizer=planar.critic_optimizer(),
         mapping=mapping,
         penalty=[kmf.penalties.R1(0.1), kmf.penalties.R2(0.1)],
         discriminator_warmup=50,
     )
 
-    def look(model, rounds):
-        return {"w1": planar.distance(model, "ring", seed)}
-
     try:
-        looks = planar.train(
-            model, "ring", seed, choice["rounds"], choice["looks"], look
-        )
+        return {"w1": planar.w1_at_the_end(model, choice, "ring")}
     except ValueError as error:  # The package stops at a NaN.
-        if "NaN" not in str(error):
+        if not has_diverged(error):
             raise
         return {"w1": None}
-    return {"w1": planar.final(looks)}
 
 
 def choices(quick):
@@ -84,10 +77,6 @@ def choices(quick):
     ]
 
 
-def values(results, name):
-    return [r["w1"] for r in results if r["mapping"] == name]
-
-
 def cell(found):
     known = [v for v in found if v is not None]
     diverged = len(found) - len(known)
@@ -98,7 +87,10 @@ def cell(found):
 def learned(results):
     """Which mappings have learned the ring with every seed."""
     return {
-        name: all(v is not None and v < LEARNED for v in values(results, name))
+        name: all(
+            v is not None and v < LEARNED
+            for v in values(results, "w1", mapping=name)
+        )
         for name in dict.fromkeys(r["mapping"] for r in results)
     }
 
@@ -113,7 +105,7 @@ def table(results):
             row(
                 kind,
                 shown,
-                cell(values(results, name)),
+                cell(values(results, "w1", mapping=name)),
                 "yes" if well else "no",
             )
         )
@@ -141,7 +133,9 @@ def draw(results, path):
     figure, axis = plt.subplots(figsize=(7, 4.6))
     for i, name in enumerate(names):
         kind = MAPPINGS[name][0]
-        known = [v for v in values(results, name) if v is not None]
+        known = [
+            v for v in values(results, "w1", mapping=name) if v is not None
+        ]
         axis.semilogx(known, [i] * len(known), "o", color=colors[kind])
     axis.axvline(LEARNED, color="gray", lw=0.8, ls=":")
     axis.set_yticks(range(len(names)), names, fontsize=8)
@@ -152,9 +146,7 @@ def draw(results, path):
         for kind, c in colors.items()
     ]
     axis.legend(handles=handles, fontsize=8)
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    save(figure, path)
 
 
 CLAIM = Claim(

@@ -134,7 +134,6 @@ def rounded(value: Any) -> Any:
 def made_with() -> dict[str, str]:
     """The machine, the versions and the commit."""
     backend = keras.backend.backend()
-    name = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}[backend]
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],
         cwd=FOLDER,
@@ -146,7 +145,7 @@ def made_with() -> dict[str, str]:
         "machine": f"{processor()}, {len(os.sched_getaffinity(0))} cores",
         "python": platform.python_version(),
         "keras": keras.__version__,
-        name: metadata.version(name),
+        backend: metadata.version(backend),
         "numpy": np.__version__,
         "commit": commit,
     }
@@ -162,10 +161,23 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def mean_of(results: list[dict], value: str, **where: Any) -> float:
-    """The mean of a value over the results that agree with `where`."""
-    found = [r[value] for r in results if where.items() <= r.items()]
-    return float(np.mean(found))
+def values(results: list[dict], name: str, **where: Any) -> list[Any]:
+    """A value of each of the results that agree with `where`."""
+    return [r[name] for r in results if where.items() <= r.items()]
+
+
+def has_diverged(error: ValueError) -> bool:
+    """Whether `fit` stopped because of a NaN."""
+    return "NaN" in str(error)
+
+
+def save(figure: Any, path: pathlib.Path) -> None:
+    """Writes a figure of matplotlib, and lets go of it."""
+    import matplotlib.pyplot as plt
+
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
 
 
 def row(*cells: Any) -> str:

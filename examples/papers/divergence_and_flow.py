@@ -6,7 +6,7 @@ python examples/papers/divergence_and_flow.py
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-from claims import Claim, head, main, row
+from claims import Claim, head, main, row, save
 from keras import layers
 
 import keras_monoflow as kmf
@@ -221,9 +221,7 @@ def draw(results, path):
         axis.set(title=ratio, xlabel="steps", yscale="log")
     axes[0].set(ylabel="KL(q‖p)", ylim=(1e-4, 1e3))
     axes[1].legend(fontsize=8, loc="center right")
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    save(figure, path)
 
 
 CLAIM = Claim(

@@ -5,7 +5,7 @@ python examples/papers/every_divergence_falls.py
 
 import matplotlib.pyplot as plt
 import numpy as np
-from claims import Claim, head, main, row
+from claims import Claim, head, main, row, save
 from keras import ops
 from scipy.stats import norm
 
@@ -132,9 +132,7 @@ def draw(results, path):
         )
     np.atleast_1d(axes)[0].set(ylabel="divergence / that at the start")
     np.atleast_1d(axes)[len(shown) // 2].legend(fontsize=7, loc="lower left")
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    save(figure, path)
 
 
 CLAIM = Claim(

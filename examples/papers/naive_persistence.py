@@ -6,7 +6,7 @@ python examples/papers/naive_persistence.py
 import matplotlib.pyplot as plt
 import numpy as np
 import planar
-from claims import Claim, head, main, row
+from claims import Claim, head, main, row, save
 from keras import ops
 
 RUNS = {
@@ -106,9 +106,7 @@ def draw(results, path):
     axes[0].set(ylabel="exact W1", xlabel="rounds", yscale="log")
     axes[1].set(ylabel="-E D(G(z)), which naive fits minimize", xlabel="rounds")
     axes[0].legend(fontsize=7)
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    save(figure, path)
 
 
 CLAIM = Claim(

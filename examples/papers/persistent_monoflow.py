@@ -3,10 +3,9 @@
 python examples/papers/persistent_monoflow.py
 """
 
-import keras
 import numpy as np
 import planar
-from claims import Claim, head, main, row
+from claims import Claim, head, main, row, values
 
 import keras_monoflow as kmf
 
@@ -26,7 +25,7 @@ def run(choice):
     model = kmf.MonoFlowGAN(*planar.networks(seed), seed=seed)
     model.compile(
         generator_optimizer=planar.generator_optimizer(),
-        discriminator_optimizer=keras.optimizers.Adam(1e-3, 0.5, 0.9),
+        discriminator_optimizer=planar.critic_optimizer(),
         mapping=choice["mapping"],
         penalty=[kmf.penalties.R1(0.1), kmf.penalties.R2(0.1)],
         discriminator_warmup=50,
@@ -34,14 +33,7 @@ def run(choice):
         step_size=0.1,
         normalize_velocity=True,
     )
-
-    def look(model, rounds):
-        return {"w1": planar.distance(model, choice["data"], seed)}
-
-    looks = planar.train(
-        model, choice["data"], seed, choice["rounds"], choice["looks"], look
-    )
-    return {"w1": planar.final(looks)}
+    return {"w1": planar.w1_at_the_end(model, choice, choice["data"])}
 
 
 def choices(quick):
@@ -55,16 +47,12 @@ def choices(quick):
     ]
 
 
-def values(results, **where):
-    return [r["w1"] for r in results if where.items() <= r.items()]
-
-
 def pairs(results):
     """The mean W1 with one fit and with five, by data and mapping."""
     kinds = dict.fromkeys((r["data"], r["mapping"]) for r in results)
     return {
         (data, mapping): [
-            np.mean(values(results, data=data, mapping=mapping, fits=k))
+            np.mean(values(results, "w1", data=data, mapping=mapping, fits=k))
             for k in FITS
         ]
         for data, mapping in kinds
@@ -76,7 +64,7 @@ def table(results):
     for data, mapping in pairs(results):
         cells = [
             planar.mean_and_spread(
-                values(results, data=data, mapping=mapping, fits=k)
+                values(results, "w1", data=data, mapping=mapping, fits=k)
             )
             for k in FITS
         ]

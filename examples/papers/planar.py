@@ -93,6 +93,18 @@ def distance(model: Any, data: str, seed: int) -> float:
     return float(kmf.metrics.WassersteinDistance()(points, samples))
 
 
+def w1_at_the_end(model: Any, choice: dict[str, Any], data: str) -> float:
+    """Trains as a choice says, with `seed`, `rounds` and `looks`, and returns
+    the mean W1 of the second half."""
+    seed = choice["seed"]
+
+    def look(model: Any, rounds: int) -> dict[str, float]:
+        return {"w1": distance(model, data, seed)}
+
+    looks = train(model, data, seed, choice["rounds"], choice["looks"], look)
+    return final(looks)
+
+
 def final(looks: list[dict[str, float]], name: str = "w1") -> float:
     """The mean over the looks of the second half."""
     values = [look[name] for look in looks]

@@ -6,7 +6,7 @@ python examples/papers/potential_accuracy.py
 import matplotlib.pyplot as plt
 import numpy as np
 import planar
-from claims import Claim, head, main, row
+from claims import Claim, head, main, row, save
 
 import keras_monoflow as kmf
 
@@ -145,9 +145,7 @@ def draw(results, path):
     axes[0].set(xlabel="rounds", ylabel="cosine with the exact direction")
     axes[1].set(xlabel="rounds", ylabel="exact W1", yscale="log")
     axes[1].legend(fontsize=7)
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    save(figure, path)
 
 
 CLAIM = Claim(

@@ -6,7 +6,7 @@ python examples/papers/vanishing_gradients.py
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-from claims import Claim, head, main, row
+from claims import Claim, has_diverged, head, main, row, save
 
 import keras_monoflow as kmf
 
@@ -70,7 +70,7 @@ def run(choice):
         try:
             train(EVERY)
         except ValueError as error:  # The package stops at a NaN.
-            if "NaN" not in str(error):
+            if not has_diverged(error):
                 raise
             return {**first, "home": None, "diverged": True}
         done += EVERY
@@ -181,9 +181,7 @@ def draw(results, path):
     )
     axis.set(xlabel="E h'(u) at the start", ylabel="rounds until |E x| < 3")
     axis.legend(fontsize=7)
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    save(figure, path)
 
 
 CLAIM = Claim(

@@ -5,7 +5,7 @@ python examples/papers/w2_and_w1.py
 
 import numpy as np
 import planar
-from claims import Claim, head, main, row
+from claims import Claim, head, main, row, values
 
 import keras_monoflow as kmf
 
@@ -35,20 +35,8 @@ def make_model(name, seed):
 
 
 def run(choice):
-    seed = choice["seed"]
-
-    def look(model, rounds):
-        return {"w1": planar.distance(model, choice["data"], seed)}
-
-    looks = planar.train(
-        make_model(choice["run"], seed),
-        choice["data"],
-        seed,
-        choice["rounds"],
-        choice["looks"],
-        look,
-    )
-    return {"w1": planar.final(looks)}
+    model = make_model(choice["run"], choice["seed"])
+    return {"w1": planar.w1_at_the_end(model, choice, choice["data"])}
 
 
 def choices(quick):
@@ -61,16 +49,12 @@ def choices(quick):
     ]
 
 
-def values(results, **where):
-    return [r["w1"] for r in results if where.items() <= r.items()]
-
-
 def table(results):
     data = list(dict.fromkeys(r["data"] for r in results))
     lines = head("flow", *(f"W1, {d}" for d in data), "seconds a run")
     for name in RUNS:
         cells = [
-            planar.mean_and_spread(values(results, run=name, data=d))
+            planar.mean_and_spread(values(results, "w1", run=name, data=d))
             for d in data
         ]
         seconds = np.median([r["seconds"] for r in results if r["run"] == name])
@@ -81,7 +65,7 @@ def table(results):
 def verdict(results):
     best = {
         flow: min(
-            np.mean(values(results, run=name))
+            np.mean(values(results, "w1", run=name))
             for name, (kind, _) in RUNS.items()
             if kind == flow
         )

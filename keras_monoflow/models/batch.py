@@ -59,12 +59,3 @@ class Batch:
             return None
         start = (i * self.size,) + (0,) * (len(rows.shape) - 1)
         return ops.slice(rows, start, (self.size, *rows.shape[1:]))
-
-
-def weighted(x: Tensor, batch: Batch) -> Tensor:
-    """Rows of generated samples times the weights of their conditions."""
-    weight = batch.sample_weights().get("fake_weight")
-    if weight is None:
-        return x
-    shape = (-1,) + (1,) * (len(x.shape) - 1)
-    return x * ops.reshape(ops.cast(weight, x.dtype), shape)

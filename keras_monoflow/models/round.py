@@ -9,11 +9,11 @@ from keras import ops
 
 from keras_monoflow import entrywise, gradients
 from keras_monoflow.backend import replicas
-from keras_monoflow.models.batch import Batch, weighted
+from keras_monoflow.models.batch import Batch
 from keras_monoflow.models.further_terms import FurtherTerms
 from keras_monoflow.models.hidden_layers import hidden_layers
 from keras_monoflow.models.trained import Generated, Trained, total
-from keras_monoflow.numerics import at_least_float32, mean
+from keras_monoflow.numerics import at_least_float32, mean, weigh_rows
 from keras_monoflow.penalties import OutputPenalty, WeightedTerm
 from keras_monoflow.schedules import value_at
 from keras_monoflow.typing import Tensor
@@ -229,7 +229,8 @@ class Round:
         # is the step itself. Only the persistent loss scales with the step.
         force = step if choices.update == "persistent" else velocity
         size = ops.cast(ops.shape(y)[0], y.dtype)
-        force = weighted(force, batch) / size
+        weight = batch.sample_weights().get("fake_weight")
+        force = weigh_rows(force, weight) / size
         cotangent = self.pull_back(-force, generated.samples, batch)
         terms = FurtherTerms(self, batch)
         if terms.terms:

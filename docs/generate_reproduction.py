@@ -20,11 +20,17 @@ NAMES = [
     "optimal_discriminators",
     "every_divergence_falls",
     "any_mapping",
+    "discriminator_networks",
+    "other_generators",
     "vanishing_gradients",
+    "persistency_sweep",
     "naive_persistence",
     "potential_accuracy",
+    "best_persistency",
+    "usps_to_mnist",
     "persistent_monoflow",
     "w2_and_w1",
+    "without_discriminator",
 ]
 
 TOP = """# What the papers claim, and what this package measures

@@ -1,4 +1,4 @@
-"""Small trainings in the plane that several claims share.
+"""Small trainings on mixtures that several claims share.
 
 The settings are those of `examples/w1fe_ring.py`: networks with three layers of
 64, batches of 256, critics with Adam at 1e-3 (0.5, 0.9) and the one-sided
@@ -6,6 +6,7 @@ penalty, generators with Adam at 5e-4 (0.5, 0.9). The exact W1 is taken between
 1000 samples and 1000 points of the data.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,28 @@ DATA: dict[str, Callable[..., np.ndarray]] = {
 }
 
 
+def raised(name: str, dim: int) -> Callable[..., np.ndarray]:
+    """The same mixture in a plane of a space, with noise to all sides, whose
+    length is 0.1."""
+    rng = np.random.default_rng(dim)
+    plane, _ = np.linalg.qr(rng.normal(size=(dim, 2)))
+    flat = DATA[name]
+
+    def points(n: int, seed: Any) -> np.ndarray:
+        rng = np.random.default_rng([dim, *np.atleast_1d(seed)])
+        noise = rng.normal(scale=0.1 / np.sqrt(dim), size=(n, dim))
+        return (flat(n, seed) @ plane.T + noise).astype("float32")
+
+    return points
+
+
+DATA |= {
+    f"{name}, {dim}-D": raised(name, dim)
+    for name in ("ring", "grid")
+    for dim in (8, 32)
+}
+
+
 def critic_optimizer() -> keras.Optimizer:
     return keras.optimizers.Adam(1e-3, 0.5, 0.9)
 
@@ -30,23 +53,24 @@ def generator_optimizer(factor: float = 1.0) -> keras.Optimizer:
     return keras.optimizers.Adam(5e-4 * factor, 0.5, 0.9)
 
 
-def networks(seed: int, critics: int = 1) -> list[keras.Model]:
+def networks(seed: int, critics: int = 1, dim: int = 2) -> list[keras.Model]:
     """A generator, and as many networks that judge."""
     keras.utils.set_random_seed(seed)
     judges = [
-        kmf.networks.mlp_discriminator(2, seed=seed + 1000 * i)
+        kmf.networks.mlp_discriminator(dim, seed=seed + 1000 * i)
         for i in range(critics)
     ]
-    return [kmf.networks.mlp_generator(2, 2, seed=seed), *judges]
+    return [kmf.networks.mlp_generator(dim, dim, seed=seed), *judges]
 
 
-def w1fe(seed: int, **choices: Any) -> kmf.W1FE:
-    """W1-FE with a warm-up of 50 critic steps."""
-    model = kmf.W1FE(*networks(seed), seed=seed)
+def w1fe(seed: int, dim: int = 2, factor: float = 1.0, **choices: Any) -> Any:
+    """W1-FE with a warm-up of 50 critic steps, and the generator's learning
+    rate times a factor."""
+    model = kmf.W1FE(*networks(seed, dim=dim), seed=seed)
+    choices = {"penalty": kmf.penalties.LipschitzPenalty(10.0), **choices}
     model.compile(
-        generator_optimizer=generator_optimizer(),
+        generator_optimizer=generator_optimizer(factor),
         critic_optimizer=critic_optimizer(),
-        penalty=kmf.penalties.LipschitzPenalty(10.0),
         critic_warmup=50,
         step_size=0.1,
         **choices,
@@ -63,7 +87,9 @@ def train(
     look: Callable[[Any, int], dict[str, float]],
     warmup: int = 50,
 ) -> list[dict[str, float]]:
-    """Trains on fresh points, and looks `looks` times at even distances.
+    """Trains on fresh points, and looks `looks` times at even distances: at
+    the rounds that are done, the seconds of training after the warm-up, which
+    compiles, and what `look` sees.
 
     Args:
         model: A compiled model.
@@ -76,13 +102,16 @@ def train(
     """
     seen = []
     stretches = [warmup] * (warmup > 0) + [rounds // looks] * looks
-    done = -warmup
+    done, seconds = -warmup, 0.0
     for i, length in enumerate(stretches):
         points = DATA[data](BATCH * length, [seed, i])
+        started = time.process_time()
         model.fit(points, batch_size=BATCH, shuffle=False, verbose=0)
         done += length
         if done > 0:
-            seen.append({"rounds": done, **look(model, done)})
+            seconds += time.process_time() - started
+            times = {"rounds": done, "seconds": round(seconds, 2)}
+            seen.append({**times, **look(model, done)})
     return seen
 
 

@@ -23,15 +23,22 @@ MAPPINGS = {
 DISTANCE, BATCH, EVERY = 6.0, 256, 25
 
 
-def make_gan(choice):
-    seed = choice["seed"]
+def far_generator(seed):
+    """A generator whose samples start at a distance."""
     keras.utils.set_random_seed(seed)
     generator = kmf.networks.mlp_generator(2, 2, seed=seed)
     weights = generator.get_weights()
     weights[-1] = weights[-1] + np.array([DISTANCE, 0.0])  # the last bias
     generator.set_weights(weights)
+    return generator
+
+
+def make_gan(choice):
+    seed = choice["seed"]
     gan = kmf.MonoFlowGAN(
-        generator, kmf.networks.mlp_discriminator(2, seed=seed), seed=seed
+        far_generator(seed),
+        kmf.networks.mlp_discriminator(2, seed=seed),
+        seed=seed,
     )
     gan.compile(
         generator_optimizer=keras.optimizers.SGD(0.05),

@@ -10,7 +10,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAPERS = ROOT / "examples" / "papers"
 #: What the scripts share.
-SHARED = ("claims", "planar")
+SHARED = ("claims", "images", "planar")
 SCRIPTS = sorted(p for p in PAPERS.glob("*.py") if p.stem not in SHARED)
 
 

@@ -156,7 +156,7 @@ def score(samples, classifier, test):
         classifier, minimum_samples=len(samples) // 100
     )
     distance = kmf.metrics.FrechetDistance(
-        keras.Model(classifier.input, classifier.layers[-2].output)
+        keras.Model(classifier.inputs[0], classifier.layers[-2].output)
     )
     return {**coverage.details(None, samples), "fid": distance(test, samples)}
 

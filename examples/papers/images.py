@@ -77,7 +77,7 @@ def judge(name: str, samples: np.ndarray) -> dict[str, float]:
     """Samples beside the test images: the Fréchet distance of the classifier's
     features, how sure it is, and how many classes have 1 percent or more."""
     network = classifier(name)
-    features = keras.Model(network.input, network.layers[-2].output)
+    features = keras.Model(network.inputs[0], network.layers[-2].output)
     distance = kmf.metrics.FrechetDistance(features)
     coverage = kmf.metrics.ClassCoverage(
         network, minimum_samples=len(samples) // 100

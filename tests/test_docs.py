@@ -84,6 +84,14 @@ def test_metrics_are_up_to_date():
             assert f"\n| `{name}` |" in text
 
 
+def test_bibliography_is_up_to_date():
+    page = load("generate_bibliography")
+    assert set(page.citations()) == set(page.PAPERS)
+    text = page.PAGE.read_text("utf-8")
+    message = "Run `python docs/generate_bibliography.py`."
+    assert page.render() == text, message
+
+
 @pytest.mark.slow
 def test_bad_input_is_up_to_date():
     page = load("generate_bad_input")

@@ -134,7 +134,8 @@ def citations():
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         tree = ast.parse(path.read_text("utf-8"))
-        for number, name in cited_in(tree, path.stem):
+        module = path.parent.name if path.stem == "__init__" else path.stem
+        for number, name in cited_in(tree, module):
             found.setdefault(number, {})[name] = None
     return {number: list(names) for number, names in found.items()}
 

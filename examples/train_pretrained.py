@@ -218,11 +218,6 @@ def main():
         print(f"\n{name}: {file.stat().st_size / 1e6:.2f} MB")
         for what, value in metrics.items():
             print(f"{what:<50}{value:>8.3f}")
-        if len(model.sample(1).shape) == 4:
-            grid = kmf.plots.image_grid(model.sample(128, seed=0), columns=16)
-            picture = pathlib.Path("runs") / f"{name}.png"
-            picture.parent.mkdir(exist_ok=True)
-            keras.utils.save_img(picture, grid)
 
 
 if __name__ == "__main__":

@@ -84,6 +84,13 @@ def test_metrics_are_up_to_date():
             assert f"\n| `{name}` |" in text
 
 
+def test_pretrained_models_are_up_to_date():
+    page = load("generate_pretrained")
+    text = page.PAGE.read_text("utf-8")
+    message = "Run `python docs/generate_pretrained.py`."
+    assert page.render() == text, message
+
+
 def test_bibliography_is_up_to_date():
     page = load("generate_bibliography")
     assert set(page.citations()) == set(page.PAPERS)

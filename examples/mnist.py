@@ -27,7 +27,7 @@ from keras import layers
 import keras_monoflow as kmf
 
 
-def parse_arguments():
+def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -70,7 +70,7 @@ def parse_arguments():
         default=pathlib.Path("runs/mnist"),
         help="folder for pictures, logs, backup and model",
     )
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def make_gan(arguments):
@@ -187,13 +187,9 @@ def judge(samples, images, labels, data_dir):
     print("  ".join(f"{100 * share:.1f}" for share in drawn["shares"]))
 
 
-def main():
-    arguments = parse_arguments()
+def train(arguments, images):
+    """A trained GAN, which goes on where the folder says it was stopped."""
     keras.utils.set_random_seed(arguments.seed)
-    images, labels = kmf.datasets.load_images(
-        "mnist", data_dir=arguments.data_dir, with_labels=True
-    )
-    images, labels = images[: arguments.limit], labels[: arguments.limit]
     data = kmf.datasets.ShuffledDataset(
         images,
         batch_size=arguments.batch_size,
@@ -218,9 +214,18 @@ def main():
         ]
     gan.fit(data, epochs=arguments.epochs, callbacks=callbacks)
     gan.save(output / "gan.keras")
-    samples = gan.sample(10_000, seed=0)
+    return gan
+
+
+def main():
+    arguments = parse_arguments()
+    images, labels = kmf.datasets.load_images(
+        "mnist", data_dir=arguments.data_dir, with_labels=True
+    )
+    images, labels = images[: arguments.limit], labels[: arguments.limit]
+    samples = train(arguments, images).sample(10_000, seed=0)
     judge(samples, images, labels, arguments.data_dir)
-    print(f"\nA grid for each epoch, the log and the model are in {output}")
+    print(f"\nPictures, log and model are in {arguments.output}")
 
 
 if __name__ == "__main__":

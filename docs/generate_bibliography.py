@@ -103,26 +103,27 @@ PAPERS = {
     "under limited data*, 2021",
     "2302.01075": "Yi, Zhu, Liu, *MonoFlow: Rethinking divergence GANs via the "
     "perspective of Wasserstein gradient flows*, 2023",
-    "2405.16351": "Malik, Huang, *Generative modeling by minimizing the "
-    "Wasserstein-1 loss*, 2024",
+    "2405.16351": "Malik, Huang, *A differential equation approach for "
+    "Wasserstein GANs and beyond*, 2024",
     "2406.13619": "Huang, Malik, *Generative modeling by minimizing the "
     "Wasserstein-2 loss*, 2024",
     "2501.05441": "Huang et al., *The GAN is dead; long live the GAN! A modern "
     "GAN baseline*, 2024",
-    "2511.22475": "on finite differences in the place of gradient penalties, "
-    "2025",
-    "2602.04770": "Deng et al., on drifting models, 2026",
-    "2603.10592": "on flows of kernel density ratios, 2026",
-    "2603.12366": "on Sinkhorn's plans as a velocity, 2026",
+    "2511.22475": "Lin et al., *Adversarial flow models*, 2025",
+    "2602.04770": "Deng et al., *Generative modeling via drifting*, 2026",
+    "2603.10592": "Cao, Wei, Liu, *Gradient flow drifting: Generative modeling "
+    "via Wasserstein gradient flows of KDE-approximated divergences*, 2026",
+    "2603.12366": "*Sinkhorn-drifting generative models*, 2026",
     "2605.05118": "on the energy distance as a velocity, 2026",
-    "2605.11755": "on W-Flow, 2026",
+    "2605.11755": "Han et al., *One-step generative modeling via Wasserstein "
+    "gradient flows*, 2026",
 }
 
 TOP = """# Bibliography
 
-The papers that this package is made of, and the classes and functions whose
-documentation cites them, by year of the preprint. The page is written by
-`docs/generate_bibliography.py`.
+The papers that this package builds on, with the classes and functions whose
+documentation cites them, in the order of their preprints. The years are mostly
+those of publication. The page is written by `docs/generate_bibliography.py`.
 
 | paper | used in |
 |---|---|
@@ -156,9 +157,9 @@ def cited_in(node, name):
 
 
 def shown(name):
-    """Methods by their own name, and special ones by that of their class."""
+    """A name without special methods, which are those of their class."""
     parts = [part for part in name.split(".") if not part.startswith("__")]
-    return f"`{parts[-1]}`"
+    return f"`{'.'.join(parts)}`"
 
 
 def render():

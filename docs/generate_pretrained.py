@@ -17,7 +17,7 @@ PAGE = DOCS / "pretrained.md"
 TOP = """# Trained models
 
 Three small models come with the package, to look at and to try things on. They
-need no network and work on every backend:
+need no download and work on every backend:
 
 ```python
 import keras
@@ -28,10 +28,10 @@ digits = model.sample(128, seed=0)  # (128, 8, 8, 1), from -1 to 1
 keras.utils.save_img("digits.png", kmf.plots.image_grid(digits, columns=16))
 ```
 
-They are compiled, with the states of their optimizers, so that `fit` goes on.
+They are compiled, with the states of their optimizers, so that `fit` continues the training.
 `examples/train_pretrained.py` trains them and writes their cards;
-`kmf.models.pretrained_cards()` returns these. Files are checked by SHA-256 when
-they are loaded.
+`kmf.models.pretrained_cards()` returns the cards. The SHA-256 checksum of a file is
+checked when it is loaded.
 """
 
 

@@ -108,8 +108,8 @@ class ChosenSamples(keras.Model):
 
         With a normal prior along great circles, `[sin((1 - t) w) a +
         sin(t w) b] / sin w` with the angle `w` between `a` and `b`, since the
-        middle of a straight line is shorter than any point that was trained
-        on; else along straight lines.
+        middle of a straight line is nearer the origin than most points of the
+        prior; else along straight lines.
 
         Args:
             start: Latent points `(n, *latent_shape)`, such as those of

@@ -35,7 +35,7 @@ def pretrained_cards() -> dict[str, dict[str, Any]]:
 def load_pretrained(name: str) -> keras.Model:
     """Loads a small trained model that comes with the package.
 
-    It needs no network, and works on every backend. The models are there to
+    It needs no download, and works on every backend. The models are there to
     look at and to try things on; they are compiled, so that `evaluate`,
     `refine` and further training work too.
 

@@ -28,10 +28,10 @@ digits = model.sample(128, seed=0)  # (128, 8, 8, 1), from -1 to 1
 keras.utils.save_img("digits.png", kmf.plots.image_grid(digits, columns=16))
 ```
 
-They are compiled, with the states of their optimizers, so that `fit` continues the training.
-`examples/train_pretrained.py` trains them and writes their cards;
-`kmf.models.pretrained_cards()` returns the cards. The SHA-256 checksum of a file is
-checked when it is loaded.
+They are compiled, with the states of their optimizers, so that `fit` continues
+the training. `examples/train_pretrained.py` trains them and writes their cards;
+`kmf.models.pretrained_cards()` returns the cards. The SHA-256 checksum of a
+file is checked when it is loaded.
 """
 
 

@@ -23,9 +23,9 @@ class DistributionMetrics(HeldOut):
     The value of each metric becomes the log `val_<name>`. `fit` of the
     package's models moves this callback to the front, wherever it stands in
     the list, so that all others see the values: `ModelCheckpoint(path,
-    monitor="val_frechet_distance", mode="min", save_best_only=True)`, `EarlyStopping`,
-    `ReduceLROnPlateau`, `CSVLogger`, `TensorBoard`, KerasTuner. Say `mode`:
-    Keras cannot know which direction is better.
+    monitor="val_frechet_distance", mode="min", save_best_only=True)`,
+    `EarlyStopping`, `ReduceLROnPlateau`, `CSVLogger`, `TensorBoard`,
+    KerasTuner. Say `mode`: Keras cannot know which direction is better.
 
     The real samples are those of `validation_data`, else those that the model
     is trained on: at most `samples` of them, always the same ones. They are

@@ -1,5 +1,6 @@
 """Samples that move along a velocity themselves, with no generator."""
 
+import zlib
 from collections.abc import Callable
 
 import keras
@@ -28,6 +29,15 @@ def euler_step(
     return x + ops.sqrt(2.0 * temperature * step_size) * noise
 
 
+def _noise_seed(seed: int | None) -> int | None:
+    """Returns the seed of another stream than that of latent points, which with
+    the same seed would be the first noise that is added to them."""
+    if seed is None:
+        return None
+    sequence = np.random.SeedSequence([seed % 2**32, zlib.crc32(b"noise")])
+    return int(sequence.generate_state(1)[0] % 2**31)
+
+
 def follow(
     velocity_at: Callable[[Tensor, Tensor | None], Tensor],
     samples: Array,
@@ -44,7 +54,7 @@ def follow(
     """
     if not len(samples):
         return samples.copy()
-    generator = keras.random.SeedGenerator(seed)
+    generator = keras.random.SeedGenerator(_noise_seed(seed))
     moved = []
     for start in range(0, len(samples), batch_size):
         part = slice(start, start + batch_size)

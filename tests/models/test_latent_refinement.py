@@ -43,6 +43,16 @@ def test_without_noise_it_ends_at_the_mode(gan):
     np.testing.assert_array_equal(z, before)
 
 
+def test_the_noise_is_not_the_latent_points_again(gan):
+    """With the same seed both came from the same stream."""
+    z = gan.sample_latent(1000, seed=0)
+    options = {"space": "latent", "steps": 1, "batch_size": 1000, "seed": 0}
+    noise = gan.refine(z, **options) - gan.refine(z, temperature=0, **options)
+    a, _ = gan.generator.get_weights()
+    for drawn, point in zip(noise.T, (z @ a).T):
+        assert abs(np.corrcoef(drawn, point)[0, 1]) < 0.15
+
+
 def test_with_noise_it_has_the_density(gan):
     """Of forward Euler with the step e, the variance is 1 / (1 - e / 2)."""
     moved = gan.refine(

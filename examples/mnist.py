@@ -105,7 +105,7 @@ def r3gan(arguments):
     gan = networks(arguments, {"dcgan": 32, "depth_to_space": 24})
     images = min(60_000, arguments.limit or 60_000)
     rounds = arguments.epochs * (images // arguments.batch_size)
-    rate = kmf.schedules.Cosine(1e-3, 1e-4, duration=rounds)
+    rate = kmf.schedules.Cosine(4e-3, 1e-4, duration=rounds)
     return gan, {
         "generator_optimizer": keras.optimizers.Adam(rate, 0.5, 0.99),
         "discriminator_optimizer": keras.optimizers.Adam(rate, 0.5, 0.99),

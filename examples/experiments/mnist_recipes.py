@@ -47,6 +47,10 @@ def parse_arguments():
     return parser.parse_args()
 
 
+def folder_of(arguments, recipe, seed):
+    return arguments.output / f"{recipe}_{seed}_{arguments.epochs}"
+
+
 def make_run(arguments):
     """Returns the function of a choice that trains a model and judges it."""
 
@@ -63,7 +67,7 @@ def make_run(arguments):
     def run(choice):
         images, test, classifier = material()
         recipe, seed = choice["recipe"], choice["seed"]
-        folder = arguments.output / f"{recipe}_{seed}"
+        folder = folder_of(arguments, recipe, seed)
         # A run that goes on does not know how long it took before.
         whole = not (folder / "backup").exists()
         started = time.process_time()
@@ -111,7 +115,7 @@ def draw(arguments):
     import matplotlib.pyplot as plt
 
     paths = {
-        recipe: arguments.output / f"{recipe}_{arguments.seeds[0]}/samples.png"
+        recipe: folder_of(arguments, recipe, arguments.seeds[0]) / "samples.png"
         for recipe in RECIPES
     }
     if not all(path.exists() for path in paths.values()):
@@ -137,6 +141,7 @@ def main():
         arguments.output / "results.jsonl",
         make_run(arguments),
     )
+    results = [r for r in results if r["epochs"] == arguments.epochs]
     if results:
         print_table(results)
         draw(arguments)

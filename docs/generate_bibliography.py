@@ -156,6 +156,12 @@ def cited_in(node, name):
             )
 
 
+def public(names):
+    """Those of the reference, or all if there are none."""
+    words = set(re.findall(r"\w+", (DOCS / "api.md").read_text("utf-8")))
+    return [name for name in names if name.split(".")[0] in words] or names
+
+
 def shown(name):
     """A name without special methods, which are those of their class."""
     parts = [part for part in name.split(".") if not part.startswith("__")]
@@ -168,7 +174,7 @@ def render():
     lines = []
     for number in sorted(found, key=float):
         link = f"[arXiv {number}](https://arxiv.org/abs/{number})"
-        names = ", ".join(dict.fromkeys(map(shown, found[number])))
+        names = ", ".join(dict.fromkeys(map(shown, public(found[number]))))
         lines.append(f"| {PAPERS[number]}, {link} | {names} |")
     return TOP + "\n".join(lines) + "\n"
 

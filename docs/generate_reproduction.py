@@ -58,8 +58,8 @@ def load(name):
 def render():
     """Returns the text of the page."""
     claims = [load(name) for name in NAMES]
-    # (One that nobody has run yet has no place here.)
-    claims = [claim for claim in claims if claim.path().exists()]
+    # (One that has not been run whole has no place here yet.)
+    claims = [claim for claim in claims if claim.is_complete(claim.path())]
     found = [claim.results(claim.path()) for claim in claims]
     verdicts = [claim.verdict(results) for claim, results in zip(claims, found)]
     lines = [TOP, "| claim | verdict |", "|---|---|"]
@@ -72,33 +72,47 @@ def render():
 
 def section(claim, results, verdict, why):
     path = claim.path()
-    made_with = json.loads(path.read_text("utf-8"))["made_with"]
-    versions = [
-        f"{name} {version}"
-        for name, version in made_with.items()
-        if name not in ("machine", "commit")
-    ]
-    minutes = sum(r["seconds"] for r in results) / 60
     lines = [
         "",
         f"## {claim.title}",
         "",
         f"**{claim.source}.** {claim.claim}",
         "",
+        f"*What was run.* {claim.setup}",
+        "",
+        *claim.lines(results),
+        "",
     ]
-    lines += [f"*What was run.* {claim.setup}", "", *claim.table(results), ""]
     if path.with_suffix(".png").exists():
         lines += [f"![{claim.title}](images/papers/{claim.name}.png)", ""]
-    lines += [
+    minutes = sum(r["seconds"] for r in results) / 60
+    return [
+        *lines,
         f"**{verdict.capitalize()}**: {why}.",
         "",
         f"*What to do.* {claim.advice}",
         "",
         f"*`python examples/papers/{claim.name}.py`: {minutes:.1f} minutes of "
-        f"one core ({made_with['machine']}), {', '.join(versions)}, commit "
-        f"{made_with['commit']}.*",
+        f"one core. {made_with(path, results)}*",
     ]
-    return lines
+
+
+def made_with(path, results):
+    """Where, with what and from which commits the results are."""
+    stamps = json.loads(path.read_text("utf-8"))["made_with"]
+    kinds = {}
+    for number in sorted({r["made_with"] for r in results}):
+        versions = [
+            f"{name} {version}"
+            for name, version in stamps[number].items()
+            if name not in ("machine", "commit")
+        ]
+        kind = ", ".join([stamps[number]["machine"], *versions])
+        kinds.setdefault(kind, []).append(stamps[number]["commit"])
+    return " ".join(
+        f"{kind}, commit {', '.join(commits)}."
+        for kind, commits in kinds.items()
+    )
 
 
 def anchor(title):

@@ -189,7 +189,10 @@ def parse_arguments():
     add("--scale", type=float, default=1.0, help="shorter trainings, to try")
     path = pathlib.Path(kmf.__file__).parent / "pretrained"
     add("--output", type=pathlib.Path, default=path, help="for the files")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.scale != 1.0 and arguments.output == path:
+        parser.error("--scale would replace the models; pass --output too")
+    return arguments
 
 
 def main():

@@ -38,6 +38,62 @@ def test_the_page_has_all_claims_and_pictures(page):
         assert shown.read_bytes() == picture.read_bytes()
 
 
+@pytest.fixture
+def claims(monkeypatch):
+    monkeypatch.syspath_prepend(PAPERS)
+    monkeypatch.delitem(sys.modules, "claims", raising=False)
+    return importlib.import_module("claims")
+
+
+def make_claim(claims, run):
+    return claims.Claim(
+        *("name", "title", "source", "claim", "setup", "advice"),
+        choices=lambda quick: [{"a": 1}, {"a": 2}],
+        run=run,
+        table=lambda results: [str(claims.values(results, "b"))],
+        verdict=lambda results: ("reproduced", "why"),
+    )
+
+
+def test_only_results_of_todays_choices_count(claims, tmp_path):
+    claim = make_claim(claims, run=None)
+    path = tmp_path / "results.json"
+    claims.append(path, {"a": 3, "b": 30}, {"commit": "old"})
+    claims.append(path, {"a": 2, "b": 20}, {"commit": "new"})
+    found = claim.results(path)
+    assert found == [{"a": 2, "b": 20, "made_with": 1}]
+    assert claim.left(path, False) == [{"a": 1}]
+    assert not claim.is_complete(path)
+    claims.append(path, {"a": 1, "b": 10}, {"commit": "old"})
+    assert claim.is_complete(path)
+    assert [r["b"] for r in claim.results(path)] == [10, 20]
+    assert [r["made_with"] for r in claim.results(path)] == [0, 1]
+    stamps = claims.read(path)["made_with"]
+    assert stamps == [{"commit": "old"}, {"commit": "new"}]
+
+
+def test_a_run_that_diverges_is_said_and_does_not_come_again(
+    claims, tmp_path, monkeypatch, capsys
+):
+    def run(choice):
+        if choice["a"] == 1:
+            raise ValueError("The first batch gave NaN")
+        return {"b": 20}
+
+    arguments = ["name", "--file", str(tmp_path / "results.json")]
+    monkeypatch.setattr(sys, "argv", arguments)
+    claims.main(make_claim(claims, run))
+    assert "[20]\n\n1 of 2 runs diverged." in capsys.readouterr().out
+    claims.main(make_claim(claims, run=None))  # Nothing is left to run.
+
+    def faulty(choice):
+        raise ValueError("another fault")
+
+    arguments[-1] = str(tmp_path / "others.json")
+    with pytest.raises(ValueError, match="another fault"):
+        claims.main(make_claim(claims, faulty))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_a_script_runs(path, tmp_path, monkeypatch, capsys):

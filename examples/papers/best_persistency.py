@@ -5,6 +5,7 @@ python examples/papers/best_persistency.py
 
 import tempfile
 
+import images
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,21 +19,30 @@ FITS = [1, 2, 5, 10, 20]
 SHARES = [0.05, 0.1, 0.2]
 #: What counts as nearly the best.
 NEARLY = 1.1
+COUNT = 1000
+
+
+def points(name):
+    """Function of a seed to points to learn from, to choose by, and to report
+    on, of which the first are as many as asked."""
+    draw = planar.DATA[name]
+
+    def data(n, seed):
+        return draw(n, seed), draw(COUNT, 10_000), draw(COUNT, 20_000)
+
+    return data
 
 
 def digits(n, seed):
-    """The 8x8 digits of scikit-learn, as 64 numbers in [-1, 1]."""
-    from sklearn import datasets
+    """The 8x8 digits of scikit-learn, as 64 numbers in [-1, 1]: 997 to learn
+    from, 400 to choose by, 400 to report on."""
+    x = np.concatenate([images.load("digits", s)[0] for s in ("train", "test")])
+    train, choose, report = np.split(x.reshape(-1, 64), [-800, -400])
+    rows = np.random.default_rng(seed).integers(len(train), size=n)
+    return train[rows], choose, report
 
-    images = datasets.load_digits().data.astype("float32") / 8.0 - 1.0
-    return images[np.random.default_rng(seed).integers(len(images), size=n)]
 
-
-DATA = {
-    "ring": planar.DATA["ring"],
-    "grid": planar.DATA["grid"],
-    "digits": digits,
-}
+DATA = {"ring": points("ring"), "grid": points("grid"), "digits": digits}
 WIDTHS = [32, 128]
 
 
@@ -61,11 +71,12 @@ def make_hypermodel(choice, dim, radius, fits, shares):
 
 
 def run(choice):
-    """The exact W1 of the best epoch, for each persistency and step size."""
-    draw = DATA[choice["data"]]
+    """For each persistency, the exact W1 to fresh points of the trial that was
+    best by others."""
     rounds, epochs = choice["rounds"], choice["rounds"] // 100
-    x = draw(planar.BATCH * rounds // epochs, choice["seed"])
-    test = draw(1000, 10_000)
+    x, test, fresh = DATA[choice["data"]](
+        planar.BATCH * rounds // epochs, choice["seed"]
+    )
     radius = float(np.linalg.norm(test - test.mean(axis=0), axis=1).mean())
     fits, shares = (
         ([1, 5], SHARES[1:2]) if choice["rounds"] == 100 else (FITS, SHARES)
@@ -86,17 +97,29 @@ def run(choice):
             validation_data=test,
             verbose=0,
         )
-        trials = tuner.oracle.trials.values()
-        found = [
-            {
-                "fits": trial.hyperparameters.get("persistency"),
+        best = {}
+        for trial in tuner.oracle.trials.values():
+            k = trial.hyperparameters.get("persistency")
+            if trial.score is not None and (
+                k not in best or trial.score < best[k].score
+            ):
+                best[k] = trial
+        metric = kmf.metrics.WassersteinDistance()
+        found = {
+            str(k): {
                 "step": trial.hyperparameters.values.get("step_size"),
-                "w1": trial.score,
+                # With the weights of its best epoch.
+                "w1": float(
+                    metric(
+                        fresh,
+                        tuner.load_model(trial).sample(len(fresh), seed=5),
+                    )
+                ),
             }
-            for trial in trials
-        ]
+            for k, trial in best.items()
+        }
     keras.utils.clear_session()
-    return {"trials": found, "radius": radius}
+    return {"best": found, "radius": radius}
 
 
 def choices(quick):
@@ -115,14 +138,10 @@ def choices(quick):
 
 def best_by_fits(results, data, width):
     """For each persistency the W1 of its best step size, by seed."""
-    runs = values(results, "trials", data=data, width=width)
-    fits = sorted({t["fits"] for trials in runs for t in trials})
+    runs = values(results, "best", data=data, width=width)
+    fits = sorted({int(k) for best in runs for k in best})
     return {
-        k: [
-            min(t["w1"] for t in trials if t["fits"] == k and t["w1"])
-            for trials in runs
-        ]
-        for k in fits
+        k: [best[str(k)]["w1"] for best in runs if str(k) in best] for k in fits
     }
 
 
@@ -162,8 +181,11 @@ def verdict(results):
         f"least within {NEARLY - 1:.0%} is between {min(nearly)} and "
         f"{max(nearly)}"
     )
-    agree = all(k > 1 for k in best)
-    return ("reproduced" if agree else "reproduced under conditions"), why
+    share = np.mean([k > 1 for k in best])
+    if share == 1:
+        return "reproduced", why
+    most = share > 0.5
+    return ("reproduced under conditions" if most else "not reproduced"), why
 
 
 def draw(results, path):
@@ -196,9 +218,11 @@ CLAIM = Claim(
     "networks is left open.",
     setup="A KerasTuner grid over K and three step sizes (5, 10 and 20 percent "
     "of the mean distance of the data from their mean), three data sets, "
-    "networks of three layers of 32 or 128, 2 seeds, 800 rounds. Shown is the "
-    "exact W1 of the best epoch with the best of the step sizes.",
-    advice="Search `persistency` in [1, 3, 5, 10] together with `step_size`; "
+    "networks of three layers of 32 or 128, 2 seeds, 800 rounds of which 50 "
+    "are the critic's. Step size and epoch are chosen by W1 to 1000 test "
+    "points (400 digits), and shown is W1 to as many others. K = 1 has one "
+    "trial, since Adam does not feel its step size.",
+    advice="Search `persistency` in [1, 2, 5, 10] together with `step_size`; "
     "`kmf.tuning.W1FEHyperModel` does.",
     choices=choices,
     run=run,

@@ -31,14 +31,16 @@ def run(choice):
         generator_optimizer=keras.optimizers.Adam(2e-4, 0.0, 0.9),
         critic_optimizer=keras.optimizers.Adam(2e-4, 0.0, 0.9),
         penalty=kmf.penalties.LipschitzPenalty(10.0),
+        # Each step has images of its own.
         critic_steps=2,
+        split_batch=True,
         persistency=persistency,
         update=update,
         step_size=choice["step"],
         ema=0.99,
     )
     looks = images.train(
-        model, data, seed, 64, choice["rounds"], choice["looks"]
+        model, data, seed, 2 * 64, choice["rounds"], choice["looks"]
     )
     samples = images.packed(model.sample(SHOWN, seed=0))
     return {
@@ -104,20 +106,28 @@ def table(results):
 
 
 def verdict(results):
+    """Persistent fits should be ahead of K = 1, and of naive ones with the same
+    K, at equal rounds and at equal seconds."""
+    common = min(r["curve"][-1]["seconds"] for r in results)
     last = {r["run"]: r["curve"][-1]["fid"] for r in results}
-    why = "Fréchet distances at the end: " + ", ".join(
-        f"{name} {fid:.1f}" for name, fid in last.items()
+    equal = {r["run"]: float(at(r, common)) for r in results}
+    why = "Fréchet distances at equal rounds: {}; at equal seconds: {}".format(
+        *(
+            ", ".join(f"{name} {fid:.1f}" for name, fid in of.items())
+            for of in (last, equal)
+        )
     )
-    better = [last[n] < last["K=1"] for n in ("K=3", "K=5") if n in last]
-    naive = [
-        last[f"naive, {n}"] > last[n]
-        for n in ("K=3", "K=5")
-        if f"naive, {n}" in last
+    ahead = [
+        of[name] < of[other]
+        for of in (last, equal)
+        for name in ("K=3", "K=5")
+        if name in of
+        for other in ("K=1", f"naive, {name}")
+        if other in of
     ]
-    if all(better) and all(naive):
-        return "reproduced", why
-    agree = any(better) or any(naive)
-    return ("reproduced under conditions" if agree else "not reproduced"), why
+    # (One seed says no more.)
+    most = sum(ahead) > len(ahead) / 2
+    return ("reproduced under conditions" if most else "not reproduced"), why
 
 
 def draw(results, path):

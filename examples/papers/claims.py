@@ -3,8 +3,9 @@
 A script holds one claim of a paper. It says what to run, as a list of
 *choices*, what to do for one of them, and what to make of the results: a table,
 a picture and a verdict. Here is the rest: `--quick`, results that are kept in
-`results/<name>.json` after every choice, and a run that goes on where it was
-stopped. `docs/generate_reproduction.py` makes the page of these files.
+`results/<name>.json` after every choice, with where they were found, and a run
+that goes on where it was stopped. `docs/generate_reproduction.py` makes the
+page of these files, once all of a claim's choices are in.
 """
 
 import argparse
@@ -68,10 +69,28 @@ class Claim:
             return pathlib.Path("runs/papers") / f"{self.name}.json"
         return FOLDER / "results" / f"{self.name}.json"
 
-    def results(self, path: pathlib.Path) -> list[dict[str, Any]]:
-        if not path.exists():
-            return []
-        return json.loads(path.read_text("utf-8"))["results"]
+    def results(
+        self, path: pathlib.Path, quick: bool = False
+    ) -> list[dict[str, Any]]:
+        """What was found for the choices of today, in their order."""
+        found = read(path)["results"]
+        return [r for c in self.choices(quick) for r in found if has(r, c)]
+
+    def lines(self, results: list[dict[str, Any]]) -> list[str]:
+        """The table, and a line on runs that diverged, which it is without."""
+        of = [r for r in results if r.get("diverged")]
+        note = ["", f"{len(of)} of {len(results)} runs diverged."]
+        return [*self.table(results), *(note if of else [])]
+
+    def is_complete(self, path: pathlib.Path, quick: bool = False) -> bool:
+        return not self.left(path, quick)
+
+    def left(self, path: pathlib.Path, quick: bool) -> list[dict[str, Any]]:
+        """The choices that have no result yet."""
+        found = read(path)["results"]
+        return [
+            c for c in self.choices(quick) if not any(has(r, c) for r in found)
+        ]
 
 
 def main(claim: Claim) -> None:
@@ -83,39 +102,66 @@ def main(claim: Claim) -> None:
     add("--file", type=pathlib.Path, default=None, help="for the results")
     arguments = parser.parse_args()
     path = arguments.file or claim.path(arguments.quick)
-    results = claim.results(path)
-    choices = [] if arguments.table else claim.choices(arguments.quick)
-    left = [
-        c for c in choices if not any(c.items() <= r.items() for r in results)
-    ]
+    left = [] if arguments.table else claim.left(path, arguments.quick)
+    stamp = made_with()  # Before the work, which no fault of it may cost.
     for i, choice in enumerate(left):
         keras.utils.clear_session()
         started = time.process_time()
-        found = claim.run(choice)
+        found = run_one(claim, choice)
         seconds = round(time.process_time() - started, 1)
         if overwritten := choice.keys() & found.keys():
             raise KeyError(f"`run` returns {overwritten}, which are choices.")
-        results.append({**choice, **found, "seconds": seconds})
-        write(path, results)
+        append(path, {**choice, **found, "seconds": seconds}, stamp)
         print(f"{i + 1}/{len(left)} ({seconds:g} s)", choice, flush=True)
-    results = claim.results(path)  # As they were written.
+    results = claim.results(path, arguments.quick)
     if not results:
         return
-    print("\n" + "\n".join(claim.table(results)) + "\n")
+    print("\n" + "\n".join(claim.lines(results)) + "\n")
+    if not claim.is_complete(path, arguments.quick):
+        print("Not all is done yet, so there is no verdict.")
+        return
     print(*claim.verdict(results), sep=": ")
     if claim.draw is not None:
         claim.draw(results, path.with_suffix(".png"))
 
 
-def write(path: pathlib.Path, results: list[dict[str, Any]]) -> None:
-    """Writes results, with where and with what they were found, so that no kill
-    leaves half a file."""
+def run_one(claim: Claim, choice: dict[str, Any]) -> dict[str, Any]:
+    """What a run finds, or that it diverged."""
+    try:
+        return claim.run(choice)
+    except ValueError as error:  # The package stops at a NaN.
+        if not has_diverged(error):
+            raise
+        return {"diverged": True}
+
+
+def has(result: dict[str, Any], choice: dict[str, Any]) -> bool:
+    """Whether it is the result of this choice."""
+    return choice.items() <= result.items()
+
+
+def read(path: pathlib.Path) -> dict[str, Any]:
+    """A file of results: `results`, each with the number of the stamp in
+    `made_with` that says where and with what it was found."""
+    if not path.exists():
+        return {"made_with": [], "results": []}
+    return json.loads(path.read_text("utf-8"))
+
+
+def append(
+    path: pathlib.Path, result: dict[str, Any], stamp: dict[str, str]
+) -> None:
+    """Adds a result, so that no kill leaves half a file."""
+    content = read(path)  # Another process may have added some.
+    stamps, results = content["made_with"], content["results"]
+    if stamp not in stamps:
+        stamps.append(stamp)
+    results.append(rounded({**result, "made_with": stamps.index(stamp)}))
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    lines = ",\n".join(json.dumps(rounded(result)) for result in results)
-    head = json.dumps(made_with())
+    new = path.with_suffix(f".{os.getpid()}")
+    heads, lines = (",\n".join(map(json.dumps, of)) for of in (stamps, results))
     new.write_text(
-        f'{{"made_with": {head},\n"results": [\n{lines}\n]}}\n', "utf-8"
+        f'{{"made_with": [\n{heads}\n],\n"results": [\n{lines}\n]}}\n', "utf-8"
     )
     os.replace(new, path)
 
@@ -134,21 +180,36 @@ def rounded(value: Any) -> Any:
 def made_with() -> dict[str, str]:
     """The machine, the versions and the commit."""
     backend = keras.backend.backend()
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=FOLDER,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
+    try:
+        version = metadata.version(backend)
+    except metadata.PackageNotFoundError:  # As with tensorflow-cpu.
+        version = "of unknown version"
     return {
-        "machine": f"{processor()}, {len(os.sched_getaffinity(0))} cores",
+        "machine": f"{processor()}, {cores()} cores",
         "python": platform.python_version(),
         "keras": keras.__version__,
-        backend: metadata.version(backend),
+        backend: version,
         "numpy": np.__version__,
-        "commit": commit,
+        "commit": commit(),
     }
+
+
+def commit() -> str:
+    """The short hash, with a "-dirty" if files differ from it."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        return subprocess.run(
+            command, cwd=FOLDER, capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def cores() -> int:
+    """How many the process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def processor() -> str:
@@ -162,8 +223,8 @@ def processor() -> str:
 
 
 def values(results: list[dict], name: str, **where: Any) -> list[Any]:
-    """A value of each of the results that agree with `where`."""
-    return [r[name] for r in results if where.items() <= r.items()]
+    """A value of each of the results that agree with `where`, and have one."""
+    return [r[name] for r in results if has(r, where) and name in r]
 
 
 def has_diverged(error: ValueError) -> bool:

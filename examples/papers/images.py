@@ -5,6 +5,8 @@ from TensorFlow Datasets, whose folder is that of `TFDS_DATA_DIR`.
 """
 
 import functools
+import inspect
+import os
 import time
 import zlib
 from typing import Any
@@ -44,7 +46,12 @@ def load(name: str, split: str = "train") -> tuple[np.ndarray, np.ndarray]:
 def classifier(name: str) -> keras.Model:
     """A network that names images, trained on the training images, and kept in
     `runs/papers` for the runs to come."""
-    path = FOLDER.parents[1] / "runs" / "papers" / f"{name}_classifier.keras"
+    # One of other settings is another one.
+    source = inspect.getsource(classifier.__wrapped__)
+    key = zlib.crc32(f"{source}{EPOCHS[name]}{SHAPES[name]}".encode())
+    backend = keras.backend.backend()
+    folder = FOLDER.parents[1] / "runs" / "papers"
+    path = folder / f"{name}_classifier_{backend}_{key:08x}.keras"
     if path.exists():
         return keras.saving.load_model(path)
     keras.utils.set_random_seed(0)
@@ -68,8 +75,10 @@ def classifier(name: str) -> keras.Model:
     network.fit(*load(name), batch_size=128, epochs=EPOCHS[name], verbose=2)
     _, accuracy = network.evaluate(*load(name, "test"), verbose=0)
     print(f"the classifier names {accuracy:.1%} of the {name} test images")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    network.save(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    new = folder / f"{os.getpid()}.keras"
+    network.save(new)
+    os.replace(new, path)
     return network
 
 

@@ -6,6 +6,7 @@ python examples/papers/other_generators.py
 import functools
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 import planar
 from claims import Claim, head, main, row, save, values
@@ -23,7 +24,7 @@ COUNT, BATCH = 1000, 100
 def load(data):
     """Points to learn from, and others to compare with."""
     if data == "grid":
-        return [planar.DATA["grid"](n, n) for n in (20_000, COUNT)]
+        return [planar.DATA["grid"](n, n) for n in (20_000, 2 * COUNT)]
     from sklearn import datasets
 
     images = datasets.load_digits().data.astype("float32") / 8.0 - 1.0
@@ -141,11 +142,15 @@ BASES = {
 
 
 def judge(data, samples):
-    """The exact W1 on the plane, a Fréchet distance of pixels for digits."""
-    test = load(data)[1]
-    if data == "grid":
-        return float(kmf.metrics.WassersteinDistance()(test, samples))
-    return float(kmf.metrics.FrechetDistance()(test, samples))
+    """The exact W1 on the plane, a Fréchet distance of pixels for digits; to
+    one half of the test data, and to the other."""
+    metric = {
+        "grid": kmf.metrics.WassersteinDistance,
+        "digits": kmf.metrics.FrechetDistance,
+    }[data]()
+    test, half = load(data)[1], len(load(data)[1]) // 2
+    n = half if data == "grid" else len(samples)  # W1 takes equal numbers.
+    return [float(metric(x, samples[:n])) for x in (test[:half], test[half:])]
 
 
 def ways_of(gan):
@@ -160,7 +165,7 @@ def ways_of(gan):
         yield (
             f"latent points, {steps} steps of {size:g}",
             gan.refine(
-                latent, steps=steps, step_size=size, seed=0, space="latent"
+                latent, steps=steps, step_size=size, seed=1, space="latent"
             ),
         )
 
@@ -204,62 +209,79 @@ def choices(quick):
     ]
 
 
-def distances(results, way):
-    """The distances of a way, by data and base."""
+CHOOSE, REPORT = 0, 1  # Halves of the test data.
+
+
+def distances(results, way, half=REPORT):
+    """The distances of a way to one half of the test data, by data and base."""
     kinds = dict.fromkeys((r["data"], r["base"]) for r in results)
     return {
         (data, base): [
-            found[way]
+            found[way][half]
             for found in values(results, "distance", data=data, base=base)
         ]
         for data, base in kinds
     }
 
 
+def ways(results):
+    return list(results[0]["distance"])
+
+
+def chosen(results):
+    """For each data and base the way that is best on the first half."""
+    means = {
+        way: {
+            kind: np.mean(found)
+            for kind, found in distances(results, way, CHOOSE).items()
+        }
+        for way in ways(results)
+    }
+    kinds = means[ways(results)[0]]
+    return {kind: min(means, key=lambda w: means[w][kind]) for kind in kinds}
+
+
 def table(results):
-    ways = list(results[0]["distance"])
-    kinds = distances(results, ways[0])
+    kinds = distances(results, ways(results)[0])
     lines = head("", *(f"{data}, {base}" for data, base in kinds))
-    for way in ways:
+    for way in ways(results):
         cells = map(planar.mean_and_spread, distances(results, way).values())
         lines.append(row(way, *cells))
     return lines
 
 
 def verdict(results):
+    """Whether the way that was chosen on one half of the test data is nearer to
+    the other half, with every seed."""
     before = distances(results, "as they are")
-    parts, best = [], 0
-    for kind, starts in before.items():
-        means = {
-            way: np.mean(distances(results, way)[kind])
-            for way in results[0]["distance"]
-        }
-        way = min(means, key=means.get)
-        best += way != "as they are"
+    parts, better = [], 0
+    for kind, way in chosen(results).items():
+        after = distances(results, way)[kind]
+        better += all(b < a for a, b in zip(before[kind], after))
         parts.append(
-            f"{', '.join(kind)} {np.mean(starts):.2f} to {means[way]:.2f} "
-            f"({way})"
+            f"{', '.join(kind)} {np.mean(before[kind]):.2f} to "
+            f"{np.mean(after):.2f} ({way})"
         )
-    why = f"the smallest distances: {'; '.join(parts)}"
-    return (
-        "reproduced" if best == len(before) else "reproduced under conditions"
-    ), why
+    why = (
+        f"with settings chosen on other test data, samples come nearer with "
+        f"every seed in {better} of {len(before)} cases: {'; '.join(parts)}"
+    )
+    if better == len(before):
+        return "reproduced", why
+    return ("reproduced under conditions" if better else "not reproduced"), why
 
 
 def draw(results, path):
-    import matplotlib.pyplot as plt
-
-    ways = list(results[0]["distance"])
     figure, axis = plt.subplots(figsize=(7.5, 3.6))
-    before = distances(results, ways[0])
+    before = distances(results, ways(results)[0])
     for i, kind in enumerate(before):
         ratios = [
             np.mean(distances(results, way)[kind]) / np.mean(before[kind])
-            for way in ways
+            for way in ways(results)
         ]
-        axis.plot(ratios, range(len(ways)), "os^v"[i], label=", ".join(kind))
+        axis.plot(ratios, range(len(ratios)), "os^v"[i], label=", ".join(kind))
     axis.axvline(1.0, color="gray", lw=0.8, ls=":")
-    axis.set_yticks(range(len(ways)), ways)
+    axis.set_yticks(range(len(ways(results))), ways(results))
     axis.invert_yaxis()
     axis.set(xlabel="distance to the data, as a share of before", xscale="log")
     axis.legend(fontsize=7)
@@ -275,9 +297,10 @@ CLAIM = Claim(
     "should bring these closer to the data.",
     setup="A variational autoencoder and a normalizing flow learn twenty-five "
     "Gaussians (exact W1) and the 8x8 digits of scikit-learn (Fréchet distance "
-    "of pixels on 500 digits that were held out). A discriminator with R1 of "
-    "0.1 then learns for 3000 rounds while the generator stands still, and "
-    "`refine` moves 1000 samples, or their latent points. 3 seeds.",
+    "of pixels to 250 digits that were held out; settings are compared on 250 "
+    "others). A discriminator with R1 of 0.1 then learns for 3000 rounds while "
+    "the generator stands still, and `refine` moves 1000 samples, or their "
+    "latent points. 3 seeds.",
     advice="Put any trained generator into `MonoFlowGAN`, with a "
     "`discriminator_warmup` that lasts as long as training, and call `refine`; "
     "compare a few step sizes on held-out data.",

@@ -37,12 +37,15 @@ SAME = 0.05
 
 def glorot(model, seed):
     """Gives both networks the weights that layers of Keras start with."""
-    for i, network in enumerate([model.generator, model.critic]):
-        draw = keras.initializers.GlorotUniform(seed=1000 * seed + i)
+    # (An initializer with a seed draws the same numbers again.)
+    seeds = iter(np.random.default_rng(seed).integers(2**31, size=100))
+    for network in (model.generator, model.critic):
         for weight in network.trainable_variables:
-            bias = len(weight.shape) == 1
-            new = np.zeros(weight.shape) if bias else draw(weight.shape)
-            weight.assign(new)
+            if len(weight.shape) == 1:
+                weight.assign(np.zeros(weight.shape))
+            else:
+                draw = keras.initializers.GlorotUniform(seed=int(next(seeds)))
+                weight.assign(draw(weight.shape))
 
 
 def run(choice):
@@ -119,7 +122,7 @@ def threshold(means):
 
 
 def verdict(results):
-    better, naive, knees = 0, 0, []
+    better, controls, knees = 0, 0, []
     of = settings(results)
     for setting in of:
         mean = {
@@ -128,18 +131,23 @@ def verdict(results):
             if (found := w1_of(results, setting, name))
         }
         better += mean["K=5"] < mean["K=1"]
-        if "naive, K=5" in mean:
-            naive += mean["naive, K=5"] > mean["K=1"]
+        if set(RUNS) <= mean.keys():
+            controls += mean["K=5"] < min(
+                mean["naive, K=5"], mean["K=1, rate x 5"]
+            )
             sweep = {name: mean[name] for name in SWEEP}
             knees.append(f"{threshold(sweep)} ({setting[0]})")
     why = f"K=5 ends closer than K=1 in {better} of {len(of)} settings"
     if knees:
         why += (
-            f", naive fits end farther in {naive} of {len(knees)}; the least K "
-            f"within {SAME:.0%} of the best is {', '.join(knees)}"
+            f", and closer than naive fits and larger rates in {controls} of "
+            f"{len(knees)}; the least K within {SAME:.0%} of the best is "
+            f"{', '.join(knees)}"
         )
-    agree = better == len(of) and naive == len(knees)
-    return ("reproduced" if agree else "reproduced under conditions"), why
+    if better == len(of) and controls == len(knees):
+        return "reproduced", why
+    most = better > len(of) / 2
+    return ("reproduced under conditions" if most else "not reproduced"), why
 
 
 def draw(results, path):

@@ -12,26 +12,32 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 EXPERIMENTS = ROOT / "examples" / "experiments"
 RESULTS = EXPERIMENTS / "results"
 
-#: A script, where its results are, and the page that shows its table.
+#: A script, its arguments, of which the last is where its results are, and the
+#: page that shows its table.
 TABLES = [
     ("stacked_mnist", ["--output", "stacked_mnist"], "strong_gans"),
     ("small_data", ["--output", "small_data"], "small_data"),
+    ("packing", ["--data", "ring", "--file", "packing.jsonl"], "strong_gans"),
+    ("packing", ["--data", "grid", "--file", "packing.jsonl"], "strong_gans"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("script", "arguments", "page"), TABLES, ids=[t[0] for t in TABLES]
+    ("script", "arguments", "page"),
+    TABLES,
+    ids=["_".join(t[1]) for t in TABLES],
 )
 def test_the_page_shows_what_the_script_prints(
     script, arguments, page, tmp_path, monkeypatch, capsys
 ):
     pytest.importorskip("matplotlib")
-    option, place = arguments
     monkeypatch.syspath_prepend(EXPERIMENTS)
     monkeypatch.syspath_prepend(EXPERIMENTS.parent)
     # (Some draw a picture beside their results.)
-    results = shutil.copytree(RESULTS / place, tmp_path / place)
-    monkeypatch.setattr(sys, "argv", [script, "--table", option, str(results)])
+    shutil.copytree(RESULTS, tmp_path, dirs_exist_ok=True)
+    *options, place = arguments
+    command = [script, "--table", *options, str(tmp_path / place)]
+    monkeypatch.setattr(sys, "argv", command)
     runpy.run_path(str(EXPERIMENTS / f"{script}.py"), run_name="__main__")
     printed = [
         line

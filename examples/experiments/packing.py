@@ -123,8 +123,11 @@ def print_table(results, data):
             ("kl", ".2f"),
         ):
             values = [r[value] for r in of]
-            spread = np.std(values) / np.sqrt(len(values))
-            cells.append(f"{np.mean(values):{form}} ± {spread:{form}}")
+            cell = f"{np.mean(values):{form}}"
+            if len(values) > 1:
+                spread = np.std(values, ddof=1) / np.sqrt(len(values))
+                cell += f" ± {spread:{form}}"
+            cells.append(cell)
         print(f"| {name} ({len(of)}) | " + " | ".join(cells) + " |")
 
 

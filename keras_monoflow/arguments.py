@@ -6,6 +6,8 @@ import numbers
 import operator
 from typing import Any
 
+import numpy as np
+
 
 def takes(function: Any, name: str) -> bool:
     """Returns whether a function has an argument of this name, or takes any."""
@@ -19,8 +21,15 @@ class NotANumber(TypeError, ValueError):
 
 
 def check_integer(name: str, value: Any, minimum: int | None = None) -> int:
-    """Returns `value` as an `int`, or raises an error that names `name`."""
+    """Returns `value` as an `int`, or raises an error that names `name`.
+
+    Raises:
+        TypeError: If it is not an integer; a bool is not one.
+        ValueError: If it is below `minimum`.
+    """
     try:
+        if isinstance(value, bool):
+            raise TypeError
         integer = operator.index(value)
     except TypeError:
         raise TypeError(
@@ -31,6 +40,19 @@ def check_integer(name: str, value: Any, minimum: int | None = None) -> int:
             f"`{name}` must be at least {minimum}. Received: {name}={value!r}"
         )
     return integer
+
+
+def check_bool(name: str, value: Any) -> bool:
+    """Returns `value` as a `bool`.
+
+    Raises:
+        TypeError: If it is something else.
+    """
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise TypeError(
+        f"`{name}` must be True or False. Received: {name}={value!r}"
+    )
 
 
 def check_number(

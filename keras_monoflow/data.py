@@ -56,7 +56,7 @@ def joined(x: Any) -> Any:
 
 
 class RowsOfBatches:
-    """A data set whose batches are joined to rows, to look at.
+    """A view of a data set, the parts of each batch joined to rows.
 
     Args:
         data: What yields batches.
@@ -104,7 +104,11 @@ def rows_of_data(
 
     def rows_of(batch: Any) -> tuple:
         x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
-        x, y = keras.tree.map_structure(keras.ops.convert_to_numpy, (x, y))
+        # (A `None` would become an array.)
+        x, y = keras.tree.map_structure(
+            lambda a: None if a is None else keras.ops.convert_to_numpy(a),
+            (x, y),
+        )
         rows = join(x), None if y is None else join_labels(y), weight
         return rows[: 3 if weight is not None else 1 if y is None else 2]
 
@@ -171,9 +175,14 @@ def first_rows(x: Any, y: Any, count: int) -> tuple[Array, Array | None] | None:
     if not hasattr(x, "shape"):
         return None
     rows = np.linspace(0, len(x) - 1, min(count, len(x))).astype(int)
-    to_numpy = keras.ops.convert_to_numpy
-    samples = np.asarray(to_numpy(x))[rows].astype("float32")
-    return samples, None if y is None else np.asarray(to_numpy(y))[rows]
+
+    def take(data: Any) -> Array:
+        # (An array on disk is not to be read whole.)
+        if not isinstance(data, np.ndarray):
+            data = np.asarray(keras.ops.convert_to_numpy(data))
+        return data[rows]
+
+    return take(x).astype("float32"), None if y is None else take(y)
 
 
 def class_numbers(y: Any) -> Array:

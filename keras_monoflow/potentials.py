@@ -22,6 +22,7 @@ from keras_monoflow.losses import (
 )
 from keras_monoflow.mappings import Mapping
 from keras_monoflow.numerics import at_least_float32, mean
+from keras_monoflow.registry import key_of
 from keras_monoflow.typing import Config, Tensor
 
 __all__ = [
@@ -357,7 +358,10 @@ def get(mapping: Any, discriminator_loss: Any) -> Any:
         (WassersteinLoss, "wasserstein", WassersteinPotential),
         (HingeLoss, "hinge", HingePotential),
     ):
-        if isinstance(discriminator_loss, kind) or discriminator_loss == name:
+        is_name = isinstance(discriminator_loss, str)
+        if isinstance(discriminator_loss, kind) or (
+            is_name and key_of(discriminator_loss) == name
+        ):
             _check_no_mapping(mapping, name)
             return make()
     mapping = "non_saturating" if mapping is None else mapping

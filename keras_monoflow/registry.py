@@ -101,6 +101,12 @@ class Registry:
         return [a for a, canonical in self.aliases.items() if canonical == name]
 
 
+def key_of(name: str) -> str:
+    """Returns a name as it stands in tables: case, spaces and hyphens do not
+    matter."""
+    return name.strip().lower().replace("-", "_").replace(" ", "_")
+
+
 def lookup(name: str, table: dict[str, T], argument: str) -> T:
     """Returns `table[name]`.
 
@@ -113,7 +119,7 @@ def lookup(name: str, table: dict[str, T], argument: str) -> T:
         ValueError: If the name is unknown. The message lists the known names
             and suggests the nearest.
     """
-    key = name.strip().lower().replace("-", "_").replace(" ", "_")
+    key = key_of(name)
     if key in table:
         return table[key]
     nearest = difflib.get_close_matches(key, table, n=1, cutoff=0.5)

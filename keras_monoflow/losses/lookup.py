@@ -9,7 +9,7 @@ from keras_monoflow.losses.density_ratio_loss import (
     DensityRatioLoss,
     MatchedLoss,
 )
-from keras_monoflow.registry import OBJECTIVES
+from keras_monoflow.registry import OBJECTIVES, key_of
 
 #: The objectives that need no argument, by their canonical name.
 NAMED = OBJECTIVES.makers
@@ -42,7 +42,7 @@ def get(discriminator_loss: Any, mapping: Any = None) -> Any:
             "minimizer stands for. Received: discriminator_loss="
             f"{discriminator_loss!r}."
         )
-    if discriminator_loss == "wasserstein":
+    if key_of(discriminator_loss) == "wasserstein":
         raise ValueError(
             "`discriminator_loss='wasserstein'` estimates no density ratio. "
             "Use the model `keras_monoflow.W1FE`, or a `ParticleFlow`. "

@@ -17,28 +17,26 @@ class ArraySampler(keras.layers.Layer):
     also goes into the files with the weights.
 
     Args:
-        array: Array `(rows, *shape)`; or the number of rows, for values that
-            come with loaded weights. Other iterables of batches, such as
+        array: Array `(rows, *shape)`. Other iterables of batches, such as
             a `tf.data.Dataset`, are read into an array.
         shape: Shape of one row.
         argument: What error messages call the array.
         name: Name of the layer.
 
     Raises:
+        TypeError: If it is neither an array nor an iterable.
         ValueError: If the shapes do not fit.
     """
 
     def __init__(
         self,
-        array: ArrayLike | int,
+        array: ArrayLike,
         shape: tuple[int, ...],
         argument: str,
         name: str,
     ) -> None:
         super().__init__(name=name)
-        if isinstance(array, int):
-            array = np.zeros((array, *shape), "float32")
-        array = _read(array)
+        array = _read(array, argument)
         if array.shape[1:] != tuple(shape) or not len(array):
             raise ValueError(
                 f"An array given as `{argument}` must have the shape (rows, "
@@ -76,9 +74,14 @@ class ArraySampler(keras.layers.Layer):
 ArraySampler.__name__ = "Rows"
 
 
-def _read(data):
+def _read(data, argument):
     """Reads an array, or an iterable of batches, into one float32 array."""
     if not hasattr(data, "shape"):
+        if not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
+            raise TypeError(
+                f"`{argument}` must be an array of shape (rows, ...), or an "
+                f"iterable of such batches. Received: {argument}={data!r}."
+            )
         batches = [b[0] if isinstance(b, (tuple, list)) else b for b in data]
         batches = [ops.convert_to_numpy(b) for b in batches]
         data = np.concatenate(batches)

@@ -230,7 +230,7 @@ def check_rows_of_classes(x: Any, y: Any, batch_size: int) -> None:
 
     Raises:
         ValueError: If there are fewer rows in a batch than classes in all, or
-            none in the first batch twice.
+            no class occurs twice in the first batch.
     """
     if isinstance(x, keras.utils.PyDataset):
         _, y, _ = keras.utils.unpack_x_y_sample_weight(x[0])
@@ -264,11 +264,10 @@ def check_weights(weight: Any, rows: int | None = None) -> None:
     shape = tuple(getattr(weight, "shape", ()))
     is_row = len(shape) == 1 or shape[1:] == (1,)
     if not is_row or rows not in (None, shape[0]):
-        count = "one" if rows is None else f"{rows}"
+        wanted = "" if rows is None else f", where there should be {rows} rows"
         raise ValueError(
             "`sample_weight` must be an array of one number for each sample. "
-            f"Received: shape {shape or type(weight).__name__}, where there "
-            f"should be {count} rows."
+            f"Received: shape {shape or type(weight).__name__}{wanted}."
         )
     if not isinstance(weight, np.ndarray):
         return

@@ -8,8 +8,9 @@ import numpy as np
 from keras import ops
 
 from keras_monoflow import gradients
-from keras_monoflow.data import can_be_read_again
+from keras_monoflow.data import can_be_read_again, is_array
 from keras_monoflow.models.batch import Batch
+from keras_monoflow.models.data_checks import check_label_range
 from keras_monoflow.models.fitting import labels_with
 from keras_monoflow.models.further_terms import FurtherTerms
 from keras_monoflow.models.looking import looking
@@ -61,7 +62,13 @@ class Evaluation(keras.Model):
         return self.flow_potential.objective(*outputs, real, generated)
 
     def evaluate(
-        self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        **kwargs: Any,
     ) -> Any:
         """As in Keras, and with distribution metrics.
 
@@ -72,12 +79,20 @@ class Evaluation(keras.Model):
         only once, is left to the losses, with a warning.
         """
         self._check_compiled("evaluate")
-        weight = kwargs.get("sample_weight")
-        labels = labels_with(weight, y)
+        if self.conditional and is_array(y):
+            check_label_range(y, self._networks())
+        labels = labels_with(sample_weight, y)
         with looking(self, seed=0):
             state = self.evaluation_seed.state
             state.assign(np.array([0, 0], dtype="int64"))
-            results = super().evaluate(x, labels, *args, **kwargs)
+            results = super().evaluate(
+                x,
+                labels,
+                batch_size=batch_size,
+                verbose=verbose,
+                sample_weight=sample_weight,
+                **kwargs,
+            )
         callback = self.distribution_metrics
         if callback is None or "_use_cached_eval_dataset" in kwargs:
             # The validation during `fit`, to which the callback adds by itself.
@@ -89,7 +104,7 @@ class Evaluation(keras.Model):
                 stacklevel=2,
             )
             return results
-        values = callback.evaluate(self, *self._seen(x, y), weight)
+        values = callback.evaluate(self, *self._seen(x, y), sample_weight)
         if isinstance(results, dict):
             return {**results, **values}
         return [*np.atleast_1d(results), *values.values()]

@@ -165,7 +165,8 @@ class FitsData(keras.Model):
         # Keras keeps the epoch of a backup for all later calls of `fit`.
         keras_internals.set_initial_epoch(self, 0)
         y = fitting.labels_with(weight, y)
-        if isinstance(validation_data, tuple) and len(validation_data) == 3:
+        is_triple = isinstance(validation_data, (tuple, list))
+        if is_triple and len(validation_data) == 3:
             held_x, held_y, of_held = validation_data
             held_y = fitting.labels_with(of_held, held_y)
             validation_data = held_x, held_y, of_held

@@ -26,7 +26,7 @@ from keras_monoflow.models.space import SAMPLES
 from keras_monoflow.optimizers import scale_losses
 from keras_monoflow.typing import ArrayLike, Seed, Tensor
 
-#: Arguments of `keras.Model.compile` that mean nothing to two networks.
+#: Arguments of `keras.Model.compile` that have no meaning for a flow.
 FOREIGN_ARGUMENTS = ("loss", "metrics", "weighted_metrics", "loss_weights")
 
 

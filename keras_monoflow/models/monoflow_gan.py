@@ -7,6 +7,7 @@ import keras
 from keras_monoflow import losses, potentials
 from keras_monoflow.models.adversarial_model import AdversarialModel
 from keras_monoflow.models.training_choices import TrainingChoices
+from keras_monoflow.registry import key_of
 from keras_monoflow.typing import OptimizerLike, Schedule
 
 
@@ -185,6 +186,7 @@ class MonoFlowGAN(AdversarialModel):
 def _potential(mapping, discriminator_loss):
     if isinstance(discriminator_loss, losses.WassersteinLoss):
         discriminator_loss = "wasserstein"
-    if discriminator_loss == "wasserstein":
+    is_name = isinstance(discriminator_loss, str)
+    if is_name and key_of(discriminator_loss) == "wasserstein":
         losses.get(discriminator_loss)  # Raises: that is another model.
     return potentials.get(mapping, discriminator_loss)

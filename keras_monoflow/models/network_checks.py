@@ -267,7 +267,7 @@ def check_one_output(network: keras.Model, role: str) -> None:
 
 
 def warn_if_squashed(network: keras.Model, role: str) -> None:
-    """Warns if the outputs of a network end in a sigmoid, or are constant.
+    """Warns if a network ends in a sigmoid.
 
     Raises:
         ValueError: For a softmax over one unit, which is always 1.

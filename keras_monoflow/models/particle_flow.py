@@ -117,7 +117,8 @@ class ParticleFlow(CountsRounds, FlowModel):
             )
             shape = network_checks.input_shape(discriminator, self.role)
         if is_config:
-            particles = particles["rows"]
+            # The values come with the weights.
+            particles = np.zeros((particles["rows"], *shape), "float32")
         self._rows = ArraySampler(
             particles, tuple(shape), "particles", name="particles"
         )

@@ -3,7 +3,6 @@
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_monoflow import gradients
@@ -55,7 +54,7 @@ class PotentialField:
     @property
     def estimates_ratio(self) -> bool:
         """Whether `log_ratio` is known."""
-        return self.model.flow_potential.estimates_ratio
+        return self.is_ready and self.model.flow_potential.estimates_ratio
 
     def log_names(self) -> list[str]:
         """Returns the names of what a round logs."""
@@ -108,7 +107,7 @@ class PotentialField:
         return outputs
 
     def _output(self, x: Any, labels: Any) -> Tensor:
-        x = ops.convert_to_tensor(np.asarray(x, "float32"))
+        x = ops.cast(ops.convert_to_tensor(x), "float32")
         if labels is not None:
             labels = ops.convert_to_tensor(labels)
         inputs = self.model.discriminator_inputs(x, labels)

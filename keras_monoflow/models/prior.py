@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_monoflow.backend import replicas
 from keras_monoflow.models.array_sampler import ArraySampler
@@ -48,7 +49,9 @@ class Prior(keras.layers.Layer):
             self.function = spec
         else:
             # In a configuration, the values come with the weights.
-            array = spec["rows"] if isinstance(spec, dict) else spec
+            array = spec
+            if isinstance(spec, dict):
+                array = np.zeros((spec["rows"], *latent_shape), "float32")
             self.rows = ArraySampler(
                 array, latent_shape, argument="prior", name="rows"
             )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import numpy as np
+from keras import ops
 
 from keras_monoflow.data import first_rows
 from keras_monoflow.models import data_checks
@@ -38,7 +38,7 @@ class ReferenceRows:
             ValueError: If they do not fit the model.
         """
         model = self.model
-        x = np.asarray(model.rows(x))
+        x = ops.convert_to_numpy(model.rows(x))
         shape, owner = model.sample_shape, model.sample_owner
         data_checks.check_structure(x, type(model).__name__)
         data_checks.check_data(x, shape, owner, len(x))

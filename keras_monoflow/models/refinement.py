@@ -205,4 +205,6 @@ class Refinement(keras.Model):
         data_checks.check_labels(labels, self.conditional, type(self).__name__)
         if not self.conditional:
             return None
-        return self.labels.check(self.conditions.join(labels), n)
+        labels = self.labels.check(self.conditions.join(labels), n)
+        data_checks.check_label_range(labels, self._networks(), "labels")
+        return labels

@@ -21,7 +21,7 @@ class Calibration:
     `min(1, exp(slope u + offset - bound))`.
 
     Args:
-        slope: Positive float.
+        slope: Float, at least 0; with 0 all samples are accepted.
         offset: Float. `slope u + offset` is the calibrated log ratio.
         bound: Its largest value on generated samples.
     """

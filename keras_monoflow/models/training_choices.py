@@ -1,12 +1,11 @@
 """What `compile` is told about the training of a flow."""
 
 import dataclasses
-import math
 from typing import Any
 
 import keras
 
-from keras_monoflow.arguments import check_integer, check_number
+from keras_monoflow.arguments import check_bool, check_integer, check_number
 from keras_monoflow.registry import lookup
 from keras_monoflow.typing import Config, Schedule
 from keras_monoflow.velocities.guidance import check_guidance
@@ -48,7 +47,7 @@ class TrainingChoices:
             "discriminator_steps": check_integer(
                 f"{self.role}_steps", self.discriminator_steps, minimum=1
             ),
-            "split_batch": bool(self.split_batch),
+            "split_batch": check_bool("split_batch", self.split_batch),
             "discriminator_warmup": check_integer(
                 f"{self.role}_warmup", self.discriminator_warmup, minimum=0
             ),
@@ -60,8 +59,12 @@ class TrainingChoices:
             ),
             "step_size": check_step_size(self.step_size),
             "update": _check_update(self.update),
-            "normalize_velocity": bool(self.normalize_velocity),
-            "reuse_generated": bool(self.reuse_generated),
+            "normalize_velocity": check_bool(
+                "normalize_velocity", self.normalize_velocity
+            ),
+            "reuse_generated": check_bool(
+                "reuse_generated", self.reuse_generated
+            ),
             "ema": _check_ema(self.ema),
             "ema_half_life": _check_half_life(self.ema_half_life),
             "temperature": check_temperature(self.temperature),
@@ -106,13 +109,13 @@ def check_step_size(value: Any) -> float | Schedule:
     """Checks for a positive number or a schedule."""
     if callable(value):
         return value
-    if not _is_number(value) or not value > 0:
-        raise ValueError(
-            "`step_size` must be a positive number, in the units of the data, "
-            "or a `keras.optimizers.schedules` object. Received: "
-            f"step_size={value!r}."
-        )
-    return float(value)
+    return check_number(
+        "step_size",
+        value,
+        above=0,
+        hint="It is in the units of the data; schedules of "
+        "`keras.optimizers.schedules` will do too.",
+    )
 
 
 def check_temperature(value: Any) -> float:
@@ -151,14 +154,10 @@ def _check_half_life(value: Any) -> Any:
 def _check_ema(value: Any) -> Any:
     if value is None or callable(value):
         return value
-    if _is_number(value) and 0 < value < 1:
-        return value
-    raise ValueError(
-        "`ema` must lie between 0 and 1, for example 0.999, or be None for no "
-        f"averaged generator. Received: ema={value!r}."
+    return check_number(
+        "ema",
+        value,
+        above=0,
+        below=1,
+        hint="Take 0.999, for example, or None for no averaged generator.",
     )
-
-
-def _is_number(value: Any) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)

@@ -63,10 +63,12 @@ def test_flat_outputs_are_fine(data):
     [
         ("gaussian", ["prior", "'gaussian'", "normal", "uniform"]),
         (np.zeros((5, 3)), ["prior", r"\(5, 3\)", r"\(rows, 2"]),
+        # (Not that many points at 0.)
+        (64, ["prior", "array", "64"]),
     ],
 )
 def test_prior(prior, words):
-    with pytest.raises(ValueError) as error:  # noqa: PT011
+    with pytest.raises((ValueError, TypeError)) as error:
         kmf.MonoFlowGAN(*make_networks(), prior=prior)
     for word in words:
         error.match(word)
@@ -96,6 +98,12 @@ def test_prior(prior, words):
         ({"step_size": 0.0}, ["step_size", "0.0"]),
         ({"step_size": float("nan")}, ["step_size", "nan"]),
         ({"step_size": "big"}, ["step_size", "'big'"]),
+        ({"step_size": True}, ["step_size", "True"]),
+        ({"ema": 1.5}, ["ema", "1.5"]),
+        ({"discriminator_steps": True}, ["discriminator_steps", "True"]),
+        ({"split_batch": "no"}, ["split_batch", "'no'"]),
+        ({"normalize_velocity": 1}, ["normalize_velocity", "1"]),
+        ({"reuse_generated": None}, ["reuse_generated", "None"]),
         ({"penalty": 10.0}, ["penalty", "10.0", "R1"]),
         ({"generator_optimizer": None}, ["generator_optimizer", "required"]),
         ({"loss": "mse"}, ["loss", "MonoFlowGAN"]),
@@ -115,6 +123,35 @@ def test_compile_arguments(arguments, words):
 def test_penalty_weights(make):
     with pytest.raises(ValueError, match="weight"):
         make()
+
+
+def test_numbers_of_numpy_are_numbers(data):
+    gan = make_gan(
+        discriminator_steps=np.int64(1),
+        persistency=np.int32(2),
+        step_size=np.float32(0.25),
+        ema=np.float64(0.9),
+        split_batch=np.bool_(False),
+    )
+    gan.fit(data, batch_size=8, verbose=0)
+    assert gan.current_step_size() == 0.25
+
+
+def test_numbers_of_particles_are_no_particles():
+    with pytest.raises(TypeError, match="particles=5"):
+        kmf.ParticleFlow(dense(2, 1), particles=5)
+
+
+def test_names_of_objectives_in_any_case(data):
+    make_gan(mapping=None, discriminator_loss="Hinge").fit(
+        data, batch_size=8, verbose=0
+    )
+    with pytest.raises(ValueError, match="W1FE"):
+        make_gan(discriminator_loss="Wasserstein")
+
+
+def test_no_ratio_before_compile():
+    assert not kmf.MonoFlowGAN(*make_networks()).estimates_ratio
 
 
 def test_one_optimizer_for_two():

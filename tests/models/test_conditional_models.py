@@ -280,6 +280,17 @@ def test_labels_out_of_range(pairs, label):
     y[5] = 2
     gan.fit(x, y, batch_size=96, verbose=0)
     assert np.isfinite(gan.sample(9, seed=0)).all()
+    wrong = np.array([0, label])
+    for look in (
+        lambda: gan.sample(2, labels=wrong),
+        lambda: gan.velocity(x[:2], wrong),
+        lambda: gan.log_ratio(x[:2], wrong),
+        lambda: gan.refine(x[:2], wrong, steps=1),
+        lambda: gan.interpolate(np.zeros((2, 2)), np.ones((2, 2)), 2, wrong),
+        lambda: gan.evaluate(x[:2], wrong, verbose=0),
+    ):
+        with pytest.raises(ValueError, match=f"from 0 to 2.*{label}"):
+            look()
 
 
 def test_regularized_embedding(pairs):

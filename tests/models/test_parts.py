@@ -278,6 +278,27 @@ def test_every_form_of_data(rows, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_data_sets_have_no_labels_that_they_lack(rows, kind):
+    samples = parted(kind, rows)
+    batches = kmf.datasets.ShuffledDataset(samples, batch_size=16)
+    flow = make_model("samples", kind, velocity="energy")
+    flow.fit(batches, verbose=0)
+    plain = make_model("samples", "flat", velocity="energy")
+    plain.fit(rows, batch_size=16, verbose=0)
+    assert_alike(flow, plain)
+    model = make_model("monoflow", kind)
+    metrics = kmf.callbacks.DistributionMetrics("frechet_distance")
+    history = model.fit(
+        samples,
+        batch_size=16,
+        validation_data=batches,
+        callbacks=[metrics],
+        verbose=0,
+    )
+    assert np.isfinite(history.history["val_frechet_distance"]).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_looks(rows, kind, tmp_path):
     flat, model = (make_model("monoflow", k) for k in ("flat", kind))
     samples = model.sample(7, seed=3)

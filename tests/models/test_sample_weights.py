@@ -293,16 +293,26 @@ def test_every_form_of_data(data):
     assert_alike(want, model)
 
 
-def test_held_out_data(data):
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_held_out_data(data, kind):
     x, _, weights = data
     model = make_model()
-    held_out = x, None, weights
+    held_out = kind([x, None, weights])
     history = model.fit(x, verbose=0, validation_data=held_out).history
     other = make_model()
     known = {"verbose": 0, "validation_data": repeated(x)[0]}
     want = other.fit(x, **known).history
     for name, values in want.items():
         np.testing.assert_allclose(history[name], values, rtol=1e-4, atol=1e-5)
+
+
+def test_weights_by_place(data):
+    """As in Keras, `evaluate` takes them as its fifth argument."""
+    x, _, weights = data
+    model = make_model()
+    want = model.evaluate(x, sample_weight=weights, verbose=0)
+    assert model.evaluate(x, None, None, 0, weights) == want
+    assert model.evaluate(x, verbose=0) != want
 
 
 def test_split_off_data(data):

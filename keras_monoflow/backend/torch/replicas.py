@@ -36,7 +36,8 @@ def check_strategy(model: keras.Model) -> None:
 
 def mean(tensors: Sequence) -> list:
     means = [None] * len(tensors)
-    for dtype in {t.dtype for t in tensors}:
+    # (In one order in all processes, which that of a set is not.)
+    for dtype in dict.fromkeys(t.dtype for t in tensors):
         # One message for all: the time is in their number.
         places = [i for i, t in enumerate(tensors) if t.dtype == dtype]
         flat = torch.cat([tensors[i].reshape(-1) for i in places])

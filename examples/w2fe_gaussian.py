@@ -57,7 +57,7 @@ def square_root(matrix):
 
 
 def w2(a, b):
-    """Returns W2 between centerd Gaussians of two covariances (Bures)."""
+    """Returns W2 between centered Gaussians of two covariances (Bures)."""
     root = square_root(a)
     cross = square_root(root @ b @ root)
     return np.sqrt(max(np.trace(a + b - 2 * cross), 0.0))

@@ -124,6 +124,7 @@ def _convolution(
         3,
         strides,
         "same",
+        data_format="channels_last",
         activation=activation,
         kernel_initializer=weights,
     )
@@ -134,14 +135,16 @@ def _encoder(
 ) -> keras.Model:
     x = keras.Input(shape)
     if len(shape) != 3:
-        h = layers.Flatten()(x)
+        h = layers.Flatten(data_format="channels_last")(x)
         h = _dense(max(units, filters), seeds, "silu")(h)
     else:
         h, side = x, min(shape[:2])
         while side > _SMALL or h is x:
             h = _convolution(filters, seeds, strides=2)(h)
             filters, side = 2 * filters, -(-side // 2)
-    last = _dense(units, seeds, "silu")(layers.Flatten()(h))
+    last = _dense(units, seeds, "silu")(
+        layers.Flatten(data_format="channels_last")(h)
+    )
     return keras.Model(x, [h, last], name="features")
 
 
@@ -156,11 +159,13 @@ def _decoder(
         return layers.Reshape(shape)(h)
     h = layers.Reshape(size)(h)
     while min(h.shape[1:3]) < min(shape[:2]):
-        h = layers.UpSampling2D()(h)
+        h = layers.UpSampling2D(data_format="channels_last")(h)
         h = _convolution(max(8, h.shape[-1] // 2), seeds)(h)
     h = _convolution(shape[-1], seeds, activation=None)(h)
     height, width = (a - b for a, b in zip(h.shape[1:3], shape[:2]))
-    return layers.Cropping2D(((0, height), (0, width)))(h)
+    return layers.Cropping2D(
+        ((0, height), (0, width)), data_format="channels_last"
+    )(h)
 
 
 def _classes(x: Array, y: ArrayLike) -> Array:

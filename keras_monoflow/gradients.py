@@ -80,8 +80,12 @@ def value_and_grad(
     Example:
 
     ```python
+    import keras
+    from keras import ops
+    from keras_monoflow import gradients
+
     w = keras.Variable([1.0, 2.0])
-    loss, (gradient,) = value_and_grad(lambda: ops.sum(w**2), [w])
+    loss, (gradient,) = gradients.value_and_grad(lambda: ops.sum(w**2), [w])
     ```
     """
 
@@ -133,7 +137,11 @@ def input_gradient(fn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     Example:
 
     ```python
-    input_gradient(lambda x: x**3, ops.convert_to_tensor([1.0, 2.0]))  # [3, 12]
+    from keras import ops
+    from keras_monoflow import gradients
+
+    x = ops.convert_to_tensor([1.0, 2.0])
+    gradients.input_gradient(lambda x: x**3, x)  # [3, 12]
     ```
     """
 
@@ -271,6 +279,9 @@ def train_step(
     Example:
 
     ```python
+    import keras
+    from keras_monoflow import gradients
+
     class MyModel(keras.Model):
         def train_step(self, *arguments):
             return gradients.train_step(self, self.my_step, arguments)

@@ -116,9 +116,15 @@ def lookup(name: str, table: dict[str, T], argument: str) -> T:
         argument: What the error message calls the argument.
 
     Raises:
+        TypeError: If it is not a string.
         ValueError: If the name is unknown. The message lists the known names
             and suggests the nearest.
     """
+    if not isinstance(name, str):
+        raise TypeError(
+            f"`{argument}` must be one of {', '.join(sorted(table))}. "
+            f"Received: {argument}={name!r}."
+        )
     key = key_of(name)
     if key in table:
         return table[key]
@@ -136,7 +142,7 @@ MAPPINGS = Registry("mapping")
 #: The objectives of discriminators that estimate a density ratio.
 OBJECTIVES = Registry("discriminator_loss")
 
-#: The penalties on the gradient of discriminators.
+#: The penalties on discriminators.
 PENALTIES = Registry("penalty")
 
 #: Further terms of the generator's loss.

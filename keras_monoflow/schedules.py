@@ -2,8 +2,8 @@
 
 Learning rates, `beta_2` of `kmf.optimizers.Adam`, step sizes, the weights of
 penalties and averaging take them, as they take any of
-`keras.optimizers.schedules`. A learning rate counts the updates of its
-optimizer, which are `persistency` in a round for the generator's and
+`keras.optimizers.schedules`. A learning rate and `beta_2` count the updates
+of their optimizer, which are `persistency` in a round for the generator's and
 `discriminator_steps` for the other; all else counts rounds.
 """
 

@@ -1,5 +1,6 @@
 """The code in the documentation runs, and its tables agree with the package."""
 
+import ast
 import importlib.util
 import pathlib
 import re
@@ -268,3 +269,34 @@ def test_primes_are_no_exponents():
     )
     assert "msup" not in page
     assert re.search("<mi>h</mi><mo [^>]*>&#x02032;</mo>", page)
+
+
+def examples_of_docstrings():
+    """The Python fences in docstrings of the package, by where they stand."""
+    found = {}
+    for path in sorted((ROOT / "keras_monoflow").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+                continue
+            text = ast.get_docstring(node) or ""
+            for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+                found[f"{path.stem}.{node.name}"] = code
+    return found
+
+
+EXAMPLES = examples_of_docstrings()
+#: What an example needs that is not there for everybody.
+DOWNLOADS = ("load_images", "stacked_mnist", "torch_fidelity", "Usps")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_of_docstrings_run(name, tmp_path, monkeypatch):
+    code = EXAMPLES[name]
+    if any(word in code for word in DOWNLOADS):
+        pytest.skip("downloads")
+    monkeypatch.chdir(tmp_path)
+    try:
+        exec(compile(code, name, "exec"), {"__name__": "__main__"})
+    except ImportError as error:
+        pytest.skip(str(error))

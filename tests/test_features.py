@@ -1,5 +1,6 @@
 """Features that are trained on the data themselves."""
 
+import keras
 import numpy as np
 import pytest
 from helpers import numpy
@@ -52,6 +53,18 @@ def test_the_same_seed_gives_the_same_features(digits):
 def test_an_autoencoder_takes_samples_of_any_size(shape, rng):
     x = rng.normal(size=(40, *shape))
     features = train_features(x, units=6, filters=4, epochs=1, verbose=0)
+    assert tuple(features(x[:2])[-1].shape) == (2, 6)
+
+
+def test_channels_come_last_whatever_keras_says(rng):
+    x = rng.normal(size=(40, 9, 7, 2)).astype("float32")
+    keras.config.set_image_data_format("channels_first")
+    try:
+        features = train_features(x, units=6, filters=4, epochs=1, verbose=0)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    before, _ = features.outputs
+    assert tuple(before.shape[1:3]) == (5, 4)
     assert tuple(features(x[:2])[-1].shape) == (2, 6)
 
 

@@ -81,6 +81,12 @@ class AdaptiveAugment(Augment):
                 "`augment` of AdaptiveAugment must be a `DiffAugment`, whose "
                 f"changes have a probability. Received: augment={augment!r}."
             )
+        if self.augment.probability != 1.0:
+            raise ValueError(
+                "`augment` of AdaptiveAugment must have no `probability` of "
+                "its own, since that is what adapts; it begins at `start`. "
+                f"Received: probability={self.augment.probability!r}."
+            )
         self.target = check_number(
             "target", target, above=-1, below=1, hint="0.6 is usual."
         )

@@ -86,7 +86,10 @@ def draw(
     Example:
 
     ```python
-    draw(keras.random.normal, (32, 2), "float32", seed=0)
+    import keras
+    from keras_monoflow.backend import replicas
+
+    replicas.draw(keras.random.normal, (32, 2), "float32", seed=0)
     ```
     """
     rows, replicas = shape[0], count()

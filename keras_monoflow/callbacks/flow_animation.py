@@ -1,6 +1,7 @@
 """A film of the samples over a training."""
 
 import os
+import pathlib
 from typing import Any
 
 import keras
@@ -32,7 +33,7 @@ class FlowAnimation(keras.callbacks.Callback):
         path: The film, a file that ends in `.gif` or `.mp4`.
         data: Array of shape `(n, 2)`, points to show beside generated points.
         samples: Integer, number of samples in a picture; 500 points or 64
-            images by default.
+            images by default, images in rows of 8.
         every: Integer, a picture is drawn every that many epochs.
         seed: Integer, the seed of the samples.
         vector_field: Boolean, whether to draw `model.velocity` behind points.
@@ -79,7 +80,7 @@ class FlowAnimation(keras.callbacks.Callback):
         )
         self.frames = self.path.with_name(self.path.stem + "_frames")
         self._picture: Any = None
-        self._last_frame = ""
+        self._last_epoch = 0
         self._data_of_fit: Any = (None, None, None)
 
     def use_data(self, x: Any, y: Any, validation_data: Any) -> None:
@@ -118,12 +119,17 @@ class FlowAnimation(keras.callbacks.Callback):
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
         self._picture.on_epoch_end(epoch, logs)
-        self._last_frame = f"epoch_{epoch + 1:04d}.png"
+        self._last_epoch = epoch + 1
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         # Pictures of a longer training in the same folder are left out.
-        pictures = sorted(self.frames.glob("epoch_*.png"))
-        pictures = [p for p in pictures if p.name <= self._last_frame]
+        pictures = sorted(self.frames.glob("epoch_*.png"), key=_epoch_of)
+        pictures = [p for p in pictures if _epoch_of(p) <= self._last_epoch]
         if pictures:
             with replacing(self.path, type(self).__name__) as new:
                 write_film(pictures, new, self.frames_per_second)
+
+
+def _epoch_of(picture: pathlib.Path) -> int:
+    """(Names of later epochs have more digits.)"""
+    return int(picture.stem.removeprefix("epoch_"))

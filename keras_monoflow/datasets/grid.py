@@ -10,12 +10,12 @@ from keras_monoflow.typing import Array
 def grid_centers(side: int = 5, spacing: float = 2.0) -> Array:
     """Returns the centers of `gaussian_grid`.
 
-    The grid is centerd on the origin: each coordinate takes the values
+    The grid is centered on the origin: each coordinate takes the values
     `spacing * (k - (side - 1) / 2)` for `k` from 0 to `side - 1`.
 
     Args:
         side: Integer, the number of modes along each axis. Defaults to `5`.
-        spacing: Number, the distance between neighbours in data units.
+        spacing: Number, the distance between neighbors in data units.
             Defaults to `2.0`.
 
     Returns:
@@ -64,7 +64,7 @@ def gaussian_grid(
         n: Integer, the number of points.
         side: Integer, the number of modes along each axis, so that there are
             `side ** 2`. Defaults to `5`.
-        spacing: Number, the distance between neighbours in data units.
+        spacing: Number, the distance between neighbors in data units.
             Defaults to `2.0`.
         std: Number, the standard deviation of each Gaussian in each
             coordinate, in data units. Defaults to `0.05`.

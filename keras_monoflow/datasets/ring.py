@@ -10,7 +10,7 @@ from keras_monoflow.typing import Array
 def ring_centers(modes: int = 8, radius: float = 2.0) -> Array:
     """Returns the centers of `gaussian_ring`.
 
-    Centre `k` is `radius * (cos(2 π k / modes), sin(2 π k / modes))`.
+    Center `k` is `radius * (cos(2 π k / modes), sin(2 π k / modes))`.
 
     Args:
         modes: Integer, the number of modes. Defaults to `8`.

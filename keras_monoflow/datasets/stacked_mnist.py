@@ -50,6 +50,8 @@ def stacked_mnist(
     Example:
 
     ```python
+    import keras_monoflow as kmf
+
     images, labels = kmf.datasets.stacked_mnist(1000, seed=0, with_labels=True)
     ```
     """

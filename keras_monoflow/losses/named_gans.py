@@ -41,8 +41,15 @@ def named_gan(name: str, alpha: float = 1.0) -> tuple[Any, Any]:
     Example:
 
     ```python
-    mapping, discriminator_loss = named_gan("lsgan")
-    gan.compile(mapping=mapping, discriminator_loss=discriminator_loss, ...)
+    import keras_monoflow as kmf
+
+    mapping, discriminator_loss = kmf.losses.named_gan("lsgan")
+    gan = kmf.MonoFlowGAN(
+        kmf.networks.mlp_generator(2, 2), kmf.networks.mlp_discriminator(2)
+    )
+    gan.compile(
+        "adam", "adam", mapping=mapping, discriminator_loss=discriminator_loss
+    )
     ```
     """
     alpha_mapping = mappings.Alpha

@@ -49,11 +49,6 @@ class RelativisticLoss(DonskerVaradhanLoss):
         self, pairs: str = "all", name: str | None = "relativistic"
     ) -> None:
         super().__init__(name=name)
-        if not isinstance(pairs, str):
-            raise TypeError(
-                "`pairs` of RelativisticLoss must be 'all' or 'rows'. "
-                f"Received: pairs={pairs!r}."
-            )
         self.pairs = lookup(pairs, dict(zip(PAIRS, PAIRS)), "pairs")
 
     def call(

@@ -12,11 +12,11 @@ from keras_monoflow.typing import Tensor
 class TightChiSquaredLoss(LeastSquaresRatioLoss):
     """`Var_q(d) / 2 - E_p d + E_q d`, which fits the ratio up to a constant.
 
-    It is `LeastSquaresRatioLoss` of `d + c` at the best constant,
-    `c = 1 - E_q d`: its minimizers are all `d = p/q + const`, and minus twice
-    its minimum is the chi-squared divergence. Since the mean of the ratio is 1,
-    `log_ratio(d) = log(1 + d - E_q d)`, with its tangent below `margin` and no
-    gradient through the mean.
+    Up to the constant 1/2 it is `LeastSquaresRatioLoss` of `d + c` at the best
+    constant, `c = 1 - E_q d`: its minimizers are all `d = p/q + const`, and
+    minus twice its minimum is the chi-squared divergence. Since the mean of the
+    ratio is 1, `log_ratio(d) = log(1 + d - E_q d)`, with its tangent below
+    `margin` and no gradient through the mean.
 
     Args:
         margin: Distance of the ratio from 0 at which the tangent takes over.

@@ -65,7 +65,7 @@ class Alpha(Mapping):
     """
 
     def __init__(self, alpha: float, limit: float = 12.0) -> None:
-        self.alpha = float(alpha)
+        self.alpha = check_number("alpha of Alpha", alpha)
         self.limit = check_number("limit of Alpha", limit, above=0)
         exponent, factor = abs(self.alpha), "|alpha|"
         if self.alpha < 0:

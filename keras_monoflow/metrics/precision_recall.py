@@ -1,4 +1,4 @@
-"""Precision and recall of generated samples, by nearest neighbours."""
+"""Precision and recall of generated samples, by nearest neighbors."""
 
 from collections.abc import Iterator
 
@@ -40,7 +40,7 @@ class PrecisionRecall(FeatureMetric):
         feature_extractor: A `keras.Model`, `keras.Layer` or callable that maps
             a batch of samples to an array of shape `(b, d)`; a callable is
             given NumPy arrays. `None` flattens the samples.
-        k: Integer, the neighbour that sets the radius. Defaults to `3`.
+        k: Integer, the neighbor that sets the radius. Defaults to `3`.
         which: `"f1"`, `"precision"` or `"recall"`, the value when called.
             Defaults to `"f1"`.
         batch_size: Integer, the samples that the extractor gets at a time.

@@ -64,6 +64,13 @@ class Consistency(WeightedTerm):
                 f"Received: augment={augment!r}."
             )
 
+        if callable(self.augment.probability):
+            raise ValueError(
+                "`augment` of Consistency must have a constant `probability`, "
+                "since a penalty does not know the round. Received: "
+                f"probability={self.augment.probability!r}."
+            )
+
     def value(
         self,
         discriminator: Callable[[Tensor], Tensor],

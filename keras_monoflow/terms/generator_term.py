@@ -28,7 +28,7 @@ class GeneratorTerm:
             gradients in each round, `|flow| / (|term| + 1e-4)` and at most
             1e4. (VQGAN, arXiv 2012.09841, eq. 7, scales the adversarial loss
             by the inverse, and takes the gradients at the last layer.)
-        name: What logs call the term; by default its class in snake case.
+        name: What logs call the term; by default the class's `default_name`.
 
     Raises:
         TypeError, ValueError: If an argument is out of range.
@@ -40,6 +40,8 @@ class GeneratorTerm:
     import keras_monoflow as kmf
 
     class Brightness(kmf.terms.GeneratorTerm):
+        default_name = "brightness"
+
         def value(self, samples, real, condition, features):
             return (ops.mean(samples) - ops.mean(real)) ** 2
 

@@ -5,7 +5,7 @@ from typing import Any
 from keras import ops
 
 from keras_monoflow.numerics import at_least_float32, mean
-from keras_monoflow.registry import TERMS, lookup
+from keras_monoflow.registry import TERMS, key_of, lookup
 from keras_monoflow.terms.generator_term import Features, GeneratorTerm
 from keras_monoflow.typing import Config, Tensor
 
@@ -53,7 +53,7 @@ class Reconstruction(GeneratorTerm):
     ) -> None:
         super().__init__(weight, name)
         lookup(distance, DISTANCES, "distance")
-        self.distance = distance.strip().lower()
+        self.distance = key_of(distance)
 
     def value(
         self, samples: Tensor, real: Tensor, condition: Any, features: Features

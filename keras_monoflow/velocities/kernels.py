@@ -69,9 +69,4 @@ def get(kernel: str) -> Kernel:
         TypeError: If it is not a string.
         ValueError: If the name is unknown.
     """
-    if not isinstance(kernel, str):
-        raise TypeError(
-            f"`kernel` must be one of {', '.join(KERNELS)}. Received: "
-            f"kernel={kernel!r}."
-        )
     return lookup(kernel, KERNELS, "kernel")()

@@ -37,7 +37,8 @@ class Velocity:
 
     class Drift(kmf.velocities.Velocity):
         def flow(self, pairs, seed):
-            return ops.mean(pairs.x, 0) - ops.mean(pairs.z, 0), {}
+            gap = ops.mean(pairs.x, 0) - ops.mean(pairs.z, 0)
+            return gap + ops.zeros_like(pairs.y), {}
 
     rng = np.random.default_rng(0)
     generated, other = rng.normal(size=(2, 8, 2)).astype("float32")
@@ -183,6 +184,11 @@ class Velocity:
         repels_itself = not alone or self.own_row_counts
         if not repels_itself:
             check_several(y)
+        if other_labels is not None and (alone or generated_labels is None):
+            raise ValueError(
+                "`other_labels` are those of `other`: pass `other`, "
+                "`generated_labels` and `real_labels` too."
+            )
         labels: Any = None
         if generated_labels is not None:
             if other_labels is None or alone:

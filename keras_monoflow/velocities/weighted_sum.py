@@ -1,5 +1,6 @@
 """A sum of velocities."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,7 +75,12 @@ class WeightedSum(Velocity):
         self.own_row_counts = all(v.own_row_counts for v in self.velocities)
 
     def flow(self, pairs: Pairs, seed: Seed) -> tuple[Tensor, Logs]:
-        parts = [v.flow(pairs, seed) for v in self.velocities]
+        # Without a second batch each says whether its rows repel themselves.
+        with_own = dataclasses.replace(pairs, repels_itself=True)
+        parts = [
+            v.flow(with_own if v.own_row_counts else pairs, seed)
+            for v in self.velocities
+        ]
         total = sum(w * v for w, (v, _) in zip(self.weights, parts))
         logs = {
             name: sum(w * log[name] for w, (_, log) in zip(self.weights, parts))

@@ -188,6 +188,12 @@ def test_names_and_configurations():
         (lambda: AdaptiveAugment(target=1), ValueError, "`target`"),
         (lambda: AdaptiveAugment(every=0), ValueError, "`every`"),
         (lambda: AdaptiveAugment("cutout"), TypeError, "DiffAugment"),
+        (
+            lambda: AdaptiveAugment(DiffAugment(probability=0.3)),
+            ValueError,
+            "`start`",
+        ),
+        (lambda: DiffAugment([1]), TypeError, "policy=1"),
         (lambda: DiffAugment().check((2,)), ValueError, r"shape \(2,\)"),
     ],
 )

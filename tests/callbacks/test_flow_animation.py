@@ -1,11 +1,18 @@
 """FlowAnimation: films of points and images."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
 
 from keras_monoflow import plots
-from keras_monoflow.callbacks import FlowAnimation, SampleGrid, SampleScatter
+from keras_monoflow.callbacks import (
+    FlowAnimation,
+    SampleGrid,
+    SampleScatter,
+    flow_animation,
+)
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -108,6 +115,27 @@ def test_film_of_a_shorter_training(stand_in, tmp_path):
         film = FlowAnimation(path, samples=20, vector_field=False)
         stand_in((2,)).fit_noise([film], epochs=epochs)
         assert len(frames_of(path)[0]) == epochs
+
+
+def test_pictures_stand_in_the_order_of_epochs(stand_in, tmp_path, monkeypatch):
+    """Also where their names have more digits."""
+    written = []
+    monkeypatch.setattr(
+        flow_animation,
+        "write_film",
+        lambda pictures, path, rate: written.extend(pictures),
+    )
+    monkeypatch.setattr(
+        flow_animation, "replacing", lambda path, _: contextlib.nullcontext()
+    )
+    film = FlowAnimation(tmp_path / "flow.gif")
+    film.frames.mkdir()
+    for epoch in (9998, 9999, 10_000, 10_001, 10_002):
+        (film.frames / f"epoch_{epoch:04d}.png").touch()
+    film._last_epoch = 10_001
+    film.on_train_end()
+    names = [path.stem for path in written]
+    assert names == [f"epoch_{n}" for n in (9998, 9999, 10_000, 10_001)]
 
 
 def test_mp4_needs_ffmpeg(stand_in, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ def test_centers_of_a_small_grid():
 
 
 @given(side=st.integers(1, 8), spacing=st.floats(0.1, 10.0))
-def test_centers_are_centerd_and_spaced(side, spacing):
+def test_centers_are_centered_and_spaced(side, spacing):
     centers = grid_centers(side, spacing)
     assert centers.shape == (side**2, 2)
     assert centers.dtype == "float32"

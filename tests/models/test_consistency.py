@@ -126,6 +126,14 @@ def test_what_keeps_a_state_is_refused(augment):
         Consistency(augment=augment)
 
 
+def test_a_probability_by_schedule_is_refused():
+    """A penalty does not know the round, and would take the first for ever."""
+    schedule = kmf.schedules.Cosine(0.0, 1.0, duration=10)
+    augment = kmf.augmentation.DiffAugment(probability=schedule)
+    with pytest.raises(ValueError, match="constant `probability`"):
+        Consistency(augment=augment)
+
+
 def test_points_have_no_colors(rng):
     x = np.float32(rng.normal(size=(4, 2)))
     with pytest.raises(ValueError, match="images"):

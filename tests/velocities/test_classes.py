@@ -134,3 +134,26 @@ def test_a_random_guidance_differs_from_row_to_row(batch):
     np.testing.assert_array_equal(one, same)
     assert np.std(one, axis=0).min() > 1e-3
     assert np.abs(one - another).max() > 1e-3
+
+
+@pytest.mark.parametrize("labeled", [False, True])
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_sum_is_the_sum_of_its_parts(rng, alone, labeled):
+    """Also without a second batch, which parts do not treat alike."""
+    real, generated, other = rng.normal(size=(3, 12, 2)).astype("float32")
+    arguments = {} if alone else {"other": other}
+    if labeled:
+        arguments["generated_labels"] = rng.integers(2, size=12)
+        arguments["real_labels"] = rng.integers(2, size=12)
+    parts = velocities.Energy(), velocities.Sinkhorn(0.1)
+    total = 0.5 * parts[0] + 2.0 * parts[1]
+    expected = sum(
+        w * numpy(v(generated, real, **arguments))
+        for w, v in zip((0.5, 2.0), parts)
+    )
+    np.testing.assert_allclose(
+        numpy(total(generated, real, **arguments)),
+        expected,
+        rtol=1e-5,
+        atol=1e-5,
+    )

@@ -56,6 +56,7 @@ def test_arguments(make, error, message):
         ({"real": np.zeros((4, 3))}, "Rows of `real`"),
         ({"other": np.zeros((4, 3))}, "Rows of `other`"),
         ({"generated_labels": np.zeros(4)}, "`real_labels`"),
+        ({"other": ROWS, "other_labels": np.zeros(4)}, "`other_labels`"),
         (
             {"generated_labels": np.zeros(3), "real_labels": np.zeros(4)},
             "`generated_labels` must hold a label for each row",

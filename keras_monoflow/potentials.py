@@ -240,9 +240,18 @@ class LogRatioPotential(Potential):
         }
 
     def user_objects(self) -> list[tuple[Any, str]]:
-        if isinstance(self.mapping, mappings.FunctionMapping):
-            return [(self.mapping.function, "mapping")]
-        return [(type(self.mapping), "mapping")]
+        things: list[tuple[Any, str]] = [
+            (type(self.loss), "discriminator_loss")
+        ]
+        for mapping, argument in (
+            (self.mapping, "mapping"),
+            (getattr(self.loss, "mapping", None), "discriminator_loss"),
+        ):
+            if isinstance(mapping, mappings.FunctionMapping):
+                things.append((mapping.function, argument))
+            elif mapping is not None:
+                things.append((type(mapping), argument))
+        return things
 
 
 class _OutputPotential(Potential):

@@ -93,6 +93,9 @@ class AdaptiveAugment(Augment):
         self.every = check_integer("every", every, minimum=1)
         self.ramp = check_number("ramp", ramp, above=0)
 
+    def user_objects(self) -> list[tuple[Any, str]]:
+        return [*super().user_objects(), *self.augment.user_objects()]
+
     def check(self, sample_shape: tuple[int, ...]) -> None:
         self.augment.check(sample_shape)
 

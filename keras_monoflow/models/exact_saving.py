@@ -177,8 +177,10 @@ class ExactSaving(keras.Model):
     def _user_objects(self):
         """What a user may have passed and not registered, with the name of the
         argument."""
-        augment = [] if self.augment is None else self.augment.user_objects()
-        return [*self._field.user_objects(), *augment]
+        parts = [self._field, *self.penalties]
+        if self.augment is not None:
+            parts.append(self.augment)
+        return [thing for part in parts for thing in part.user_objects()]
 
     def save_own_variables(self, store: Any) -> None:
         store["shapes"] = self._network_shapes()

@@ -102,6 +102,13 @@ class Consistency(WeightedTerm):
         difference = at_least_float32(here) - at_least_float32(there)
         return mean(difference**2, weight)
 
+    def user_objects(self) -> list[tuple[Any, str]]:
+        of_augment = [thing for thing, _ in self.augment.user_objects()]
+        return [
+            *super().user_objects(),
+            *((thing, "augment of Consistency") for thing in of_augment),
+        ]
+
     def get_config(self) -> Config:
         serialize = keras.saving.serialize_keras_object
         return {**super().get_config(), "augment": serialize(self.augment)}

@@ -57,6 +57,11 @@ class WeightedTerm:
         """
         raise NotImplementedError
 
+    def user_objects(self) -> list[tuple[Any, str]]:
+        """Returns what a user has passed and must have registered with Keras
+        for a model to be saved, each with the name of its argument."""
+        return [(type(self), "penalty")]
+
     def __call__(
         self,
         discriminator: Callable[[Tensor], Tensor],

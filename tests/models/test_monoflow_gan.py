@@ -486,3 +486,48 @@ def test_every_mapping_trains(mapping, data):
     )
     history = fit(gan, data[:32])
     assert np.isfinite([v[0] for v in history.history.values()]).all()
+
+
+class OwnR1(kmf.penalties.R1):
+    """Not registered."""
+
+
+class OwnLoss(kmf.losses.LogisticLoss):
+    """Not registered."""
+
+
+class OwnAugment(kmf.augmentation.DiffAugment):
+    """Not registered."""
+
+
+def unregistered(x, seed):
+    return x
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"penalty": OwnR1(0.1)}, "penalty 'OwnR1'"),
+        ({"penalty": ["r2", OwnR1(0.1)]}, "penalty 'OwnR1'"),
+        (
+            {"penalty": kmf.penalties.Consistency(1.0, unregistered)},
+            "augment of Consistency 'unregistered'",
+        ),
+        ({"discriminator_loss": OwnLoss()}, "discriminator_loss 'OwnLoss'"),
+        (
+            {"augment": kmf.augmentation.AdaptiveAugment(OwnAugment())},
+            "augment 'OwnAugment'",
+        ),
+    ],
+)
+def test_what_could_not_be_loaded_is_not_saved(arguments, message, tmp_path):
+    shape = (4, 4, 1)
+    gan = kmf.MonoFlowGAN(
+        kmf.networks.dcgan_generator(2, shape, filters=2, seed=0),
+        kmf.networks.dcgan_discriminator(shape, filters=2, seed=0),
+    )
+    with pytest.warns(UserWarning, match=message):
+        gan.compile("sgd", "sgd", **arguments)
+    with pytest.raises(ValueError, match="not registered"):
+        gan.save(tmp_path / "gan.keras")
+    assert not list(tmp_path.iterdir())

@@ -100,6 +100,7 @@ def _check_samples(model, x, y, batch_size):
     if y is not None:
         data_checks.check_label_range(y, model._networks())
     data_checks.check_data(x, shape, model.sample_owner, batch_size)
+    check_finite(x, batch_size)
 
 
 def check_finite(x: Any, batch_size: int) -> None:

@@ -137,15 +137,14 @@ class FitsData(keras.Model):
         y, weight = self._weights_of(x, y, kwargs)
         # What is looked at are rows, whatever is trained on.
         seen, seen_y = self._seen(x, y)
-        held_out = validation_data
+        held_out, trained = validation_data, (seen, seen_y)
         if held_out is None:
-            split = kwargs.get("validation_split")
-            held_out = fitting.split_off(seen, seen_y, weight, split)
+            trained, held_out = fitting.split(
+                seen, seen_y, weight, kwargs.get("validation_split")
+            )
         else:
             held_out = self._seen_pair(held_out)
-        self._check_fit(
-            seen, seen_y, batch_size or 32, callbacks, held_out, kwargs
-        )
+        self._check_fit(*trained, batch_size or 32, callbacks, held_out)
         if hasattr(x, "set_epoch"):
             # The order is the data set's own business.
             kwargs["shuffle"] = False
@@ -221,15 +220,16 @@ class FitsData(keras.Model):
             return x
         return (x, y) if weight is None else (x, y, weight)
 
-    def _check_fit(self, x, y, batch_size, callbacks, held_out, arguments):
-        """Checks all that `fit` can know before the first round."""
+    def _check_fit(self, x, y, batch_size, callbacks, held_out):
+        """Checks all that `fit` can know before the first round, of the data
+        that it trains on and of those held out."""
         for role, (_, networks) in self._trained_networks().items():
             network_checks.check_trainable(networks, role)
         self._check_data(x, y, batch_size)
         self._field.remember(x, y)
         several_processes.check_replicas(self, x, batch_size)
-        validates = held_out is not None or arguments.get("validation_split")
-        fit_checks.check_callbacks(self, callbacks, validates=bool(validates))
+        validates = held_out is not None
+        fit_checks.check_callbacks(self, callbacks, validates=validates)
         fit_checks.check_validation_data(self, held_out, batch_size)
 
     def _check_data(self, x, y, batch_size):

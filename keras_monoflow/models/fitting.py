@@ -206,15 +206,15 @@ def labels_with(weight: Any, y: Any) -> Any:
     return weight if y is None else y
 
 
-def split_off(
+def split(
     x: Any, y: Any, weight: Any, validation_split: float | None
-) -> Any:
-    """Returns what Keras holds back of arrays for `validation_split`."""
+) -> tuple[tuple[Any, Any], Any]:
+    """Returns what Keras trains on of arrays with `validation_split`, samples
+    and labels, and what it holds back, or `None`."""
     if not validation_split or not is_array(x):
-        return None
+        return (x, y), None
     # As in Keras, the last rows, before any shuffling.
     first = math.floor(len(x) * (1.0 - validation_split))
-    labels = None if y is None else y[first:]
-    if weight is None:
-        return x[first:], labels
-    return x[first:], labels, weight[first:]
+    trained = x[:first], None if y is None else y[:first]
+    held_out = x[first:], None if y is None else y[first:]
+    return trained, held_out if weight is None else (*held_out, weight[first:])

@@ -8,7 +8,10 @@ from keras import ops
 from keras_monoflow import gradients
 from keras_monoflow.backend import processes
 from keras_monoflow.models.batch import Batch
-from keras_monoflow.models.reference_rows import ReferenceRows
+from keras_monoflow.models.reference_rows import (
+    REFERENCE_ROWS,
+    ReferenceRows,
+)
 from keras_monoflow.numerics import mean
 from keras_monoflow.typing import Config, Tensor
 
@@ -77,7 +80,7 @@ class PotentialField:
 
     def remember(self, x: Any, y: Any) -> None:
         """Keeps some rows of data, if the flow compares samples with them."""
-        if self.model.flow_potential.needs_real_output:
+        if self._compares_with_data:
             self._rows.remember(x, y)
 
     def set_reference(self, x: Any, labels: Any = None) -> None:
@@ -87,7 +90,7 @@ class PotentialField:
             ValueError: If they do not fit the model, or have no meaning for it.
         """
         potential = self.model.flow_potential
-        if potential is None or not potential.needs_real_output:
+        if potential is None or not self._compares_with_data:
             raise ValueError(
                 "`set_reference` has no meaning here: the discriminator alone "
                 "tells where samples move, and the data do not."
@@ -113,14 +116,26 @@ class PotentialField:
         inputs = self.model.discriminator_inputs(x, labels)
         return self.model.discriminator(inputs, training=False)
 
+    @property
+    def _compares_with_data(self) -> bool:
+        """Whether rows of the data are needed, or conditions beside them."""
+        potential = self.model.flow_potential
+        return potential.needs_real_output or (
+            potential.needs_reference and self.model.conditional
+        )
+
     def _output_on_generated(self) -> Tensor:
-        n = min(1024, self.model.max_samples or 1024)
-        if not self.model.conditional:
-            samples = self.model.sample(n, seed=0)
-            return self._output(self.model.parts.join(samples), None)
-        labels = self.model.labels.draw(n, seed=0)
-        samples = self.model.sample(n, seed=0, labels=labels)
-        return self._output(self.model.parts.join(samples), labels)
+        n = min(REFERENCE_ROWS, self.model.max_samples or REFERENCE_ROWS)
+        labels: Any = None
+        if self.model.conditional and self.model.labels.seen:
+            labels = self.model.labels.draw(n, seed=0)
+        elif self.model.conditional:
+            _, labels = self._rows.get("This flow")
+            labels = labels[:n]
+            n = len(labels)
+        known = {} if labels is None else {"labels": labels}
+        samples = self.model.parts.join(self.model.sample(n, seed=0, **known))
+        return self._output(samples, labels)
 
     def velocity(self, x: Tensor, labels: Any, reference: Any) -> Tensor:
         """Returns where samples move, a tensor of their shape.

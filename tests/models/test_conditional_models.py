@@ -425,3 +425,26 @@ def test_labels_in_a_stream_that_are_no_integers(tmp_path, shape, rounds):
     )
     gan.fit(stream(), callbacks=[grid], **one_step)
     assert (tmp_path / "epoch_0001.png").exists()
+
+
+def test_a_reference_for_conditions_that_are_not_numbers(rng):
+    """The link of Donsker and Varadhan averages over generated samples, whose
+    conditions are then those of the data."""
+    x, c = rng.normal(size=(2, 64, 2)).astype("float32")
+    gan = kmf.MonoFlowGAN(*(condition_network(units) for units in (2, 1)))
+    gan.compile("sgd", "sgd", discriminator_loss="donsker_varadhan")
+    gan.fit(x, c, batch_size=32, verbose=0)
+    outputs = numpy(gan.discriminator([x, c]))[:, 0]
+    generated = gan.sample(64, seed=0, labels=c)
+    of_generated = numpy(gan.discriminator([generated, c]))[:, 0]
+    expected = outputs - np.log(np.mean(np.exp(of_generated)))
+    np.testing.assert_allclose(
+        gan.log_ratio(x, c), expected, rtol=1e-4, atol=1e-5
+    )
+    assert np.isfinite(gan.velocity(x[:5], c[:5])).all()
+
+
+def condition_network(units):
+    x, c = keras.Input((2,)), keras.Input((2,))
+    h = layers.Dense(8, "tanh")(layers.Concatenate()([x, c]))
+    return keras.Model([x, c], layers.Dense(units)(h))

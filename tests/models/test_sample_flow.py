@@ -393,3 +393,17 @@ def test_a_generator_without_gradient_is_noticed(rng):
     model.compile("sgd", "energy")
     with pytest.warns(UserWarning, match=r"No weight of the generator.*round"):
         model.fit(np.ones((8, 2)), batch_size=4, verbose=0)
+
+
+def test_checks_are_of_the_rows_that_are_trained_on(rng):
+    """Not of those that `validation_split` holds back."""
+    flow = kmf.SampleFlow(kmf.networks.mlp_generator(2, 2, units=(4,)))
+    flow.compile("sgd", "energy")
+    x = rng.normal(size=(44, 2)).astype("float32")
+    # 24 of 33 rows are a batch; 33 of 44 leave one row over.
+    flow.fit(x[:33], batch_size=32, validation_split=0.25, verbose=0)
+    with pytest.raises(ValueError, match="the smallest batch has one"):
+        flow.fit(x, batch_size=32, validation_split=0.25, verbose=0)
+    x[-1] = np.nan
+    with pytest.raises(ValueError, match=r"`validation_data`.*NaN.*row 10"):
+        flow.fit(x, batch_size=11, validation_split=0.25, verbose=0)

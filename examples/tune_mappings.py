@@ -249,6 +249,7 @@ def report(arguments, tuner):
     by = ("mapping", "shift")
     if arguments.data == "digits" and arguments.oracle == "grid":
         by = (*by, "discriminator_steps")
+    by = tuple(name for name in by if name in table.columns)
     print(f"\n{arguments.data}, {arguments.oracle}, {keras.backend.backend()}")
     print(f"\n{table}\n")
     if not any(row["status"] == "COMPLETED" for row in table):

@@ -8,20 +8,29 @@ from collections.abc import Iterator
 from typing import Any
 
 
-def check_folder(folder: str | os.PathLike, owner: str) -> None:
+def check_folder(
+    folder: str | os.PathLike, owner: str, remote: bool = False
+) -> None:
     """Makes a folder, and checks that files can be written there.
 
     Args:
-        folder: Path of the folder; an empty one is the current folder. Places
-            such as `gs://...` are left unchecked.
-        owner: What the message calls the callback that will write.
+        folder: Path of the folder; an empty one is the current folder.
+        owner: What the message calls what will write.
+        remote: Whether it can write to places such as `gs://...`, which are
+            left unchecked.
 
     Raises:
         OSError: If it cannot be made or written.
+        ValueError: If it is a place that only others can write to.
     """
     folder = os.fspath(folder) or "."
     if "://" in folder:
-        return
+        if remote:
+            return
+        raise ValueError(
+            f"`{owner}` writes to folders of the file system alone. Received: "
+            f"{folder!r}. Mount it, or copy the files when the training ends."
+        )
     with naming(owner, folder):
         os.makedirs(folder, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -92,9 +92,14 @@ class Registry:
             ValueError: If the name is unknown. The message lists the known
                 names and suggests the nearest.
         """
+        return self.maker(name, **special)()
+
+    def maker(self, name: str, **special: Callable[[], Any]) -> Any:
+        """Returns what makes the objects of a name or alias; arguments and
+        errors are those of `make`."""
         others = {a: self.makers[n] for a, n in self.aliases.items()}
         table = {**self.makers, **others, **special}
-        return lookup(name, table, self.argument)()
+        return lookup(name, table, self.argument)
 
     def names_for(self, name: str) -> list[str]:
         """Returns the aliases of a canonical name."""

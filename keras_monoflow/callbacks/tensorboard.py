@@ -92,7 +92,7 @@ class TensorBoard(keras.callbacks.TensorBoard):
                 "on every backend. Install them with "
                 '`pip install "keras-monoflow[tensorboard]"`.'
             ) from error
-        check_folder(self.log_dir, type(self).__name__)
+        check_folder(self.log_dir, type(self).__name__, remote=True)
         super().set_model(model)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:

@@ -157,7 +157,7 @@ def check_callbacks(model: Any, callbacks: Any, validates: bool) -> None:
             _check_checkpoint(model, callback, logs)
         if isinstance(callback, keras.callbacks.BackupAndRestore):
             folder = callback.backup_dir
-            files.check_folder(folder, type(callback).__name__)
+            files.check_folder(folder, type(callback).__name__, remote=True)
         if isinstance(callback, _MONITORS):
             _check_monitor(callback, logs)
 
@@ -187,7 +187,7 @@ def _check_checkpoint(model, callback, logs):
         model.check_savable(path)
     folder = os.path.dirname(path)
     if "{" not in folder:
-        files.check_folder(folder, type(callback).__name__)
+        files.check_folder(folder, type(callback).__name__, remote=True)
     if logs is None:
         return
     known = ["epoch", *(["batch"] if callback.save_freq != "epoch" else [])]

@@ -14,8 +14,14 @@ def check_film(path: str | os.PathLike) -> pathlib.Path:
     """Returns the path of a film, if its kind is known.
 
     Raises:
-        ValueError: If it ends in neither `.gif` nor `.mp4`.
+        ValueError: If it ends in neither `.gif` nor `.mp4`, or is not in the
+            file system.
     """
+    if "://" in os.fspath(path):
+        raise ValueError(
+            "`path` must be a file of the file system. Received: "
+            f"path={os.fspath(path)!r}"
+        )
     path = pathlib.Path(path)
     if path.suffix not in (".gif", ".mp4"):
         raise ValueError(

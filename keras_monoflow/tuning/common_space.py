@@ -6,7 +6,7 @@ import keras
 import keras_tuner
 
 from keras_monoflow.registry import PENALTIES
-from keras_monoflow.tuning.search_space import SearchSpace
+from keras_monoflow.tuning.search_space import SearchSpace, none_of
 
 
 def default_entries(role: str) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def compile_arguments(space: SearchSpace, hp: Any, role: str) -> dict[str, Any]:
         f"{role}_steps": space.value(hp, f"{role}_steps"),
         "persistency": space.value(hp, "persistency"),
         "penalty": _penalty(space, hp),
-        "ema": space.value(hp, "ema") or None,
+        "ema": none_of(space.value(hp, "ema")) or None,
     }
     for name in ("step_size", "update"):
         value = space.value_if(
@@ -90,12 +90,10 @@ def _penalty(space, hp):
     )
     if name == "none":
         return None
-    names = name.split("+")
-    for part in names:
-        if part not in PENALTIES.makers:
-            raise keras_tuner.errors.FatalValueError(
-                f"Unknown penalty {part!r}. Known names: none, "
-                f"{', '.join(sorted(PENALTIES.makers))}, and sums such as "
-                "'r1+r2'."
-            )
-    return [PENALTIES.makers[part](weight, every=every) for part in names]
+    try:
+        makers = [PENALTIES.maker(part) for part in name.split("+")]
+    except ValueError as error:
+        raise keras_tuner.errors.FatalValueError(
+            f"{error} So are 'none', and sums such as 'r1+r2'."
+        ) from error
+    return [make(weight, every=every) for make in makers]

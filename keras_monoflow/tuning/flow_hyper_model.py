@@ -16,7 +16,7 @@ from keras_monoflow.metrics import FrechetDistance
 from keras_monoflow.tuning import common_space
 from keras_monoflow.tuning.diverging import StopWhenDiverged
 from keras_monoflow.tuning.scores import best_epoch, summary, tuner_objective
-from keras_monoflow.tuning.search_space import SearchSpace
+from keras_monoflow.tuning.search_space import SearchSpace, none_of
 from keras_monoflow.tuning.trial_callbacks import fresh_callbacks
 
 #: What the `compile` of the models passes on to Keras.
@@ -153,7 +153,7 @@ class FlowHyperModel(keras_tuner.HyperModel):
             for name in self.space.added
             if name != "pack"
         }
-        return {k: None if _is_none(v) else v for k, v in values.items()}
+        return {name: none_of(value) for name, value in values.items()}
 
     def model_arguments(self, hp: Any) -> dict[str, Any]:
         """Declares and returns further arguments of the constructor."""
@@ -258,11 +258,6 @@ def _check_seeds(seeds):
             f"`seeds` must be different numbers. Received: seeds={seeds!r}"
         )
     return checked
-
-
-def _is_none(value):
-    """Whether a choice stands for `None`, which KerasTuner does not take."""
-    return isinstance(value, str) and value == "none"
 
 
 def _call(function, offered):

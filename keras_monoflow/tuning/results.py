@@ -63,8 +63,17 @@ class ResultsTable:
 
         Args:
             by: Name of a column, or several.
+
+        Raises:
+            ValueError: If there is no such column.
         """
         names = [by] if isinstance(by, str) else by
+        unknown = [name for name in names if name not in self.columns]
+        if unknown and self.rows:
+            raise ValueError(
+                f"The table has no column {unknown[0]!r}. Pass one of them as "
+                f"`by`: {', '.join(self.columns)}."
+            )
         best: dict[tuple, dict[str, Any]] = {}
         for row in self.rows:
             if self.objective in row:

@@ -10,6 +10,7 @@ from keras_monoflow.models import SampleFlow
 from keras_monoflow.registry import VELOCITIES
 from keras_monoflow.tuning import common_space
 from keras_monoflow.tuning.flow_hyper_model import FlowHyperModel
+from keras_monoflow.tuning.search_space import none_of
 from keras_monoflow.velocities import KernelRatio
 
 #: Entries that matter for the velocity of kernel densities alone.
@@ -85,7 +86,7 @@ class SampleFlowHyperModel(FlowHyperModel):
             "velocity": self.velocity(hp),
             **common_space.optimizers(self.space, hp, ("generator",)),
             **{name: self.value(hp, name) for name in names},
-            "ema": self.value(hp, "ema") or None,
+            "ema": none_of(self.value(hp, "ema")) or None,
             **self.added_arguments(hp),
         }
 

@@ -100,3 +100,8 @@ class SearchSpace(dict[str, Any]):
         if not values or len(values) == len(entry):
             return contextlib.nullcontext()
         return hp.conditional_scope(other, values)
+
+
+def none_of(value: Any) -> Any:
+    """Returns a choice, or `None` for `"none"`: KerasTuner takes no `None`."""
+    return None if isinstance(value, str) and value == "none" else value

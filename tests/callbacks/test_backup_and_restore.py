@@ -347,7 +347,7 @@ def test_folder_that_cannot_be_written(trainer, tmp_path):
         ({"backup_dir": ""}, ValueError, "backup_dir"),
         ({"backup_dir": "gs://bucket/a"}, ValueError, "gs://bucket/a"),
         ({"backup_dir": "a", "save_freq": 0}, ValueError, "save_freq=0"),
-        ({"backup_dir": "a", "save_freq": False}, ValueError, "save_freq"),
+        ({"backup_dir": "a", "save_freq": False}, TypeError, "save_freq"),
         ({"backup_dir": "a", "save_freq": "batch"}, ValueError, "batch"),
         ({"backup_dir": "a", "save_freq": 1.5}, TypeError, "save_freq=1.5"),
     ],

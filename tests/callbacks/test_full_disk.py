@@ -152,6 +152,25 @@ def test_folder_that_is_a_file(gan, tmp_path, name):
     assert int(numpy(gan.rounds_counter)) == rounds
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda place: kmf.callbacks.SampleGrid(place),
+        lambda place: kmf.callbacks.SampleScatter(place),
+        lambda place: kmf.callbacks.FlowMonitor(place),
+        lambda place: kmf.callbacks.FlowAnimation(place + "/a.gif"),
+        lambda place: kmf.callbacks.BackupAndRestore(place),
+    ],
+)
+def test_places_that_are_no_folders(gan, make, tmp_path, monkeypatch):
+    """They were written to a local folder called "gs:"."""
+    monkeypatch.chdir(tmp_path)
+    x = np.zeros((8, 2), "float32")
+    with pytest.raises(ValueError, match="gs://bucket"):
+        gan.fit(x, callbacks=[make("gs://bucket/a")], verbose=0)
+    assert not list(tmp_path.iterdir())
+
+
 def test_new_files_take_the_place_of_old_ones(tmp_path):
     path = pathlib.Path(tmp_path, "a", "b.txt")
     with kmf.files.replacing(path, "Writer") as new:

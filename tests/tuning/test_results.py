@@ -84,6 +84,9 @@ def test_csv_has_everything(tmp_path):
 def test_best_by():
     assert [r["val_gap"] for r in FAR.best_by("mapping")] == [0.1, 0.5]
     assert len(FAR.best_by(("mapping", "shift"))) == 3
+    for look in (FAR.best_by, lambda by: tuning.verdict(FAR, by)):
+        with pytest.raises(ValueError, match=r"no column 'maping'.*mapping"):
+            look("maping")
 
 
 def test_verdicts():

@@ -145,6 +145,14 @@ def test_sums_of_penalties():
     assert [type(p).__name__ for p in gan.penalties] == ["R1", "R2"]
     assert {(p.weight, p.every) for p in gan.penalties} == {(0.5, 16)}
     assert build({"penalty": "none"}, penalty=["none", "r1"]).penalties == []
+    gan = build({"penalty": "wgan_gp+R2"}, penalty=["none", "wgan_gp+R2"])
+    names = [type(p).__name__ for p in gan.penalties]
+    assert names == ["GradientPenalty", "R2"]
+
+
+def test_none_stands_for_none():
+    assert build({}, ema="none").ema is None
+    assert build({"ema": 0.9}, ema=[0.0, 0.9]).ema == 0.9
 
 
 @pytest.mark.parametrize("augment", ["none", "diff_augment"])

@@ -73,7 +73,7 @@ class RowsOfBatches:
 
 
 class RowsOfPyDataset(keras.utils.PyDataset):
-    """The same of a `keras.utils.PyDataset`."""
+    """The same for a `keras.utils.PyDataset`."""
 
     def __init__(self, data: Any, rows_of: Callable[[Any], tuple]) -> None:
         super().__init__()

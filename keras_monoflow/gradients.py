@@ -175,7 +175,7 @@ def postpone_updates(fn: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
 def with_added_losses(fn: Callable[[], Any]) -> tuple[Any, Tensor | None]:
     """Returns `fn()`, and the sum of what its layers passed to `add_loss`.
 
-    Activity regularizers are among it, regularizers of weights are not.
+    This includes activity regularizers, but not regularizers of weights.
 
     Args:
         fn: A function of no arguments.
@@ -200,9 +200,7 @@ def repeat(n: int, body: Callable[[Any], Any], unroll: bool = False) -> None:
     - under `tf.distribute`, whose optimizers cannot run in a `tf.while_loop`;
     - on JAX on a CPU if they are few, or have convolutions, which are slow in
       loops there;
-    - on PyTorch if the body uses its index, draws noise whose distribution it
-      computes, or updates a variable twice, as optimizers do with constraints
-      on weights; and with `torch.compile` if they are few.
+    - on PyTorch, where the body is called `n` times while a step is recorded.
 
     Args:
         n: Number of iterations, a Python integer known at compile time.

@@ -18,8 +18,9 @@ class PairOptimizer(keras.optimizers.Optimizer):
     A `keras.Model` has one `optimizer`: what it saves, resumes, distributes
     and hands to callbacks. This one joins the variables of two optimizers, each
     of which keeps its own kind, schedule, clipping and loss scale. They are
-    renamed `generator` and `discriminator`, so that callbacks log
-    `learning_rate_generator` and `learning_rate_discriminator`.
+    renamed `generator` and `discriminator`, or the model's other `role`, so
+    that callbacks log `learning_rate_generator` and, for instance,
+    `learning_rate_critic`.
 
     `iterations` counts rounds, that is training batches. Each child counts its
     own updates, of which a round may have several.

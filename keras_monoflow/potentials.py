@@ -129,9 +129,9 @@ class Potential:
         return {}
 
     def weights_refused(self, for_both: bool) -> str | None:
-        """Returns what cannot be had with weights of samples, in words for an
-        error message, or `None`: `objective` and `logs` take `real_weight` and
-        `fake_weight` then, weights `(n,)` whose mean is 1.
+        """Returns what rules out weights of samples, in words for an error
+        message, or `None`: `objective` and `logs` then take `real_weight` and
+        `fake_weight`, weights `(n,)` whose mean is 1.
 
         Args:
             for_both: Whether generated samples have weights too.

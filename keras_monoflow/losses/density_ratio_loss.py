@@ -44,8 +44,9 @@ class DensityRatioLoss(LossOfOutputs):
 
         Args:
             output: Discriminator output, of any shape.
-            fake_output: Discriminator output on generated samples, for the one
-                objective that needs it (`DonskerVaradhanLoss`).
+            fake_output: Discriminator output on generated samples, for the
+                objectives with `uses_whole_batch`; by default `output` is taken
+                for it.
 
         Returns:
             A tensor of the shape of `output`.

@@ -11,7 +11,7 @@ from keras_monoflow.losses.density_ratio_loss import (
 )
 from keras_monoflow.registry import OBJECTIVES, key_of
 
-#: The objectives that need no argument, by their canonical name.
+#: What makes each objective that has a name, by its canonical name.
 NAMED = OBJECTIVES.makers
 
 #: Other names that the literature uses.

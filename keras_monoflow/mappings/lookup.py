@@ -10,7 +10,7 @@ from keras_monoflow.mappings.relativistic import Relativistic
 from keras_monoflow.registry import MAPPINGS
 from keras_monoflow.typing import Config
 
-#: One mapping of every kind, by its canonical name.
+#: What makes each mapping that has a name, by its canonical name.
 NAMED = MAPPINGS.makers
 
 #: Other names that the literature uses.

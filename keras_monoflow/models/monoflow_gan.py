@@ -145,8 +145,9 @@ class MonoFlowGAN(AdversarialModel):
                 in `keras.Model.compile`.
 
         Raises:
-            ValueError: If a name is unknown, a mapping is not increasing, or
-                a number is out of range.
+            TypeError, ValueError: If an argument is of another type, a name is
+                unknown, a mapping is not increasing, or a number is out of
+                range.
         """
         if step_size is None:
             if persistency != 1:

@@ -189,8 +189,9 @@ class ParticleFlow(CountsRounds, FlowModel):
                 in `keras.Model.compile`.
 
         Raises:
-            ValueError: If a name is unknown, a mapping is not increasing, or
-                a number is out of range.
+            TypeError, ValueError: If an argument is of another type, a name is
+                unknown, a mapping is not increasing, or a number is out of
+                range.
         """
         motion: Any = {
             "step_size": step_size,

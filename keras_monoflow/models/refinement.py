@@ -20,7 +20,8 @@ class Refinement(keras.Model):
     """The part of a `FlowModel` that looks at given samples.
 
     It reads `_field`, which knows where samples move, `current_step_size`,
-    `sample_shape`, `sample_owner`, `conditional`, `labels` and `packs`.
+    `sample_shape`, `latent_shape`, `sample_owner`, `conditional`, `labels`,
+    `packs`, `parts`, `rows`, `sample_velocity` and `generator_inputs`.
     """
 
     def velocity(self, x: ArrayLike, labels: ArrayLike | None = None) -> Array:

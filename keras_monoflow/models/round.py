@@ -24,9 +24,10 @@ class Round:
 
     Args:
         model: A `FlowModel`, just compiled. The round asks it for its networks,
-            `prior`, `optimizer`, `seed_generator`, `rounds_counter` and
-            `discriminate`, and for the `choices`, `flow_potential` and
-            `penalties` of `compile`.
+            their optimizers, `prior`, `packs`, `parts`, `role`, `augment`,
+            `generator_terms`, `generator_inputs`, `discriminate`,
+            `seed_generator` and `rounds_counter`, and for the `choices`,
+            `flow_potential` and `penalties` of `compile`.
         log_names: Names of the running means that `fit` reports.
     """
 
@@ -107,8 +108,8 @@ class Round:
     def with_due_penalties(self, step: Callable[[list], None]) -> None:
         """Calls `step` with the penalties of this round.
 
-        Those that are `every` k rounds alone are in every k-th: of two steps,
-        with and without them, one is taken.
+        Penalties with `every=k` count only in every k-th round, so that one of
+        two steps runs: with them, or without.
         """
         penalties = self.model.penalties
         always = [p for p in penalties if p.every == 1]

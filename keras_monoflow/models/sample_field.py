@@ -28,8 +28,8 @@ class SampleField:
 
     Args:
         model: A `FlowModel`. The field asks it for `sample_velocity`,
-            `choices`, `space`, `sample`, `draw`, `evaluation_seed` and
-            `max_samples`.
+            `choices`, `space`, `parts`, `features`, `sample`, `draw`,
+            `evaluation_seed` and `max_samples`.
     """
 
     training_logs = ("regression_loss",)

@@ -140,7 +140,8 @@ class W1FE(AdversarialModel):
                 in `keras.Model.compile`.
 
         Raises:
-            ValueError: If a name is unknown or a number is out of range.
+            TypeError, ValueError: If an argument is of another type, a name is
+                unknown or a number is out of range.
         """
         self._compile(
             generator_optimizer,

@@ -160,7 +160,8 @@ class W2FE(AdversarialModel):
                 in `keras.Model.compile`.
 
         Raises:
-            ValueError: If a name is unknown or a number is out of range.
+            TypeError, ValueError: If an argument is of another type, a name is
+                unknown or a number is out of range.
         """
         if not callable(step_size):
             check_number(

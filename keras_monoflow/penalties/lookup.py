@@ -12,8 +12,8 @@ def get(penalty: Any) -> list[WeightedTerm]:
     """Returns a list of penalties.
 
     Args:
-        penalty: A name such as `"r1"`, a `Penalty`, its configuration, a list
-            of these, or `None` for none.
+        penalty: A name such as `"r1"`, a `WeightedTerm`, its configuration, a
+            list of these, or `None` for none.
 
     Raises:
         ValueError: If a name is unknown.

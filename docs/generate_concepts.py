@@ -15,11 +15,12 @@ IMAGES = pathlib.Path(__file__).resolve().parent / "images" / "concepts"
 STEP = 0.4
 
 
-def make_gan(persistency, generator=None):
-    """A GAN on the ring; `generator` and its discriminator go on."""
-    generator = generator or kmf.networks.mlp_generator(2, 2, seed=0)
+def make_gan(persistency):
+    """A GAN on the ring."""
     gan = kmf.MonoFlowGAN(
-        generator, kmf.networks.mlp_discriminator(2, seed=0), seed=0
+        kmf.networks.mlp_generator(2, 2, seed=0),
+        kmf.networks.mlp_discriminator(2, seed=0),
+        seed=0,
     )
     gan.compile(
         generator_optimizer=keras.optimizers.Adam(5e-4, 0.5),

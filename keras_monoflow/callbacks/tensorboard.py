@@ -119,6 +119,17 @@ class TensorBoard(keras.callbacks.TensorBoard):
                 f"{error.message}",
             ) from error
 
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        # Keras offers TensorFlow all logs of every batch, also where only
+        # those of epochs are written; TensorFlow then drops them, but keeps
+        # each number in memory for good.
+        with self._naming():
+            super().on_train_batch_end(
+                batch, None if self.update_freq == "epoch" else logs
+            )
+
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:

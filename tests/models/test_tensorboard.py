@@ -197,6 +197,23 @@ def hparams(folder):
     return {k: getattr(v, v.WhichOneof("kind")) for k, v in info.items()}
 
 
+def test_batches_cost_nothing_where_epochs_are_written(monkeypatch, tmp_path):
+    """TensorFlow keeps every number it is offered, even if none is written."""
+    summary = pytest.importorskip("tensorflow").summary
+    pytest.importorskip("tensorboard")
+    offered = []
+    monkeypatch.setattr(
+        summary, "scalar", lambda name, *_, **__: offered.append(name)
+    )
+    data = np.random.default_rng(0).normal(size=(64, 2)).astype("float32")
+    callback = kmf.callbacks.TensorBoard(tmp_path)
+    make_model("monoflow").fit(
+        data, batch_size=8, epochs=2, verbose=0, callbacks=[callback]
+    )
+    assert offered.count("epoch_discriminator_loss") == 2
+    assert not [name for name in offered if name.startswith("batch_")]
+
+
 def test_hparams_say_how_the_model_was_compiled(run):
     kind, folder, _, model, _ = run
     found = hparams(folder)

@@ -3,6 +3,8 @@
 Each folder offers the same functions in three files: `engine.py` (gradients,
 loops, training steps; documented in `keras_monoflow.gradients`),
 `replicas.py` and `processes.py` (documented in the files of these names here).
+Engines also have `exact_matmul(a, b)`, a matrix product in the whole precision
+of its operands, which accelerators round by default.
 The folder is chosen once, as Keras chooses its backend. Everything else in the
 package is written once, statefully, as one would write it for TensorFlow.
 """

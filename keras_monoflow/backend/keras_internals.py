@@ -40,6 +40,12 @@ def layers_of(layer: keras.Layer) -> list:
     return layers
 
 
+def graph_of(network: Any) -> Any:
+    """Returns the functional model that a sequential one is made of, which has
+    its inputs and outputs; any other network itself."""
+    return getattr(network, "_functional", None) or network
+
+
 def forget_layer(owner: keras.Layer, layer: keras.Layer) -> None:
     """Lets a layer no longer count as part of another.
 
@@ -246,6 +252,21 @@ def backup_file(backup: keras.callbacks.BackupAndRestore) -> str:
     """
     default = os.path.join(backup.backup_dir, "latest.weights.h5")
     return getattr(backup, "_weights_path", default)
+
+
+def train_writer(callback: keras.callbacks.TensorBoard) -> Any:
+    """Returns what writes the summaries of training.
+
+    Fallback: a writer of its own in the same folder.
+    """
+    writer = getattr(callback, "_train_writer", None)
+    if writer is None:
+        writer = getattr(callback, "own_train_writer", None)
+    if writer is None:
+        folder = os.path.join(callback.log_dir, "train")
+        writer = callback.summary.create_file_writer(folder)
+        callback.own_train_writer = writer
+    return writer
 
 
 # ---------------------------------------------------------------- PyTorch

@@ -10,6 +10,7 @@ from typing import IO, Any
 import keras
 import numpy as np
 
+from keras_monoflow.backend import keras_internals
 from keras_monoflow.callbacks.held_out import OCCASIONAL_LOGS
 from keras_monoflow.files import check_folder
 from keras_monoflow.plots.style import import_matplotlib
@@ -140,6 +141,13 @@ class TensorBoard(keras.callbacks.TensorBoard):
         with self._naming():
             super().on_train_end(logs)
 
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Lets summaries go to the folder of the training's scalars."""
+        writer = keras_internals.train_writer(self)
+        with self._naming(), writer.as_default():
+            yield
+
     def show_picture(
         self, name: str, file: str | os.PathLike | IO[bytes], epoch: int
     ) -> None:
@@ -152,12 +160,12 @@ class TensorBoard(keras.callbacks.TensorBoard):
         """
         image = import_matplotlib().image.imread(file)
         image = image[:, :, None] if image.ndim == 2 else image
-        with self._naming(), self._train_writer.as_default():
+        with self._writing():
             self.summary.image(name, image[None], step=epoch)
 
     def show_histograms(self, arrays: Mapping[str, Array], epoch: int) -> None:
         """Shows the distributions of arrays by name in an epoch from 0."""
-        with self._naming(), self._train_writer.as_default():
+        with self._writing():
             for name, values in arrays.items():
                 values = values[np.isfinite(values)]
                 self.summary.histogram(name, values, step=epoch)

@@ -1,16 +1,18 @@
 """Losses, called as `loss(real_output, fake_output)`, and usable alone."""
 
-from keras_monoflow.losses.density_ratio_loss import (
-    DensityRatioLoss,
-    DonskerVaradhanLoss,
-    ExponentialLoss,
+# The default comes first in tables and messages, too.
+from keras_monoflow.losses.logistic_losses import ExponentialLoss, LogisticLoss
+
+# isort: split
+from keras_monoflow.losses.density_ratio_loss import DensityRatioLoss
+from keras_monoflow.losses.donsker_varadhan_loss import DonskerVaradhanLoss
+from keras_monoflow.losses.hinge_loss import HingeLoss
+from keras_monoflow.losses.least_squares_losses import (
     LeastSquaresLoss,
     LeastSquaresRatioLoss,
-    LogisticLoss,
-    MatchedLoss,
 )
-from keras_monoflow.losses.hinge_loss import HingeLoss
 from keras_monoflow.losses.lookup import get
+from keras_monoflow.losses.matched_loss import MatchedLoss
 from keras_monoflow.losses.monoflow_loss import MonoFlowLoss
 from keras_monoflow.losses.named_gans import named_gan
 from keras_monoflow.losses.regularized_dual_loss import (

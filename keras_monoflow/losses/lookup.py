@@ -5,10 +5,8 @@ from typing import Any
 import keras
 
 from keras_monoflow import mappings
-from keras_monoflow.losses.density_ratio_loss import (
-    DensityRatioLoss,
-    MatchedLoss,
-)
+from keras_monoflow.losses.density_ratio_loss import DensityRatioLoss
+from keras_monoflow.losses.matched_loss import MatchedLoss
 from keras_monoflow.registry import OBJECTIVES, key_of
 
 #: What makes each objective that has a name, by its canonical name.

@@ -3,12 +3,12 @@
 from typing import Any
 
 from keras_monoflow import mappings
-from keras_monoflow.losses.density_ratio_loss import (
+from keras_monoflow.losses.least_squares_losses import (
     LeastSquaresLoss,
     LeastSquaresRatioLoss,
-    LogisticLoss,
-    MatchedLoss,
 )
+from keras_monoflow.losses.logistic_losses import LogisticLoss
+from keras_monoflow.losses.matched_loss import MatchedLoss
 from keras_monoflow.losses.relativistic_loss import RelativisticLoss
 from keras_monoflow.registry import lookup
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_monoflow.losses.density_ratio_loss import DonskerVaradhanLoss
+from keras_monoflow.losses.donsker_varadhan_loss import DonskerVaradhanLoss
 from keras_monoflow.numerics import mean
 from keras_monoflow.registry import OBJECTIVES, lookup
 from keras_monoflow.typing import Config, Tensor

@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from keras_monoflow.losses.density_ratio_loss import LeastSquaresRatioLoss
+from keras_monoflow.losses.least_squares_losses import LeastSquaresRatioLoss
 from keras_monoflow.numerics import at_least_float32, mean
 from keras_monoflow.registry import OBJECTIVES
 from keras_monoflow.typing import Tensor

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.models import data_checks, rejection
+from keras_monoflow.models import label_checks, rejection
 from keras_monoflow.models.latent_paths import latent_paths
 from keras_monoflow.typing import Array, ArrayLike
 
@@ -144,7 +144,7 @@ class ChosenSamples(keras.Model):
             )
         paths = latent_paths(ends[0], ends[1], steps, self.prior.is_normal)
         n = len(paths)
-        data_checks.check_labels(labels, self.conditional, type(self).__name__)
+        label_checks.check_labels(labels, self.conditional, type(self).__name__)
         labels = self._check_own_labels(labels, n)
         if labels is not None:
             labels = np.repeat(labels, steps, axis=0)

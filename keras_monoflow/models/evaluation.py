@@ -10,9 +10,9 @@ from keras import ops
 from keras_monoflow import gradients
 from keras_monoflow.data import can_be_read_again, is_array
 from keras_monoflow.models.batch import Batch
-from keras_monoflow.models.data_checks import check_label_range
 from keras_monoflow.models.fitting import labels_with
 from keras_monoflow.models.further_terms import FurtherTerms
+from keras_monoflow.models.label_checks import check_label_range
 from keras_monoflow.models.looking import looking
 from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.typing import Tensor

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_monoflow import files
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.models import data_checks
+from keras_monoflow.models import data_checks, label_checks, weight_checks
 from keras_monoflow.models.fitting import as_list
 
 #: Where the callbacks come from whose logs are known.
@@ -70,7 +70,7 @@ def check_validation_data(
     try:
         if weight is not None:
             model.check_takes_weights()
-            data_checks.check_weights(weight)
+            weight_checks.check_weights(weight)
         _check_samples(model, x, y, batch_size)
     except ValueError as error:
         raise ValueError(f"`validation_data`: {error}") from error
@@ -88,7 +88,7 @@ def _check_samples(model, x, y, batch_size):
     if weight is not None and not model.conditional:
         y = None
     if spec is not None:
-        data_checks.check_labels(y, model.conditional, owner)
+        label_checks.check_labels(y, model.conditional, owner)
         if tuple(x.shape[1:]) != shape and None not in x.shape[1:]:
             raise ValueError(
                 f"The data set has samples of shape {tuple(x.shape[1:])}, but "
@@ -96,9 +96,9 @@ def _check_samples(model, x, y, batch_size):
             )
     if not data_checks.is_array(x) or spec is not None:
         return
-    data_checks.check_labels(y, model.conditional, owner)
+    label_checks.check_labels(y, model.conditional, owner)
     if y is not None:
-        data_checks.check_label_range(y, model._networks())
+        label_checks.check_label_range(y, model._networks())
     data_checks.check_data(x, shape, model.sample_owner, batch_size)
     check_finite(x, batch_size)
 

@@ -13,8 +13,10 @@ from keras_monoflow.models import (
     data_checks,
     fit_checks,
     fitting,
+    label_checks,
     network_checks,
     several_processes,
+    weight_checks,
 )
 from keras_monoflow.models.batch import Batch
 from keras_monoflow.models.learning_check import LearningCheck
@@ -69,10 +71,10 @@ class FitsData(keras.Model):
         if weight is not None and not self.conditional:
             y = None  # It stands there because Keras wants one with weights.
         if (y is None) == self.conditional:
-            data_checks.check_labels(y, self.conditional, type(self).__name__)
+            label_checks.check_labels(y, self.conditional, type(self).__name__)
         if weight is not None:
             self.check_takes_weights()
-            data_checks.check_weights(weight)
+            weight_checks.check_weights(weight)
             weight = ops.reshape(ops.convert_to_tensor(weight), (-1,))
         # (Steps that run eagerly on JAX, and `train_on_batch`, get arrays.)
         labels = self.conditions.join(y)
@@ -195,14 +197,14 @@ class FitsData(keras.Model):
                     "`sample_weight` and `class_weight` do not go together: "
                     "multiply the weights, and pass them as `sample_weight`."
                 )
-            weight = data_checks.weights_of_classes(y, of_classes)
+            weight = weight_checks.weights_of_classes(y, of_classes)
             y = y if self.conditional else None
         if weight is None:
             return y, None
         self.check_takes_weights()
         parts = keras.tree.flatten(x)
         is_known = all(hasattr(part, "shape") for part in parts)
-        data_checks.check_weights(weight, len(parts[0]) if is_known else None)
+        weight_checks.check_weights(weight, len(parts[0]) if is_known else None)
         weight = ops.convert_to_numpy(weight).astype("float32").reshape(-1)
         arguments["sample_weight"] = weight
         return y, weight
@@ -235,9 +237,9 @@ class FitsData(keras.Model):
     def _check_data(self, x, y, batch_size):
         data_checks.check_structure(x, type(self).__name__)
         if data_checks.is_array(x):
-            data_checks.check_labels(y, self.conditional, type(self).__name__)
+            label_checks.check_labels(y, self.conditional, type(self).__name__)
             if y is not None:
-                data_checks.check_label_range(y, self._networks())
+                label_checks.check_label_range(y, self._networks())
         smallest = data_checks.smallest_batch(x, batch_size)
         if smallest is not None:
             steps = 1

@@ -12,6 +12,7 @@ from keras_monoflow.models import (
     data_checks,
     fit_checks,
     network_checks,
+    network_shapes,
 )
 from keras_monoflow.models.evaluation import Evaluation
 from keras_monoflow.models.exact_saving import ExactSaving
@@ -153,7 +154,7 @@ class FlowModel(FitsData, Refinement, Evaluation, ExactSaving):
     @property
     def sample_shape(self) -> tuple[int, ...]:
         """The shape of one sample."""
-        return network_checks.input_shape(self.discriminator, self.role)
+        return network_shapes.input_shape(self.discriminator, self.role)
 
     @property
     def sample_owner(self) -> str:
@@ -359,7 +360,7 @@ class FlowModel(FitsData, Refinement, Evaluation, ExactSaving):
 
     def _set_potential(self, potential, head_weights=None):
         if potential is not None:
-            shapes = network_checks.output_shape(self.discriminator)
+            shapes = network_shapes.output_shape(self.discriminator)
             potential = entrywise.for_outputs(potential, shapes, head_weights)
         self.flow_potential = potential
 

@@ -9,7 +9,7 @@ from keras import ops
 from keras_monoflow import gradients
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.backend import processes
-from keras_monoflow.models import data_checks, network_checks
+from keras_monoflow.models import label_checks, network_shapes
 from keras_monoflow.models.averaging import (
     average_step,
     copy_network,
@@ -54,8 +54,8 @@ class GeneratorModel(ChosenSamples, FlowModel):
         super().__init__(networks, seed=seed, name=name)
         generator = networks["generator"]
         self._averaged = None
-        self.parts = Parts(network_checks.generated_shape(generator))
-        shapes = network_checks.conditions_of(generator, alone=prior is None)
+        self.parts = Parts(network_shapes.generated_shape(generator))
+        shapes = network_shapes.conditions_of(generator, alone=prior is None)
         self.conditional = shapes is not None
         self.labels: Any = None
         if shapes is not None:
@@ -66,7 +66,7 @@ class GeneratorModel(ChosenSamples, FlowModel):
         if prior is None:
             self.latent_shape = self.conditions.shape
         else:
-            self.latent_shape = network_checks.input_shape(
+            self.latent_shape = network_shapes.input_shape(
                 generator, "generator"
             )
         self.prior = Prior(prior, self.latent_shape)
@@ -249,7 +249,7 @@ class GeneratorModel(ChosenSamples, FlowModel):
 
     def _check_latent_space(self, labels):
         owner = type(self).__name__
-        data_checks.check_labels(labels, self.conditional, owner)
+        label_checks.check_labels(labels, self.conditional, owner)
         if not self.prior.is_normal:
             raise ValueError(
                 "`refine(space='latent')` knows the density of a normal prior "

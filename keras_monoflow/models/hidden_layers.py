@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import layers
 
+from keras_monoflow.backend import keras_internals
+
 #: Layers that are activations themselves.
 _ACTIVATIONS = (
     layers.Activation,
@@ -23,7 +25,7 @@ def hidden_layers(network: Any, role: str) -> keras.Model:
         ValueError: If the network was not defined by its layers, or has none
             of these.
     """
-    graph = getattr(network, "_functional", None) or network
+    graph = keras_internals.graph_of(network)
     ends = {id(t) for t in keras.tree.flatten(getattr(graph, "output", None))}
     found = [
         layer.output

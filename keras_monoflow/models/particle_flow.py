@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_monoflow import potentials, velocities
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.models import network_checks
+from keras_monoflow.models import network_checks, network_shapes
 from keras_monoflow.models.array_sampler import ArraySampler
 from keras_monoflow.models.fitting import with_extra
 from keras_monoflow.models.flow_model import FlowModel, _choice
@@ -115,7 +115,7 @@ class ParticleFlow(CountsRounds, FlowModel):
             network_checks.check_unconditional(
                 discriminator, self.role, "ParticleFlow"
             )
-            shape = network_checks.input_shape(discriminator, self.role)
+            shape = network_shapes.input_shape(discriminator, self.role)
         if is_config:
             # The values come with the weights.
             particles = np.zeros((particles["rows"], *shape), "float32")

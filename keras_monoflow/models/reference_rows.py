@@ -5,7 +5,7 @@ from typing import Any
 from keras import ops
 
 from keras_monoflow.data import first_rows
-from keras_monoflow.models import data_checks
+from keras_monoflow.models import data_checks, label_checks
 from keras_monoflow.typing import Array
 
 #: How many rows of the data, and as many generated ones, stand for all.
@@ -42,7 +42,7 @@ class ReferenceRows:
         shape, owner = model.sample_shape, model.sample_owner
         data_checks.check_structure(x, type(model).__name__)
         data_checks.check_data(x, shape, owner, len(x))
-        data_checks.check_labels(
+        label_checks.check_labels(
             labels, model.conditional, type(model).__name__
         )
         if labels is not None:

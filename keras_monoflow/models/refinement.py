@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.models import data_checks
+from keras_monoflow.models import data_checks, label_checks
 from keras_monoflow.models.forward_euler import follow
 from keras_monoflow.models.looking import looking, random_seed
 from keras_monoflow.models.training_choices import (
@@ -203,9 +203,9 @@ class Refinement(keras.Model):
         """Returns the labels of `n` samples as an array, or `None`."""
         if labels is None and not self.discriminator_is_conditional:
             return None
-        data_checks.check_labels(labels, self.conditional, type(self).__name__)
+        label_checks.check_labels(labels, self.conditional, type(self).__name__)
         if not self.conditional:
             return None
         labels = self.labels.check(self.conditions.join(labels), n)
-        data_checks.check_label_range(labels, self._networks(), "labels")
+        label_checks.check_label_range(labels, self._networks(), "labels")
         return labels

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from keras_monoflow import velocities
-from keras_monoflow.models import data_checks, network_checks
+from keras_monoflow.models import data_checks, label_checks, network_checks
 from keras_monoflow.models.flow_model import _choice
 from keras_monoflow.models.generator_model import GeneratorModel
 from keras_monoflow.models.rounds import CountsRounds
@@ -213,7 +213,7 @@ class SampleFlow(CountsRounds, GeneratorModel):
                 "batch, as `ShuffledDataset(..., drop_remainder=True)` does."
             )
         if self.conditional:
-            data_checks.check_rows_of_classes(x, y, batch_size)
+            label_checks.check_rows_of_classes(x, y, batch_size)
 
     def space(self, real: Tensor) -> Any:
         if self.features is None:

@@ -94,7 +94,14 @@ class ReadsBackup(keras.callbacks.BackupAndRestore):
     def __init__(self, callback: keras.callbacks.BackupAndRestore) -> None:
         super().__init__(callback.backup_dir, callback.save_freq)
 
-    def _save_model(self):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        pass
+
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         pass
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:

@@ -219,3 +219,26 @@ def test_generators(monkeypatch):
         internals.generators_from(make),
     ):
         pass
+
+
+def test_graph_of_a_sequential():
+    network = make_network()
+    graph = internals.graph_of(network)
+    assert graph is not network and graph.output.shape == (None, 2)
+    assert internals.graph_of(graph) is graph
+
+
+def test_train_writer(tmp_path):
+    pytest.importorskip("tensorflow")
+    board = keras.callbacks.TensorBoard(str(tmp_path), write_graph=False)
+    board.set_model(make_network())
+    assert internals.train_writer(board) is board._train_writer
+    board._train_writer.close()
+    without = Without(board, "_train_writer")
+    writer = internals.train_writer(without)
+    assert internals.train_writer(without) is writer
+    with writer.as_default():
+        board.summary.scalar("a", 1.0, step=0)
+    writer.close()
+    sizes = [file.stat().st_size for file in (tmp_path / "train").iterdir()]
+    assert len(sizes) == 2 and max(sizes) > min(sizes)

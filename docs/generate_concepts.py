@@ -74,7 +74,8 @@ def draw_fits(data):
     targets = before + STEP * moves / np.linalg.norm(moves, axis=1).mean()
     generator, fits = gan.generator, [0, 1, 5, 20]
     generator.compile(keras.optimizers.Adam(1e-3, 0.5), "mse")
-    figure, axes = plt.subplots(1, len(fits), figsize=(12, 2.6))
+    figure, axes = plt.subplots(2, 2, figsize=(8, 5), layout="constrained")
+    axes = axes.ravel()
     both = np.concatenate([before, targets])
     limits = np.stack([both.min(axis=0) - 0.2, both.max(axis=0) + 0.2])
     done = 0
@@ -89,9 +90,7 @@ def draw_fits(data):
         fits_text = f"{count} fit" + "s" * (count != 1)
         square(axis, f"{fits_text}: {gap:.2f} from the moved samples")
         axis.set(xlim=limits[:, 0], ylim=limits[:, 1])
-        axis.title.set_fontsize(9)
-    axes[0].legend(fontsize=7)
-    figure.tight_layout()
+    axes[0].legend()
     figure.savefig(IMAGES / "fits.png", dpi=120)
 
 

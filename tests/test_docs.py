@@ -271,6 +271,17 @@ def test_primes_are_no_exponents():
     assert re.search("<mi>h</mi><mo [^>]*>&#x02032;</mo>", page)
 
 
+def test_names_alone_in_a_cell_are_marked():
+    page = load("tables").on_page_content(
+        '<td style="text-align: left;"><code>a, b</code></td>'
+        '<td><a href="#x"><code>a</code></a></td>'
+        "<td>with <code>a</code></td><td><code>a</code>, <code>b</code></td>"
+    )
+    assert page.count("data-name") == 2
+    assert '<td style="text-align: left;" data-name=""><code>a, b' in page
+    assert '<td data-name=""><a href="#x">' in page
+
+
 def examples_of_docstrings():
     """The Python fences in docstrings of the package, by where they stand."""
     found = {}

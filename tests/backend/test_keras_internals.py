@@ -224,7 +224,8 @@ def test_generators(monkeypatch):
 def test_graph_of_a_sequential():
     network = make_network()
     graph = internals.graph_of(network)
-    assert graph is not network and graph.output.shape == (None, 2)
+    assert graph is not network
+    assert graph.output.shape == (None, 2)
     assert internals.graph_of(graph) is graph
 
 
@@ -241,4 +242,5 @@ def test_train_writer(tmp_path):
         board.summary.scalar("a", 1.0, step=0)
     writer.close()
     sizes = [file.stat().st_size for file in (tmp_path / "train").iterdir()]
-    assert len(sizes) == 2 and max(sizes) > min(sizes)
+    assert len(sizes) == 2
+    assert max(sizes) > min(sizes)

@@ -18,6 +18,7 @@ same `--output`. About a quarter of an hour on two cores, or half an hour with
 """
 
 import argparse
+import functools
 import pathlib
 
 import keras
@@ -147,6 +148,16 @@ def train_classifier(images, labels):
     classifier.compile("adam", "sparse_categorical_crossentropy")
     classifier.fit(images, labels, batch_size=128, epochs=2, verbose=2)
     return classifier
+
+
+@functools.cache
+def digits_and_classifier(data_dir=None):
+    """Training images, their labels, test images, and what reads digits."""
+    load = functools.partial(
+        kmf.datasets.load_images, "mnist", data_dir=data_dir
+    )
+    images, labels = load(with_labels=True)
+    return images, labels, load(split="test"), train_classifier(images, labels)
 
 
 def score(samples, classifier, test):

@@ -16,7 +16,6 @@ was stopped goes on; `--table` only prints.
 """
 
 import argparse
-import functools
 import pathlib
 import sys
 
@@ -83,18 +82,10 @@ def ways_of(gan, held_out):
 def make_run(arguments):
     """Returns the function of a choice that trains a model and judges it."""
 
-    @functools.cache  # Only if anything is left to do.
-    def material():
-        images, labels = kmf.datasets.load_images(
-            "mnist", data_dir=arguments.data_dir, with_labels=True
-        )
-        test = kmf.datasets.load_images(
-            "mnist", split="test", data_dir=arguments.data_dir
-        )
-        return images, test, mnist.train_classifier(images, labels)
-
     def run(choice):
-        images, test, classifier = material()
+        images, _, test, classifier = mnist.digits_and_classifier(
+            arguments.data_dir
+        )
         seed = choice["seed"]
         gan = train(images[:-HELD_OUT], seed, choice["rounds"])
         arguments.output.mkdir(parents=True, exist_ok=True)

@@ -156,13 +156,9 @@ def make_run(arguments):
 
     @functools.cache  # Only if anything is left to do.
     def material():
-        images, labels = kmf.datasets.load_images(
-            "mnist", data_dir=arguments.data_dir, with_labels=True
+        images, labels, test, classifier = mnist.digits_and_classifier(
+            arguments.data_dir
         )
-        test = kmf.datasets.load_images(
-            "mnist", split="test", data_dir=arguments.data_dir
-        )
-        classifier = mnist.train_classifier(images, labels)
         known = mnist.score(images[:10_000], classifier, test)
         sure = mnist.score(test, classifier, test)["confidence"]
         print(f"training digits: {known['fid']:.3f}, test digits: {sure:.3f}")

@@ -13,7 +13,6 @@ keeps what was done, and a run that was stopped goes on.
 """
 
 import argparse
-import functools
 import pathlib
 import sys
 import time
@@ -54,18 +53,10 @@ def folder_of(arguments, recipe, seed):
 def make_run(arguments):
     """Returns the function of a choice that trains a model and judges it."""
 
-    @functools.cache  # Only if anything is left to do.
-    def material():
-        images, labels = kmf.datasets.load_images(
-            "mnist", data_dir=arguments.data_dir, with_labels=True
-        )
-        test = kmf.datasets.load_images(
-            "mnist", split="test", data_dir=arguments.data_dir
-        )
-        return images, test, mnist.train_classifier(images, labels)
-
     def run(choice):
-        images, test, classifier = material()
+        images, _, test, classifier = mnist.digits_and_classifier(
+            arguments.data_dir
+        )
         recipe, seed = choice["recipe"], choice["seed"]
         folder = folder_of(arguments, recipe, seed)
         # A run that goes on does not know how long it took before.

@@ -115,8 +115,7 @@ def report(results, arguments):
         values = np.mean([r[2:] for r in results if r[0] == run], axis=0)
         modes, share, w1, farthest = values
         print(
-            f"{run:<16}{modes:>12.1f}{100 * share:>10.1f} %{w1:>12.3f}"
-            f"{farthest:>12.3g}"
+            f"{run:<16}{modes:>12.1f}{share:>12.1%}{w1:>12.3f}{farthest:>12.3g}"
         )
 
 

@@ -83,7 +83,8 @@ class InSamples(keras.optimizers.schedules.LearningRateSchedule):
     Args:
         schedule: A `keras.optimizers.schedules` object, whose durations are
             numbers of samples.
-        samples: How many samples a step `t` stands for: the batch size.
+        samples: How many samples a step `t` stands for: the batch size. For
+            the generator's learning rate with `persistency=K`, a Kth of it.
 
     Raises:
         TypeError, ValueError: If `schedule` is not a schedule, or `samples` is

@@ -110,3 +110,24 @@ def check_number(
     ):
         raise ValueError(message)
     return number
+
+
+def check_range(name: str, value: Any) -> tuple[float, float]:
+    """Returns `value` as two increasing floats.
+
+    Raises:
+        ValueError: If it is something else, or not finite.
+    """
+    try:
+        low, high = (float(v) for v in value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"`{name}` must be a pair of numbers `(low, high)`. "
+            f"Received: {name}={value!r}"
+        ) from None
+    if not -math.inf < low < high < math.inf:
+        raise ValueError(
+            f"`{name}` must increase, and be finite: give `(low, high)` with "
+            f"low < high. Received: {name}={value!r}"
+        )
+    return low, high

@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from keras_monoflow.arguments import check_integer
+from keras_monoflow.arguments import check_integer, check_range
 from keras_monoflow.callbacks.epoch_picture import EpochPicture
 from keras_monoflow.callbacks.side_by_side import are_images_like, side_by_side
 from keras_monoflow.data import first_rows
 from keras_monoflow.models.label_checks import check_label_range
 from keras_monoflow.plots.image_grid import image_grid, is_image_batch
-from keras_monoflow.plots.limits import check_range
 from keras_monoflow.plots.style import import_matplotlib
 from keras_monoflow.typing import Array, ArrayLike
 

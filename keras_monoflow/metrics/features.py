@@ -1,7 +1,7 @@
 """Feature extractors: how they are called, and what they must give."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import keras
@@ -15,17 +15,6 @@ Extractor: TypeAlias = Callable[..., Any]
 
 # Rows that are worked on at a time where no extractor sets the size.
 BLOCK = 1024
-
-
-def check_input_range(input_range: Sequence[float]) -> tuple[float, float]:
-    """Returns the values of black and white as floats, the lower one first."""
-    low, high = (float(bound) for bound in input_range)
-    if not -np.inf < low < high < np.inf:
-        raise ValueError(
-            "`input_range` must be two finite numbers, the lower one first. "
-            f"Received: input_range={input_range!r}"
-        )
-    return low, high
 
 
 def is_network(extractor: Any) -> bool:

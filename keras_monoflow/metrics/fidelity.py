@@ -6,12 +6,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_monoflow.arguments import check_range
 from keras_monoflow.metrics.base import (
     as_samples,
     check_finite,
     check_same_shape,
 )
-from keras_monoflow.metrics.features import check_input_range
 from keras_monoflow.typing import Array, ArrayLike, Tensor
 
 _KNOWN = ("isc", "fid", "kid", "prc")
@@ -127,7 +127,7 @@ def to_bytes(name: str, images: Array, input_range: Sequence[float]) -> Array:
         )
     if images.dtype != np.uint8:
         check_finite(name, images)
-        low, high = check_input_range(input_range)
+        low, high = check_range("input_range", input_range)
         images = (images.astype("float32") - low) * (255.0 / (high - low))
         images = np.rint(np.clip(images, 0.0, 255.0)).astype("uint8")
     return np.ascontiguousarray(images.repeat(3 // images.shape[1], axis=1))

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_monoflow.arguments import check_range
 from keras_monoflow.metrics import features
 from keras_monoflow.typing import Array, ArrayLike, Config
 
@@ -72,7 +73,7 @@ class InceptionFeatures:
         input_range: Sequence[float] = (-1, 1),
         weights: str | None = "imagenet",
     ) -> None:
-        self.input_range = features.check_input_range(input_range)
+        self.input_range = check_range("input_range", input_range)
         self.weights_source = weights
         self.network = _load(weights)
 

@@ -3,8 +3,7 @@
 import keras
 import numpy as np
 
-from keras_monoflow.arguments import check_integer
-from keras_monoflow.plots.limits import check_range
+from keras_monoflow.arguments import check_integer, check_range
 from keras_monoflow.typing import Array, ArrayLike
 
 # Small images are enlarged to about this many pixels a side.

@@ -4,29 +4,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from keras_monoflow.arguments import check_range
 from keras_monoflow.typing import Array
 
 #: `((x_low, x_high), (y_low, y_high))`.
 Limits: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
 
 _MARGIN = 0.25
-
-
-def check_range(name: str, value: Any) -> tuple[float, float]:
-    """Returns `value` as two increasing floats, or raises a `ValueError`."""
-    try:
-        low, high = (float(v) for v in value)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"`{name}` must be a pair of numbers `(low, high)`. "
-            f"Received: {name}={value!r}"
-        ) from None
-    if not low < high:
-        raise ValueError(
-            f"`{name}` must increase: give `(low, high)` with low < high. "
-            f"Received: {name}={value!r}"
-        )
-    return low, high
 
 
 def check_limits(limits: Any) -> Limits:

@@ -133,9 +133,8 @@ def report(rows, every, seconds):
     )
     print(
         f"{seconds:.0f} s of processor time with callbacks: a day of one core "
-        f"is {day / 1e6:.1f} million rounds, and "
-        f"{memory[-1] + slope * day / EPOCH:.0f} MB at the end if the memory "
-        "goes on growing"
+        f"is {day / 1e6:.1f} million rounds, with "
+        f"{memory[-1] + max(slope, 0) * day / EPOCH:.0f} MB at its end"
     )
 
 

@@ -68,6 +68,8 @@ class EpochPicture(keras.callbacks.Callback):
         self.seed = seed
         # Some of the labels of the data, unless they are class numbers.
         self._labels: Array | None = None
+        # All parts of what was drawn last, and its labels.
+        self._drawn: tuple[Any, Array | None] = (None, None)
 
     def set_model(self, model: Any) -> None:
         for name in self.needs:
@@ -106,12 +108,16 @@ class EpochPicture(keras.callbacks.Callback):
             board.show_picture(name, filename, epoch)
 
     def _samples(self, trial: bool = False) -> Array:
-        available = getattr(self.model, "max_samples", None) or self.count
+        n = self.count
+        n = min(n, getattr(self.model, "max_samples", None) or n)
         arguments: dict[str, Any] = {}
         if getattr(self.model, "conditional", False):
             known = self.model.labels
             if self.has_labels() or known.seen:
-                arguments["labels"] = self.labels_of_samples(known)
+                labels = self.labels_of_samples(known)
+                if labels is None:  # Those that the model would draw.
+                    labels = known.draw(n, self.seed)
+                arguments["labels"] = labels
             elif trial and known.may_be_numbers:
                 arguments["labels"] = np.zeros(known.shape, "int32")
             else:
@@ -120,27 +126,9 @@ class EpochPicture(keras.callbacks.Callback):
                     "no integers, and are in a stream. Use "
                     "`SampleGrid(labels=...)`, or pass arrays to `fit`."
                 )
-        samples = self.model.sample(
-            min(self.count, available), seed=self.seed, **arguments
-        )
-        return keras.ops.convert_to_numpy(self._shown_part(samples))
-
-    def _shown_part(self, samples: Any) -> Any:
-        if hasattr(samples, "shape"):
-            if self.part is not None:
-                raise ValueError(
-                    "`part` must be None: samples of this model are one array. "
-                    f"Received: part={self.part!r}."
-                )
-            return samples
-        is_dict = isinstance(samples, dict)
-        known = list(samples) if is_dict else list(range(len(samples)))
-        if self.part not in known:
-            raise ValueError(
-                f"`part` must say which part of a sample to draw, one of "
-                f"{known}. Received: part={self.part!r}."
-            )
-        return samples[self.part]
+        samples = self.model.sample(n, seed=self.seed, **arguments)
+        self._drawn = samples, arguments.get("labels")
+        return keras.ops.convert_to_numpy(part_of(samples, self.part))
 
     def labels_of_samples(self, known: Any) -> Array | None:
         """Returns the labels of the samples of a conditional model, or `None`
@@ -169,3 +157,27 @@ class EpochPicture(keras.callbacks.Callback):
             filename: The PNG file to write.
         """
         raise NotImplementedError
+
+
+def part_of(samples: Any, part: str | int | None) -> Any:
+    """Returns the part of samples that is drawn, or samples of one part.
+
+    Raises:
+        ValueError: If there are parts and `part` is none of them, or it is
+            given and there are none.
+    """
+    if hasattr(samples, "shape"):
+        if part is not None:
+            raise ValueError(
+                "`part` must be None: samples of this model are one array. "
+                f"Received: part={part!r}."
+            )
+        return samples
+    is_dict = isinstance(samples, dict)
+    known = list(samples) if is_dict else list(range(len(samples)))
+    if part not in known:
+        raise ValueError(
+            "`part` must say which part of a sample to draw, one of "
+            f"{known}. Received: part={part!r}."
+        )
+    return samples[part]

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
+from keras_monoflow.callbacks.epoch_picture import part_of
 from keras_monoflow.callbacks.sample_grid import SampleGrid
 from keras_monoflow.callbacks.sample_scatter import SampleScatter
 from keras_monoflow.files import check_folder, replacing
@@ -38,6 +39,8 @@ class FlowAnimation(keras.callbacks.Callback):
         seed: Integer, the seed of the samples.
         vector_field: Boolean, whether to draw `model.velocity` behind points.
         frames_per_second: Positive integer.
+        part: Where samples are a dictionary or list of tensors, the key or
+            index of the points or images. Defaults to `None`.
 
     Raises:
         ValueError: If an argument is out of its range, or the file ends in
@@ -65,6 +68,7 @@ class FlowAnimation(keras.callbacks.Callback):
         seed: int = 0,
         vector_field: bool = True,
         frames_per_second: int = 10,
+        part: str | int | None = None,
     ) -> None:
         super().__init__()
         self.path = check_film(path)
@@ -78,6 +82,7 @@ class FlowAnimation(keras.callbacks.Callback):
         self.frames_per_second = check_integer(
             "frames_per_second", frames_per_second, minimum=1
         )
+        self.part = part
         self.frames = self.path.with_name(self.path.stem + "_frames")
         self._picture: Any = None
         self._last_epoch = 0
@@ -102,8 +107,8 @@ class FlowAnimation(keras.callbacks.Callback):
         arguments = {}
         if getattr(self.model, "conditional", False):
             arguments["labels"] = np.zeros(self.model.labels.shape, "int32")
-        shape = self.model.sample(1, seed=self.seed, **arguments).shape[1:]
-        if shape == (2,):
+        samples = self.model.sample(1, seed=self.seed, **arguments)
+        if part_of(samples, self.part).shape[1:] == (2,):
             return SampleScatter(
                 self.frames,
                 self.data,
@@ -111,9 +116,12 @@ class FlowAnimation(keras.callbacks.Callback):
                 every=self.every,
                 seed=self.seed,
                 vector_field=self.vector_field,
+                part=self.part,
             )
         rows = max(1, (self.samples or 64) // _COLUMNS)
-        return SampleGrid(self.frames, rows, _COLUMNS, self.every, self.seed)
+        return SampleGrid(
+            self.frames, rows, _COLUMNS, self.every, self.seed, part=self.part
+        )
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None

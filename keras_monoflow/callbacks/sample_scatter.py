@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.callbacks.epoch_picture import EpochPicture
+from keras_monoflow.callbacks.epoch_picture import EpochPicture, part_of
 from keras_monoflow.plots.limits import check_limits, square_around
 from keras_monoflow.plots.scatter_plot import as_points, plot_scatter
 from keras_monoflow.typing import Array, ArrayLike
@@ -20,7 +20,8 @@ class SampleScatter(EpochPicture):
     or joined to a film. The arrows show `model.velocity`, the field along which
     the samples move: all have the same length, and their color is the
     logarithm of the speed. Where the velocity is one of a whole generated
-    batch (optimal transport, drifting), arrows start at the samples instead.
+    batch (optimal transport, drifting), or depends on labels or on other parts
+    of a sample, arrows start at the samples instead.
 
     The callback leaves the random numbers of the training alone, and goes on
     with the same latents after `BackupAndRestore` resumed a
@@ -43,6 +44,8 @@ class SampleScatter(EpochPicture):
             `((x_low, x_high), (y_low, y_high))`, in data units. Defaults to a
             square around `data`; without data, around the samples of the first
             picture that this training draws.
+        part: Where samples are a dictionary or list of tensors, the key or
+            index of the points. Defaults to `None`, for samples of one tensor.
 
     Raises:
         ValueError: If an argument is out of its range; at the start of `fit`,
@@ -72,9 +75,10 @@ class SampleScatter(EpochPicture):
         seed: int = 0,
         vector_field: bool = True,
         limits: Any = None,
+        part: str | int | None = None,
     ) -> None:
         self.samples = check_integer("samples", samples, minimum=1)
-        super().__init__(path, self.samples, every, seed)
+        super().__init__(path, self.samples, every, seed, part)
         self.vector_field = bool(vector_field)
         if self.vector_field:
             self.needs = (*EpochPicture.needs, "velocity")
@@ -99,14 +103,22 @@ class SampleScatter(EpochPicture):
     def draw(self, samples: Array, epoch: int, filename: str) -> None:
         if self.limits is None:
             self.limits = square_around(as_points("samples", samples))
-        velocity = self.model.velocity if self.vector_field else None
-        if velocity and not getattr(self.model, "velocity_is_field", True):
-            velocity = velocity(samples)
         figure = plot_scatter(
             self.data,
             samples,
-            velocity=velocity,
+            velocity=self._velocity() if self.vector_field else None,
             limits=self.limits,
             title=f"Epoch {epoch}",
         )
         figure.savefig(filename)
+
+    def _velocity(self) -> Any:
+        """The field, or the vectors of the samples where there is none."""
+        model, (samples, labels) = self.model, self._drawn
+        if not getattr(model, "discriminator_is_conditional", True):
+            labels = None
+        is_field = getattr(model, "velocity_is_field", True)
+        if is_field and labels is None and self.part is None:
+            return model.velocity
+        known = {} if labels is None else {"labels": labels}
+        return part_of(model.velocity(samples, **known), self.part)

@@ -31,6 +31,10 @@ class LeastSquaresLoss(DensityRatioLoss):
     Args:
         margin: Distance from 0 and 1 at which the tangent takes over.
 
+    Raises:
+        TypeError, ValueError: If an argument is not a number, or out of
+            range.
+
     Source: Mao et al. 2017, arXiv 1611.04076.
     """
 
@@ -82,6 +86,10 @@ class LeastSquaresRatioLoss(DensityRatioLoss):
 
     Args:
         margin: Distance from 0 at which the tangent takes over.
+
+    Raises:
+        TypeError, ValueError: If an argument is not a number, or out of
+            range.
 
     Source: Uehara et al. 2016, arXiv 1610.02920.
     """

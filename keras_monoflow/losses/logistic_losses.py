@@ -27,6 +27,10 @@ class LogisticLoss(DensityRatioLoss):
         label_smoothing: Float `e` in `[0, 0.5)`.
         margin: Distance from the end of the domain, in units of `d`, at which
             the tangent takes over.
+
+    Raises:
+        TypeError, ValueError: If an argument is not a number, or out of
+            range.
     """
 
     def __init__(

@@ -29,6 +29,10 @@ class RegularizedDualLoss(keras.losses.Loss):
         weight: Positive float `w`, in units of one over the cost. A larger one
             has a smaller bias and a noisier gradient.
 
+    Raises:
+        TypeError, ValueError: If an argument is not a number, or out of
+            range.
+
     Source: Seguy et al. 2018, arXiv 1711.02283, the L2 regularization
     with `w = 1 / (4 eps)`.
 

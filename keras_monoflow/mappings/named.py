@@ -62,6 +62,10 @@ class Alpha(Mapping):
             `h`, and `(1 + |alpha|) * limit <= 75` if it is negative, so that
             float32 holds the dual.
         limit: Positive float, in units of `u`.
+
+    Raises:
+        TypeError, ValueError: If an argument is not a number, or out of
+            range.
     """
 
     def __init__(self, alpha: float, limit: float = 12.0) -> None:
@@ -145,6 +149,10 @@ class Vanilla(Mapping):
 
     Args:
         shift: Float `C` within +-60.
+
+    Raises:
+        TypeError, ValueError: If an argument is not a number, or out of
+            range.
     """
 
     def __init__(self, shift: float = 0.0) -> None:
@@ -229,6 +237,10 @@ class Jeffreys(Mapping):
 
     Args:
         limit: Positive float of at most 75, in units of `u`.
+
+    Raises:
+        TypeError, ValueError: If an argument is not a number, or out of
+            range.
     """
 
     def __init__(self, limit: float = 12.0) -> None:

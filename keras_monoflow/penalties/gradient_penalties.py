@@ -232,6 +232,10 @@ class DRAGAN(GradientPenalty):
             deviations of the data.
         every: Rounds from one to the next.
 
+    Raises:
+        TypeError, ValueError: If an argument is not a number, or out of
+            range.
+
     Source: Kodali et al. 2017, arXiv 1705.07215, and the authors' code.
     """
 

@@ -162,6 +162,10 @@ class LeCam(OutputPenalty):
         decay: Float between 0 and 1, that of the means.
         every: Rounds from one to the next; the means change in these alone.
 
+    Raises:
+        TypeError, ValueError: If an argument is not a number, or out of
+            range.
+
     Example:
 
     ```python

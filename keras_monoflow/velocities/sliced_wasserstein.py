@@ -29,6 +29,10 @@ class SlicedWasserstein(Velocity):
     Args:
         projections: How many directions are drawn in each call, at least 1.
 
+    Raises:
+        TypeError, ValueError: If an argument is not a number, or out of
+            range.
+
     Source: Liutkus et al. 2019, arXiv 1806.08141.
 
     Example:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import warnings
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import h5py
@@ -13,6 +14,11 @@ import numpy as np
 from keras_monoflow import files
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.backend import keras_internals
+from keras_monoflow.callbacks.callback_states import (
+    have_ended,
+    read_states,
+    write_states,
+)
 from keras_monoflow.optimizers import build
 
 _EPOCH, _BATCH, _CHECKSUM = "kmf_epoch", "kmf_batch", "kmf_checksum"
@@ -30,7 +36,11 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
 
     Everything else is as in Keras: an interrupted `fit` that is started again
     goes on at the epoch that comes next. With the models of the package it ends
-    with the weights of a run that was not interrupted.
+    with the weights of a run that was not interrupted. There it acts after all
+    other callbacks, and also holds what `EarlyStopping`, `ModelCheckpoint` and
+    `ReduceLROnPlateau` remember: the best value, the epochs without a better
+    one, and the best weights. A callback of your own names the attributes that
+    it remembers, numbers or arrays, in an attribute `remembers`.
 
     Args:
         backup_dir: Folder of the backup, for this run alone.
@@ -59,6 +69,12 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
     """
 
     writes_files = True
+
+    #: `fit` calls it after the others, so that a backup holds what they did.
+    acts_last = True
+
+    #: The callbacks of the same `fit`; it sets them.
+    others: Sequence[Any] = ()
 
     def __init__(
         self,
@@ -93,6 +109,7 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._unsaved = 0
+        self._warn_of_logs()
         keras_internals.set_initial_epoch(self.model, 0)
         if not self.only_reads:
             files.check_folder(self.backup_dir, type(self).__name__)
@@ -116,8 +133,7 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
                     f"{reasons[self.paths[0]]}",
                     stacklevel=2,
                 )
-            self.model.load_weights(path)
-            keras_internals.set_initial_epoch(self.model, epoch)
+            self._restore(path, epoch)
             return
         if found:
             raise ValueError(
@@ -126,6 +142,32 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
                 "the folder to start from the beginning. Found: "
                 + "; ".join(f"{p!r}: {e}" for p, e in reasons.items())
             )
+
+    def _restore(self, path: str, epoch: int) -> None:
+        self.model.load_weights(path)
+        with h5py.File(path, "r") as file:
+            read_states(self.others, file)
+        if have_ended(self.others, epoch):
+            # (It was killed before the backup was deleted, or keeps it.)
+            warnings.warn(
+                f"`EarlyStopping` had ended the run in {str(self.backup_dir)!r}"
+                ", so there is nothing left to train. Raise its `patience` to "
+                "go on, or delete the folder to start from the beginning.",
+                stacklevel=3,
+            )
+            epoch = max(epoch, self.params.get("epochs", epoch))
+        keras_internals.set_initial_epoch(self.model, epoch)
+
+    def _warn_of_logs(self) -> None:
+        for callback in self.others:
+            is_log = isinstance(callback, keras.callbacks.CSVLogger)
+            if is_log and not callback.append:
+                warnings.warn(
+                    "`CSVLogger` empties its file whenever `fit` starts, so a "
+                    "run that goes on would lose its first epochs. Pass "
+                    f"`append=True`. Received: {callback.filename!r}.",
+                    stacklevel=3,
+                )
 
     # --------------------------------------------------------------- writing
 
@@ -158,7 +200,9 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
             return
         weights = files.WeightsInMemory()
         self.model.save_weights(weights)
-        _sign(weights, epoch, batch)
+        with h5py.File(weights, "r+") as file:
+            write_states(self.others, file)
+            _sign(file, epoch, batch)
         latest, previous = self.paths
         # One that could not be read must not replace the one that was.
         keeps = self.double_checkpoint and self._latest_is_whole
@@ -182,11 +226,10 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
             os.rmdir(self.backup_dir)
 
 
-def _sign(weights: files.WeightsInMemory, epoch: int, batch: int) -> None:
-    """Writes into a file of weights what else a backup holds."""
-    with h5py.File(weights, "r+") as file:
-        file.attrs[_EPOCH], file.attrs[_BATCH] = epoch, batch
-        file.attrs[_CHECKSUM] = _checksum(file)
+def _sign(file: h5py.File, epoch: int, batch: int) -> None:
+    """Writes into a file of weights where it was written, and a checksum."""
+    file.attrs[_EPOCH], file.attrs[_BATCH] = epoch, batch
+    file.attrs[_CHECKSUM] = _checksum(file)
 
 
 def _check_whole(path: str) -> int:

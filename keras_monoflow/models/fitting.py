@@ -158,20 +158,23 @@ def with_extra(callbacks: Any, extra: list[keras.callbacks.Callback]) -> Any:
     """Returns the `callbacks` of `fit` with a list of others before them.
 
     Those that add to the logs come first, so that all others see what they
-    added.
+    added, and backups last, so that they hold what all others did.
     """
     if isinstance(callbacks, keras.callbacks.CallbackList):
         for callback in extra:
             callback.set_model(callbacks.model)
-        callbacks.callbacks[:] = _adders_first([*extra, *callbacks.callbacks])
+        callbacks.callbacks[:] = _in_order([*extra, *callbacks.callbacks])
         return callbacks
-    return _adders_first([*extra, *as_list(callbacks)])
+    return _in_order([*extra, *as_list(callbacks)])
 
 
-def _adders_first(callbacks):
-    return sorted(
-        callbacks, key=lambda c: not getattr(c, "adds_to_logs", False)
-    )
+def _in_order(callbacks):
+    def place(callback):
+        if getattr(callback, "adds_to_logs", False):
+            return 0
+        return 1 + getattr(callback, "acts_last", False)
+
+    return sorted(callbacks, key=place)
 
 
 def as_list(callbacks: Any) -> list[keras.callbacks.Callback]:
@@ -186,14 +189,17 @@ def introduce(
     """Gives the callbacks of `fit` what they ask for.
 
     A callback may offer `use_data(x, y, held_out)`, which takes the data;
-    `boards`, a list for the callbacks of this `fit` with `shows_pictures`; and
-    `measures_samples`, whose values `evaluate` of the model returns too.
+    `boards`, a list for the callbacks of this `fit` with `shows_pictures`;
+    `others`, one of all others; and `measures_samples`, whose values `evaluate`
+    of the model returns too.
     """
     callbacks = as_list(callbacks)
     boards = [c for c in callbacks if getattr(c, "shows_pictures", False)]
     for callback in callbacks:
         if hasattr(callback, "boards"):
             callback.boards = boards
+        if hasattr(callback, "others"):
+            callback.others = [c for c in callbacks if c is not callback]
         if hasattr(callback, "use_data"):
             callback.use_data(x, y, held_out)
         if getattr(callback, "measures_samples", False):

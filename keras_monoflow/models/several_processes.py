@@ -75,6 +75,8 @@ class StartTogether(keras.callbacks.Callback):
     backup was deleted, so that nobody restores it at the next `fit`.
     """
 
+    acts_last = True
+
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         variables = [*self.model.variables, *self.model.optimizer.variables]
         values = [ops.convert_to_numpy(v) for v in variables]

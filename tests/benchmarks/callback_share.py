@@ -64,7 +64,7 @@ def make_callbacks(folder):
             [distance, kmf.metrics.PrecisionRecall()]
         ),
         kmf.callbacks.TensorBoard(folder / "logs"),
-        keras.callbacks.CSVLogger(folder / "log.csv"),
+        keras.callbacks.CSVLogger(folder / "log.csv", append=True),
         kmf.callbacks.BackupAndRestore(folder / "backup"),
     ]
 

@@ -103,7 +103,7 @@ def make_callbacks(folder, test):
             [kmf.metrics.FrechetDistance(), kmf.metrics.PrecisionRecall()]
         ),
         kmf.callbacks.TensorBoard(folder / "logs"),
-        keras.callbacks.CSVLogger(folder / "log.csv"),
+        keras.callbacks.CSVLogger(folder / "log.csv", append=True),
         keras.callbacks.ModelCheckpoint(
             folder / "best.keras",
             monitor="val_frechet_distance",

@@ -254,6 +254,10 @@ def backup_file(backup: keras.callbacks.BackupAndRestore) -> str:
     return getattr(backup, "_weights_path", default)
 
 
+#: Where a `TensorBoard` counts batches. Without them a resumed run counts anew.
+BATCH_COUNTS = ("_global_train_batch", "_global_test_batch")
+
+
 def train_writer(callback: keras.callbacks.TensorBoard) -> Any:
     """Returns what writes the summaries of training.
 

@@ -40,7 +40,7 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
     other callbacks, and also holds what `EarlyStopping`, `ModelCheckpoint` and
     `ReduceLROnPlateau` remember: the best value, the epochs without a better
     one, and the best weights. A callback of your own names the attributes that
-    it remembers, numbers or arrays, in an attribute `remembers`.
+    it remembers, numbers, strings, arrays or lists of arrays, in `remembers`.
 
     Args:
         backup_dir: Folder of the backup, for this run alone.

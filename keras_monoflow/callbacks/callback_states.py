@@ -9,7 +9,7 @@ import numpy as np
 
 _GROUP = "kmf_callbacks"
 
-#: What those of Keras remember: numbers, and lists of arrays.
+#: What those of Keras remember.
 _REMEMBERED = {
     keras.callbacks.EarlyStopping: (
         "best",
@@ -27,7 +27,7 @@ def write_states(callbacks: Sequence[Any], file: h5py.File) -> None:
     """Writes what callbacks remember into a backup.
 
     A callback of another class names its attributes in `remembers`: numbers,
-    arrays, or lists of arrays. What is `None` is left out.
+    strings, arrays, or lists of arrays. What is `None` is left out.
     """
     for group, callback, names in _with_memory(callbacks):
         for name in names:
@@ -50,8 +50,7 @@ def read_states(callbacks: Sequence[Any], file: h5py.File) -> None:
             if isinstance(found, h5py.Group):
                 setattr(callback, name, [found[key][()] for key in found])
             elif found is not None:
-                value = found[()]
-                setattr(callback, name, value if value.ndim else value.item())
+                setattr(callback, name, _plain(found[()]))
 
 
 def have_ended(callbacks: Sequence[Any], epochs: int) -> bool:
@@ -79,7 +78,15 @@ def _with_memory(
             yield f"{_GROUP}/{name}_{counts[name]}", callback, names
 
 
-def _storable(value: Any) -> np.ndarray:
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode()
+    return value if value.ndim else value.item()
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
     array = np.asarray(keras.ops.convert_to_numpy(value))
     # (HDF5 knows no bfloat16.)
     return array if array.dtype.kind in "biuf" else array.astype("float32")

@@ -58,6 +58,7 @@ class FlowAnimation(keras.callbacks.Callback):
     """
 
     writes_files = True
+    remembers = ("limits_of_samples",)
 
     def __init__(
         self,
@@ -87,6 +88,15 @@ class FlowAnimation(keras.callbacks.Callback):
         self._picture: Any = None
         self._last_epoch = 0
         self._data_of_fit: Any = (None, None, None)
+
+    @property
+    def limits_of_samples(self) -> Any:
+        """As `SampleScatter` has them, `None` for images."""
+        return getattr(self._picture, "limits_of_samples", None)
+
+    @limits_of_samples.setter
+    def limits_of_samples(self, limits: Any) -> None:
+        self._picture.limits_of_samples = limits
 
     def use_data(self, x: Any, y: Any, validation_data: Any) -> None:
         """Keeps the data of `fit`, whose labels a picture may need."""

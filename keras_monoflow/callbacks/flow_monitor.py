@@ -2,6 +2,7 @@
 
 import functools
 import io
+import json
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -82,6 +83,8 @@ class FlowMonitor(HeldOut):
     #: The `TensorBoard`s that show the pictures too; `fit` sets them.
     boards: Sequence[Any] = ()
 
+    remembers = ("memory",)
+
     def __init__(
         self,
         path: str | os.PathLike | None = None,
@@ -101,6 +104,17 @@ class FlowMonitor(HeldOut):
         #: Pairs of an epoch, counted from 1, and its logs.
         self.history: list[tuple[int, dict[str, float]]] = []
         self._alarmed = False
+
+    @property
+    def memory(self) -> str:
+        """What a backup holds, so that the curves of a resumed run are whole:
+        `history`, and whether the last epoch raised an alarm."""
+        return json.dumps([self.history, self._alarmed])
+
+    @memory.setter
+    def memory(self, text: str) -> None:
+        history, self._alarmed = json.loads(text)
+        self.history[:] = [(epoch, logs) for epoch, logs in history]
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)

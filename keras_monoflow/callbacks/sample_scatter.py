@@ -66,6 +66,8 @@ class SampleScatter(EpochPicture):
     ```
     """
 
+    remembers = ("limits_of_samples",)
+
     def __init__(
         self,
         path: str | os.PathLike,
@@ -86,11 +88,23 @@ class SampleScatter(EpochPicture):
         if limits is None and self.data is not None:
             limits = square_around(self.data)
         self.limits = None if limits is None else check_limits(limits)
+        self._limits_are_given = limits is not None
         if self.data is not None and len(self.data) > self.samples:
             rows = np.random.default_rng(self.seed).choice(
                 len(self.data), self.samples, replace=False
             )
             self.data = self.data[rows]
+
+    @property
+    def limits_of_samples(self) -> Any:
+        """The axes where they are those of the first picture, else `None`; a
+        resumed run must not take those of another picture."""
+        return None if self._limits_are_given else self.limits
+
+    @limits_of_samples.setter
+    def limits_of_samples(self, limits: Any) -> None:
+        if not self._limits_are_given:
+            self.limits = check_limits(limits)
 
     def check(self, shape: tuple[int, ...]) -> None:
         if len(shape) != 2 or shape[1] != 2:

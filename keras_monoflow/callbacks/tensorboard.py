@@ -67,6 +67,8 @@ class TensorBoard(keras.callbacks.TensorBoard):
 
     shows_pictures = True
     writes_files = True
+    #: (Where the logs of batches are written, their steps go on.)
+    remembers = keras_internals.BATCH_COUNTS
 
     def __init__(
         self,

@@ -141,6 +141,79 @@ def test_more_patience_goes_on(tmp_path):
     assert history.epoch == [LAST + 1, LAST + 2]
 
 
+def watch(folder, killed=False):
+    """Trains four epochs with what draws and counts; may be killed in 2."""
+
+    def kill(epoch, logs):
+        if killed and epoch == 2:
+            raise Killed
+
+    keras.utils.set_random_seed(0)
+    gan = kmf.MonoFlowGAN(*make_networks(), seed=3)
+    gan.compile(keras.optimizers.SGD(0.5), keras.optimizers.SGD(0.5))
+    watching = {
+        "monitor": kmf.callbacks.FlowMonitor(samples=8),
+        "scatter": kmf.callbacks.SampleScatter(folder / "scatter", samples=8),
+        "film": kmf.callbacks.FlowAnimation(folder / "film.gif", samples=8),
+    }
+    data = np.random.default_rng(0).normal(size=(32, 2)).astype("float32")
+    gan.fit(
+        data,
+        batch_size=16,
+        epochs=4,
+        shuffle=False,
+        callbacks=[
+            *watching.values(),
+            kmf.callbacks.BackupAndRestore(folder / "backup"),
+            keras.callbacks.LambdaCallback(on_epoch_begin=kill),
+        ],
+        verbose=0,
+    )
+    return watching
+
+
+@pytest.mark.slow
+def test_pictures_and_curves_of_a_killed_run(tmp_path):
+    whole = watch(tmp_path / "whole")
+    with pytest.raises(Killed):
+        watch(tmp_path / "killed", killed=True)
+    resumed = watch(tmp_path / "killed")
+    assert [epoch for epoch, _ in resumed["monitor"].history] == [1, 2, 3, 4]
+    assert resumed["monitor"].history == whole["monitor"].history
+    for name in ("scatter", "film"):
+        limits = whole[name].limits_of_samples
+        assert resumed[name].limits_of_samples == limits
+    files = [p / "scatter" / "epoch_0004.png" for p in tmp_path.iterdir()]
+    assert len(files) == 2
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_limits_that_are_given_now_count(tmp_path):
+    scatter = kmf.callbacks.SampleScatter(tmp_path, limits=(-1, 1))
+    scatter.limits_of_samples = (-9, 9)
+    assert scatter.limits == ((-1, 1), (-1, 1))
+    assert scatter.limits_of_samples is None
+
+
+@pytest.mark.slow
+def test_batches_are_counted_on(tmp_path):
+    pytest.importorskip("tensorboard")
+    pytest.importorskip("tensorflow")
+    data = np.zeros((8, 2), "float32")
+    for epochs in (1, 3):
+        gan = kmf.MonoFlowGAN(*make_networks())
+        gan.compile("sgd", "sgd")
+        board = kmf.callbacks.TensorBoard(tmp_path / "logs", update_freq=1)
+        backup = kmf.callbacks.BackupAndRestore(
+            tmp_path / "backup", delete_checkpoint=False
+        )
+        callbacks = [board, backup]
+        gan.fit(
+            data, batch_size=4, epochs=epochs, verbose=0, callbacks=callbacks
+        )
+    assert board._global_train_batch == 6
+
+
 def test_a_log_that_would_be_emptied(tmp_path):
     gan = kmf.MonoFlowGAN(*make_networks())
     gan.compile("sgd", "sgd")

@@ -3,6 +3,7 @@
 import gc
 import importlib.metadata
 import os
+import zlib
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -32,6 +33,29 @@ matplotlib.use("Agg")
 # A busy machine is no failure.
 hypothesis.settings.register_profile("no_deadline", deadline=None)
 hypothesis.settings.load_profile("no_deadline")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--take-turns",
+        action="store_true",
+        help="of the tests marked `take_turns`, whose parts are tested on each "
+        "backend, run a third: another one on each backend",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--take-turns"):
+        return
+    turn = ("tensorflow", "jax", "torch").index(keras.backend.backend())
+
+    def waits(item):
+        return item.get_closest_marker("take_turns") and (
+            zlib.crc32(item.nodeid.encode()) % 3 != turn
+        )
+
+    config.hook.pytest_deselected(items=[i for i in items if waits(i)])
+    items[:] = [i for i in items if not waits(i)]
 
 
 @pytest.fixture(autouse=True, scope="module")

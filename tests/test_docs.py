@@ -9,7 +9,6 @@ import sys
 import keras
 import numpy as np
 import pytest
-from helpers import slow_except
 
 import keras_monoflow as kmf
 
@@ -28,8 +27,7 @@ def code_of(page):
     return "\n".join(lines)
 
 
-PAGES = [p for p in [ROOT / "README.md", *DOCS.glob("*.md")] if p.exists()]
-PAGES = sorted(page for page in PAGES if code_of(page).strip())
+PAGES = sorted(page for page in DOCS.glob("*.md") if code_of(page).strip())
 
 
 def test_pages_are_found():
@@ -37,12 +35,7 @@ def test_pages_are_found():
     assert {"index.md", "quickstart.md", "mappings.md", "metrics.md"} <= names
 
 
-@pytest.mark.parametrize(
-    "page",
-    slow_except([ROOT / "README.md"], PAGES),
-    ids=lambda page: page.name,
-)
-def test_code_runs(page, tmp_path, monkeypatch):
+def code_runs(page, folder, monkeypatch):
     if "kmf.metrics.WassersteinDistance" in code_of(page):
         pytest.importorskip("ot")
     if "kmf.callbacks.TensorBoard" in code_of(page):
@@ -50,8 +43,19 @@ def test_code_runs(page, tmp_path, monkeypatch):
         pytest.importorskip("tensorflow")
     if "kmf.tuning" in code_of(page):
         pytest.importorskip("keras_tuner")
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(folder)
     exec(compile(code_of(page), page, "exec"), {"__name__": "__main__"})
+
+
+def test_code_of_the_readme_runs(tmp_path, monkeypatch):
+    code_runs(ROOT / "README.md", tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.take_turns
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_runs(page, tmp_path, monkeypatch):
+    code_runs(page, tmp_path, monkeypatch)
 
 
 def load(name):
@@ -301,6 +305,7 @@ DOWNLOADS = ("load_images", "stacked_mnist", "torch_fidelity", "Usps")
 
 
 @pytest.mark.slow
+@pytest.mark.take_turns
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_of_docstrings_run(name, tmp_path, monkeypatch):
     code = EXAMPLES[name]

@@ -5,7 +5,6 @@ import pathlib
 import runpy
 import sys
 
-import keras
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -13,8 +12,6 @@ PAPERS = ROOT / "examples" / "papers"
 #: What the scripts share.
 SHARED = ("claims", "images", "planar")
 SCRIPTS = sorted(p for p in PAPERS.glob("*.py") if p.stem not in SHARED)
-#: A third of them runs on each backend: what they train is tested on all three.
-TURN = ("tensorflow", "jax", "torch").index(keras.backend.backend())
 
 
 @pytest.fixture
@@ -98,7 +95,8 @@ def test_a_run_that_diverges_is_said_and_does_not_come_again(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", SCRIPTS[TURN::3], ids=lambda path: path.stem)
+@pytest.mark.take_turns
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_a_script_runs(path, tmp_path, monkeypatch, capsys):
     """Quickly, and goes on where it was stopped."""
     pytest.importorskip("scipy")

@@ -218,6 +218,7 @@ def run(code, *args):
 
 
 @pytest.mark.slow
+@pytest.mark.take_turns
 def test_import_is_lazy():
     code = """
 import sys
@@ -236,6 +237,7 @@ except ImportError as error:
 
 
 @pytest.mark.slow
+@pytest.mark.take_turns
 def test_names_are_known_without_an_import(tfds, folder, tmp_path):
     """Both `load_images` first and `tfds.load` after it know the name."""
     code = """

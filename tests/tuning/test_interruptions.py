@@ -14,7 +14,7 @@ import problem
 
 import keras_monoflow as kmf
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.take_turns]
 
 SCRIPT = pathlib.Path(__file__).with_name("search_run.py")
 TRIALS = [f"{i:04d}" for i in range(3)]

@@ -1,6 +1,7 @@
 """What is done to a graph of recorded operations before it is replayed."""
 
 import operator
+import warnings
 from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
@@ -113,7 +114,7 @@ def fold_constants(module: GraphModule) -> None:
             known[constant] = known[node]
             node.replace_all_uses_with(constant)
             graph.erase_node(node)
-    graph.eliminate_dead_code()
+    drop_unused_nodes(graph)
 
 
 def drop_detached(module: GraphModule) -> None:
@@ -145,8 +146,17 @@ def take_out_draws(module: GraphModule) -> list[tuple]:
             last = graph.placeholder(f"noise_{len(draws)}")
         node.replace_all_uses_with(last)
         graph.erase_node(node)
-    graph.eliminate_dead_code()
+    drop_unused_nodes(graph)
     return draws
+
+
+def drop_unused_nodes(graph: Graph) -> None:
+    """Erases operations whose results nothing needs."""
+    with warnings.catch_warnings():
+        # Older versions warn of an attribute that is a generator.
+        for text in ("Node generator_", "Additional .* get_attr references"):
+            warnings.filterwarnings("ignore", text)
+        graph.eliminate_dead_code()
 
 
 def drop_unused_constants(module: GraphModule) -> None:

@@ -1,9 +1,8 @@
 """Small trainings on mixtures that several claims share.
 
-The settings are those of `examples/w1fe_ring.py`: networks with three layers of
-64, batches of 256, critics with Adam at 1e-3 (0.5, 0.9) and the one-sided
-penalty, generators with Adam at 5e-4 (0.5, 0.9). The exact W1 is taken between
-1000 samples and 1000 points of the data.
+Networks have three layers of 64; batches are of 256. Critics learn by Adam at
+1e-3 (0.5, 0.9) with the one-sided penalty, generators at 5e-4 (0.5, 0.9).
+The exact W1 is taken between 1000 samples and 1000 points of the data.
 """
 
 import time

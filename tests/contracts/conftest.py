@@ -12,7 +12,9 @@ def float64():
     if keras.backend.backend() == "jax":
         import jax
 
-        context = jax.enable_x64(True)
+        # (Older versions have it in `jax.experimental`.)
+        enable = getattr(jax, "enable_x64", None)
+        context = (enable or jax.experimental.enable_x64)(True)
     else:
         context = contextlib.nullcontext()
     with context:

@@ -85,11 +85,6 @@ WITH_DISCRIMINATOR = {
     ),
 }
 
-#: What `sample_flow_mappings.py` compares.
-MAPPINGS = {
-    f"laplace .1, {name}": lambda name=name: v.KernelRatio("laplace", 0.1, name)
-    for name in sorted(kmf.mappings.NAMED)
-}
 #: What `--batches` compares.
 BATCHES = [16, 64, 256, 512]
 
@@ -163,7 +158,7 @@ def make_model(choice):
     generator = kmf.networks.mlp_generator(2, 2, seed=seed)
     if name not in WITH_DISCRIMINATOR:
         flow = kmf.SampleFlow(generator, seed=seed)
-        velocity = {**VELOCITIES, **MAPPINGS}[name]()
+        velocity = VELOCITIES[name]()
         flow.compile(adam(5e-4), velocity, **update)
         return flow
     model, options = WITH_DISCRIMINATOR[name]

@@ -13,8 +13,8 @@ def float64():
         import jax
 
         # (Older versions have it in `jax.experimental`.)
-        enable = getattr(jax, "enable_x64", None)
-        context = (enable or jax.experimental.enable_x64)(True)
+        owner = jax if hasattr(jax, "enable_x64") else jax.experimental
+        context = owner.enable_x64(True)
     else:
         context = contextlib.nullcontext()
     with context:

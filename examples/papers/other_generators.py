@@ -304,8 +304,10 @@ CLAIM = Claim(
     "the generator stands still, and `refine` moves 1000 samples, or their "
     "latent points. 3 seeds.",
     advice="Put any trained generator into `MonoFlowGAN`, with a "
-    "`discriminator_warmup` that lasts as long as training, and call `refine`; "
-    "compare a few step sizes on held-out data.",
+    "`discriminator_warmup` that lasts as long as training, and call `refine`. "
+    "Ten short steps of the samples help everywhere. Longer ones, and those of "
+    "latent points, help more in some cases and lead away in others: compare a "
+    "few on held-out data.",
     choices=choices,
     run=run,
     table=table,

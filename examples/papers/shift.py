@@ -23,8 +23,8 @@ MAPPINGS = {
     "mle": kmf.mappings.Alpha(alpha=1.0),
 }
 STEPS = [1, 5]
-#: The paper has 7000 rounds and rates of 1e-4 and 2e-4; this is a seventh of its
-#: rounds at eight times its rates.
+#: The paper has 7000 rounds and rates of 1e-4 and 2e-4. These are a seventh of
+#: its rounds, at eight times its rates.
 ROUNDS, FASTER = 1000, 8
 #: Samples of each run with seed 0 that the picture shows.
 SHOWN = 12

@@ -112,12 +112,17 @@ class Pairs:
             return ops.logsumexp(function(*self.sides), axis=0)
         n = ops.shape(self.y)[0]
 
-        def of_block(rows: Tensor) -> Tensor:
+        # (The sums of all blocks, stacked, could be more than all pairs.)
+        def add(i: Any, total: Tensor) -> Tensor:
+            rows = i * self.block + ops.arange(self.block)
             values = function(*self.neighbors(ops.minimum(rows, n - 1)))
             counts = (rows < n)[:, None]
-            return ops.logsumexp(ops.where(counts, values, LOG_ZERO), axis=0)
+            values = ops.where(counts, values, LOG_ZERO)
+            return ops.logaddexp(total, ops.logsumexp(values, axis=0))
 
-        return ops.logsumexp(self._in_blocks(of_block), axis=0)
+        of_one = function(*self.neighbors(ops.arange(1)))[0]
+        nothing = ops.full_like(of_one, LOG_ZERO)
+        return ops.fori_loop(0, -(-n // self.block), add, nothing)
 
     def mean(self, values: Callable[..., list]) -> Tensor:
         """Returns the mean over all pairs that count, a scalar.

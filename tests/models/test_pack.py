@@ -205,7 +205,8 @@ def test_labels_stand_side_by_side_too(rng):
         critic.discriminate(x, x, keras.ops.convert_to_tensor(y))[0]
     )
     expected = discriminator.predict(inputs, verbose=0)
-    np.testing.assert_allclose(outputs, expected, rtol=1e-5)
+    # Sums of terms of about 1, some of which are near 0.
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-6)
 
 
 def test_what_does_not_fit_is_refused(rng):

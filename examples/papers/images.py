@@ -20,8 +20,10 @@ import keras_monoflow as kmf
 
 SHAPES = {"digits": (8, 8, 1), "mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
 STAGES = {"digits": 2, "mnist": 2, "cifar10": 3}
-#: Passes over the data of the classifiers that judge, and samples judged.
-EPOCHS = {"digits": 20, "mnist": 2, "cifar10": 8}
+#: The classifiers that judge: their first feature maps, and passes over the data.
+FILTERS = {"digits": 32, "mnist": 32, "cifar10": 16}
+EPOCHS = {"digits": 20, "mnist": 2, "cifar10": 6}
+#: How many samples they judge.
 SAMPLES = {"digits": 1000, "mnist": 5000, "cifar10": 5000}
 #: Rounds between two calls of `fit`, so that the images drawn fit into memory.
 STRETCH = 100
@@ -48,7 +50,8 @@ def classifier(name: str) -> keras.Model:
     `runs/papers` for the runs to come."""
     # One of other settings is another one.
     source = inspect.getsource(classifier.__wrapped__)
-    key = zlib.crc32(f"{source}{EPOCHS[name]}{SHAPES[name]}".encode())
+    settings = f"{FILTERS[name]}{EPOCHS[name]}{SHAPES[name]}"
+    key = zlib.crc32(f"{source}{settings}".encode())
     backend = keras.backend.backend()
     folder = FOLDER.parents[1] / "runs" / "papers"
     path = folder / f"{name}_classifier_{backend}_{key:08x}.keras"
@@ -60,7 +63,7 @@ def classifier(name: str) -> keras.Model:
         network.add(layers.RandomFlip("horizontal", seed=0))
     for i in range(STAGES[name]):
         for _ in range(2 if name == "cifar10" else 1):
-            network.add(layers.Conv2D(32 * 2**i, 3, padding="same"))
+            network.add(layers.Conv2D(FILTERS[name] * 2**i, 3, padding="same"))
             network.add(layers.BatchNormalization())
             network.add(layers.ReLU())
         network.add(layers.MaxPooling2D())

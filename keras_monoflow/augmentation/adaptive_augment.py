@@ -43,7 +43,9 @@ class AdaptiveAugment(Augment):
     loss; with `RelativisticLoss`, add `Centering`.
 
     Args:
-        augment: What to change: an `Augment` that has a probability.
+        augment: What to change: an `Augment` whose `change` heeds its
+            probability, and which learns nothing of its own. `DiffAugment()`
+            by default.
         target: Float between -1 and 1.
         every: Integer, steps of the discriminator between two changes of `p`.
         ramp: Number of samples in which `p` goes from 0 to 1.
@@ -51,7 +53,7 @@ class AdaptiveAugment(Augment):
 
     Raises:
         TypeError, ValueError: If an argument is out of range, or `augment` has
-            no probability.
+            no probability to adapt.
 
     Example:
 
@@ -64,6 +66,8 @@ class AdaptiveAugment(Augment):
     Source: Karras et al. 2020, arXiv 2006.06676.
     """
 
+    uses_probability = False
+
     def __init__(
         self,
         augment: Any = None,
@@ -74,12 +78,15 @@ class AdaptiveAugment(Augment):
     ) -> None:
         super().__init__(start)
         self.augment = DiffAugment() if augment is None else augment
-        if not isinstance(self.augment, Augment) or not hasattr(
-            self.augment, "policy"
+        if (
+            not isinstance(self.augment, Augment)
+            or not self.augment.uses_probability
+            or self.augment.make_state() is not None
         ):
             raise TypeError(
-                "`augment` of AdaptiveAugment must be a `DiffAugment`, whose "
-                f"changes have a probability. Received: augment={augment!r}."
+                "`augment` of AdaptiveAugment must be an `Augment` without a "
+                "state, whose `change` heeds its probability, such as "
+                f"`DiffAugment()`. Received: augment={augment!r}."
             )
         if self.augment.probability != 1.0:
             raise ValueError(

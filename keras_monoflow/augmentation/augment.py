@@ -28,6 +28,9 @@ class Augment:
         TypeError, ValueError: If it is out of range.
     """
 
+    #: Whether `change` heeds `probability`, so that it can adapt.
+    uses_probability = True
+
     def __init__(self, probability: Any = 1.0) -> None:
         if not callable(probability):
             probability = check_number(
@@ -107,6 +110,8 @@ class FunctionAugment(Augment):
             models that use it.
     """
 
+    uses_probability = False
+
     def __init__(self, function: Callable[..., Tensor]) -> None:
         super().__init__()
         self.function = function
@@ -131,6 +136,8 @@ class LayerAugment(Augment):
     Args:
         layer: A `keras.Layer` that keeps the shape.
     """
+
+    uses_probability = False
 
     def __init__(self, layer: keras.layers.Layer) -> None:
         super().__init__()

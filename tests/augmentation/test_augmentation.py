@@ -162,6 +162,27 @@ def test_the_strength_follows_the_signs():
     assert float(numpy(state.probability)) == 0
 
 
+class Own(augmentation.Augment):
+    """As a user may write one for points."""
+
+    def change(self, x, probability, seed):
+        return x + probability
+
+
+class WithState(Own):
+    def make_state(self):
+        return keras.layers.Dense(1)
+
+
+def test_an_own_augment_adapts():
+    augment = AdaptiveAugment(Own(), every=1, ramp=100, start=0.5)
+    augment.check((2,))
+    state, x = augment.make_state(), ops.convert_to_tensor([[1.0, -2.0]])
+    augment.update(state, np.ones(10, "float32"))
+    changed = augment.change(x, augment.probability_at(1, state), seed=0)
+    np.testing.assert_allclose(numpy(changed), [[1.6, -1.4]], rtol=1e-5)
+
+
 def test_names_and_configurations():
     schedule = keras.optimizers.schedules.CosineDecay(0.5, 10)
     for augment in (
@@ -188,6 +209,17 @@ def test_names_and_configurations():
         (lambda: AdaptiveAugment(target=1), ValueError, "`target`"),
         (lambda: AdaptiveAugment(every=0), ValueError, "`every`"),
         (lambda: AdaptiveAugment("cutout"), TypeError, "DiffAugment"),
+        (
+            lambda: AdaptiveAugment(AdaptiveAugment()),
+            TypeError,
+            "heeds its probability",
+        ),
+        (
+            lambda: AdaptiveAugment(augmentation.get(lambda x, seed: x)),
+            TypeError,
+            "heeds its probability",
+        ),
+        (lambda: AdaptiveAugment(WithState()), TypeError, "without a state"),
         (
             lambda: AdaptiveAugment(DiffAugment(probability=0.3)),
             ValueError,

@@ -20,7 +20,7 @@ import keras_monoflow as kmf
 
 SHAPES = {"digits": (8, 8, 1), "mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
 STAGES = {"digits": 2, "mnist": 2, "cifar10": 3}
-#: The classifiers that judge: their first feature maps, and passes over the data.
+#: The classifiers that judge: first feature maps, and passes over the data.
 FILTERS = {"digits": 32, "mnist": 32, "cifar10": 16}
 EPOCHS = {"digits": 20, "mnist": 2, "cifar10": 6}
 #: How many samples they judge.

@@ -277,7 +277,11 @@ def peak(results, direction, name):
 def draw(results, path):
     of = directions(results)
     figure, axes = plt.subplots(
-        2, len(of), figsize=(5 * len(of), 5.6), squeeze=False
+        2,
+        len(of),
+        figsize=(5 * len(of), 4.8),
+        height_ratios=[2.3, 1],
+        squeeze=False,
     )
     for column, direction in zip(axes.T, of):
         kind = {"direction": direction}

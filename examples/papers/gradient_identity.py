@@ -3,8 +3,9 @@
 python examples/papers/gradient_identity.py
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
-from claims import Claim, head, main, row
+from claims import Claim, head, main, row, save
 from keras import ops
 
 import keras_monoflow as kmf
@@ -120,6 +121,29 @@ def verdict(results):
     return ("reproduced" if agree else "not reproduced"), why
 
 
+def draw(results, path):
+    """Both gradients, which should coincide."""
+    figure, axis = plt.subplots(figsize=(5.2, 3.4))
+    for i, r in enumerate(results):
+        factor, _ = factor_and_error(r)
+        a, b = (np.array(r[k]) for k in ("divergence", "generator"))
+        axis.plot(*a, "o", ms=11, mfc="none", color=f"C{i}", label=r["mapping"])
+        axis.plot(*(factor * b), "x", color=f"C{i}")
+    axis.set(
+        xlabel="slope in the mean",
+        ylabel="slope in the deviation",
+        xscale="log",
+    )
+    axis.set_yscale("symlog", linthresh=0.1)
+    axis.margins(0.15)
+    axis.set_title(
+        "circles: of the divergence; crosses: of the generator's loss",
+        fontsize=9,
+    )
+    axis.legend(fontsize=7, loc="center right")
+    save(figure, path)
+
+
 CLAIM = Claim(
     name="gradient_identity",
     title="The generator's loss goes down an f-divergence",
@@ -135,6 +159,7 @@ CLAIM = Claim(
     run=run,
     table=table,
     verdict=verdict,
+    draw=draw,
 )
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 python examples/papers/optimal_discriminators.py
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
-from claims import Claim, head, main, row
+from claims import Claim, head, main, row, save
 from keras import ops
 
 import keras_monoflow as kmf
@@ -130,6 +131,27 @@ def verdict(results):
     return ("reproduced" if estimates and no_ratio else "not reproduced"), why
 
 
+def draw(results, path):
+    """The output at each point against log p/q there."""
+    p, q = densities()
+    near = p + q > 1e-3
+    truth = np.log(p / q)[near]
+    order = np.argsort(truth)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4))
+    for r in results:
+        hidden = r["objective"] in ("hinge", "wasserstein")
+        axis, style = (right, ".") if hidden else (left, "-")
+        outputs = np.array(r["outputs"])[near][order]
+        axis.plot(truth[order], outputs, style, label=r["objective"])
+    left.set_title("outputs that are a function of it", fontsize=9)
+    right.set_title("outputs that are not", fontsize=9)
+    for axis in (left, right):
+        axis.set(xlabel="log p/q", ylabel="output")
+        if axis.lines:
+            axis.legend(fontsize=7)
+    save(figure, path)
+
+
 CLAIM = Claim(
     name="optimal_discriminators",
     title="Optimal discriminators know the density ratio",
@@ -147,6 +169,7 @@ CLAIM = Claim(
     run=run,
     table=table,
     verdict=verdict,
+    draw=draw,
 )
 
 if __name__ == "__main__":

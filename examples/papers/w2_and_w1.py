@@ -3,9 +3,10 @@
 python examples/papers/w2_and_w1.py
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 import planar
-from claims import Claim, head, main, row, values
+from claims import Claim, head, main, row, save, values
 
 import keras_monoflow as kmf
 
@@ -78,6 +79,23 @@ def verdict(results):
     return ("reproduced" if agree else "not reproduced"), why
 
 
+def draw(results, path):
+    """W1 by seed, and its mean."""
+    data = list(dict.fromkeys(r["data"] for r in results))
+    figure, axes = plt.subplots(
+        1, len(data), figsize=(3.4 * len(data), 2.8), squeeze=False
+    )
+    for axis, name in zip(axes[0], data):
+        for i, kind in enumerate(RUNS):
+            w1 = values(results, "w1", run=kind, data=name)
+            axis.plot([i] * len(w1), w1, "o", ms=4, color=f"C{i // 2}")
+            axis.plot(i, np.mean(w1), "k_", ms=16)
+        axis.set_xticks(range(len(RUNS)), [k.replace(", ", "\n") for k in RUNS])
+        axis.tick_params(axis="x", labelsize=8)
+        axis.set(title=name, ylabel="W1", ylim=(0, None))
+    save(figure, path)
+
+
 CLAIM = Claim(
     name="w2_and_w1",
     title="The Wasserstein-2 flow beside the Wasserstein-1 flow",
@@ -93,6 +111,7 @@ CLAIM = Claim(
     run=run,
     table=table,
     verdict=verdict,
+    draw=draw,
 )
 
 if __name__ == "__main__":

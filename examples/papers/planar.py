@@ -140,9 +140,10 @@ def final(looks: list[dict[str, float]], name: str = "w1") -> float:
 
 
 def mean_and_spread(values: list[float], form: str = ".3f") -> str:
-    """A mean and a standard deviation over seeds."""
+    """A mean and a standard deviation over seeds, which stay on one line."""
     if not values:
         return "-"
     if len(values) == 1:
         return f"{values[0]:{form}}"
-    return f"{np.mean(values):{form}} ± {np.std(values, ddof=1):{form}}"
+    text = f"{np.mean(values):{form}} ± {np.std(values, ddof=1):{form}}"
+    return text.replace(" ", "\N{NO-BREAK SPACE}")

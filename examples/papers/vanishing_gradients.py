@@ -184,8 +184,9 @@ def draw(results, path):
     longest = max(r["rounds"] for r in results)
     axis.axhline(1.4 * longest, color="gray", lw=0.8, ls=":")
     axis.text(
-        axis.get_xlim()[0], 1.5 * longest, " never", va="bottom", color="gray"
+        axis.get_xlim()[0], 2.2 * longest, " never", va="bottom", color="gray"
     )
+    axis.set_ylim(top=4 * longest)
     axis.set(xlabel="E h'(u) at the start", ylabel="rounds until |E x| < 3")
     axis.legend(fontsize=7)
     save(figure, path)

@@ -32,7 +32,7 @@ def gradients(loss, weights, eps=1e-6):
         for index in np.ndindex(w.shape):
             values = []
             for sign in (1, -1):
-                moved = [v.copy() for v in weights]
+                moved = [np.array(v) for v in weights]
                 moved[i][index] += sign * eps
                 values.append(loss(moved))
             gradient[index] = (values[0] - values[1]) / (2 * eps)

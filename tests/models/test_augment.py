@@ -35,7 +35,7 @@ def test_both_networks_learn_through_it(rng):
         augment=double,
     )
     g, d = (
-        [np.float64(w) for w in n.get_weights()]
+        [np.array(w, "float64") for w in n.get_weights()]
         for n in (gan.generator, gan.discriminator)
     )
     real = np.float32(rng.normal(1.0, size=(8, 2)))

@@ -47,7 +47,7 @@ def test_a_round(rng, data, fits):
         step_size=1.0,
     )
     g, d = (
-        [np.float64(w) for w in network.get_weights()]
+        [np.array(w, "float64") for w in network.get_weights()]
         for network in (gan.generator, gan.discriminator)
     )
 
@@ -98,7 +98,9 @@ def test_looks_and_files(rng, data, tmp_path, model_class):
     gan.evaluate(x, c, verbose=0)
     samples = gan.sample(12, labels=c)
     np.testing.assert_allclose(samples, gan.predict(c, verbose=0), rtol=1e-5)
-    weights = [np.float64(w) for w in gan.averaged_generator.get_weights()]
+    weights = [
+        np.array(w, "float64") for w in gan.averaged_generator.get_weights()
+    ]
     np.testing.assert_allclose(samples, run(weights, c), rtol=1e-4, atol=1e-5)
     gan.save(tmp_path / "gan.keras")
     copy = keras.saving.load_model(tmp_path / "gan.keras")

@@ -28,7 +28,7 @@ def test_value_and_gradient(rng):
     x, y = np.float32(rng.normal(size=(2, 7, 2)))
     network = tanh_network(rng, 1)
     penalty = Consistency(3.0, shift)
-    weights = [np.float64(w) for w in network.get_weights()]
+    weights = [np.array(w, "float64") for w in network.get_weights()]
 
     def expected(weights):
         gaps = [output(weights, a + 0.5) - output(weights, a) for a in (x, y)]

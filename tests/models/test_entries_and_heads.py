@@ -40,7 +40,7 @@ def heads_of(rng, kind, activation="tanh"):
 
 def weights_of(network):
     """In float64, the head with one number first."""
-    weights = [np.float64(w) for w in network.get_weights()]
+    weights = [np.array(w, "float64") for w in network.get_weights()]
     if weights[2].shape == (5, 3):
         return [*weights[:2], *weights[4:], *weights[2:4]]
     return weights
@@ -71,7 +71,7 @@ def make_gan(rng, discriminator, generator=None, **arguments):
 def test_the_velocity_of_patches(rng):
     """`V` is the mean over patches of `h(u)`, each of which is linear."""
     critic = patches_of(rng)
-    (kernel, (bias,)) = (np.float64(w) for w in critic.get_weights())
+    (kernel, (bias,)) = (np.array(w, "float64") for w in critic.get_weights())
     a, b = kernel[:, 0, 0]
     x = keras.Input((2,))
     generator = keras.Model(x, layers.Reshape((6, 1))(layers.Dense(6)(x)))
@@ -104,7 +104,7 @@ def test_a_round_with_two_heads(rng, kind, update):
         update=update,
         step_size=1.0,
     )
-    g = [np.float64(w) for w in gan.generator.get_weights()]
+    g = [np.array(w, "float64") for w in gan.generator.get_weights()]
     d = weights_of(gan.discriminator)
     real = np.float32(rng.normal(1.0, size=(8, 2)))
     z = np.tile([0.7, -0.4], (8, 1))

@@ -51,7 +51,7 @@ class ByHand:
 
     def __init__(self, gan, x, c):
         self.g, self.d = (
-            [np.float64(w) for w in network.get_weights()]
+            [np.array(w, "float64") for w in network.get_weights()]
             for network in (gan.generator, gan.discriminator)
         )
         self.x, self.c = np.float64(x), np.float64(c)

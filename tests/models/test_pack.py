@@ -72,7 +72,7 @@ def test_a_round_is_that_of_pacgan(rng, update, rows):
         step_size=1.0,
     )
     g, d = (
-        [np.float64(w) for w in network.get_weights()]
+        [np.array(w, "float64") for w in network.get_weights()]
         for network in (gan.generator, gan.discriminator)
     )
     real = np.float32(rng.normal(1.0, size=(rows, 2)))
@@ -136,7 +136,7 @@ def test_the_ratio_of_pairs_on_two_points(rng):
 def test_looks_take_groups(rng, tmp_path):
     gan = packed_gan(rng)
     x = np.float32(rng.normal(size=(10, 2)))
-    d = [np.float64(w) for w in gan.discriminator.get_weights()]
+    d = [np.array(w, "float64") for w in gan.discriminator.get_weights()]
     slopes = input_gradient(d, groups(x))
     velocity = 2 * np.concatenate([slopes[:, :2], slopes[:, 2:]])
     np.testing.assert_allclose(gan.velocity(x), velocity, rtol=1e-4, atol=1e-6)

@@ -76,7 +76,7 @@ def test_the_averages_of_lecam(data, rng):
     # (The rate is too small to change anything.)
     gan = make_gan(rng, kmf.penalties.LeCam(2.0, decay=0.6), rate=1e-12)
     logs = train(gan, data.reshape(-1, 2))
-    d = [np.float64(w) for w in gan.discriminator.get_weights()]
+    d = [np.array(w, "float64") for w in gan.discriminator.get_weights()]
     fake = output(d, gan.sample(1, seed=0))
     mean, penalties = None, []
     for x, decay in zip(data, [0, 0.5, 0.6, 0.6]):

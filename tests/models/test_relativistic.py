@@ -34,7 +34,7 @@ def r3gan(rng, prior="normal", **arguments):
 def test_a_round_is_that_of_r3gan(rng, fits):
     gan = r3gan(rng, np.tile(LATENT, (3, 1)), persistency=fits, step_size=0.5)
     g, d = (
-        [np.float64(w) for w in network.get_weights()]
+        [np.array(w, "float64") for w in network.get_weights()]
         for network in (gan.generator, gan.discriminator)
     )
     real = np.float32(rng.normal(1.0, size=(8, 2)))
@@ -76,7 +76,7 @@ def test_looks_compare_with_rows_of_the_data(rng, tmp_path):
         gan.velocity(x[:3])
     monitor = kmf.callbacks.FlowMonitor(tmp_path, real=x)
     gan.fit(x, batch_size=32, verbose=0, callbacks=[monitor])
-    d = [np.float64(w) for w in gan.discriminator.get_weights()]
+    d = [np.array(w, "float64") for w in gan.discriminator.get_weights()]
     gaps = output(d, x)[:, None] - output(d, x[:3])[None]
     slopes = (1 / (1 + np.exp(-gaps))).mean(0)
     velocity = slopes[:, None] * input_gradient(d, x[:3])
@@ -120,7 +120,7 @@ def test_hinge_and_what_has_no_use_for_data(rng):
         gan.compile("sgd", "sgd", discriminator_loss="wasserstein")
     gan.compile("sgd", "sgd", mapping=None, discriminator_loss="hinge")
     gan.fit(x, batch_size=8, verbose=0)
-    d = [np.float64(w) for w in gan.discriminator.get_weights()]
+    d = [np.array(w, "float64") for w in gan.discriminator.get_weights()]
     np.testing.assert_allclose(
         gan.velocity(x), input_gradient(d, x), rtol=1e-4, atol=1e-6
     )

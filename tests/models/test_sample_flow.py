@@ -57,7 +57,7 @@ def train(model, x, rate=0.3, **choices):
 
 def fits(weights, target, persistency, rate, pull=lambda residual: residual):
     """`K` steps of gradient descent on `mean 1/2 |target - position|^2`."""
-    kernel, bias = (np.float64(w) for w in weights)
+    kernel, bias = (np.array(w, "float64") for w in weights)
     losses = []
     for _ in range(persistency):
         residual = target(Z @ kernel + bias)

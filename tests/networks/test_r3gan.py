@@ -71,7 +71,7 @@ def all_weights(model, rng=None):
             [rng.normal(size=w.shape) for w in model.get_weights()]
         )
     return [
-        [np.float64(w) for w in layer.get_weights()]
+        [np.array(w, "float64") for w in layer.get_weights()]
         for layer in model.layers
         if layer.weights
     ]

@@ -25,7 +25,9 @@ class RelativisticLoss(DonskerVaradhanLoss):
     Args:
         pairs: `"all"` pairs of the two batches, or `"rows"`: the first real
             sample with the first generated one, and so on, as in the authors'
-            code. The mean is the same, with more noise.
+            code. The mean is the same, with more noise. The weight of such
+            a pair is that of its real sample or, where only those have
+            weights, of its generated one.
 
     Raises:
         TypeError, ValueError: If `pairs` is something else, or, when called
@@ -72,7 +74,9 @@ class RelativisticLoss(DonskerVaradhanLoss):
                 f"of one size. Received: {sizes[0]} real and {sizes[1]} "
                 "generated samples. Take pairs='all'."
             )
-        return mean(ops.softplus(fake - real), real_weight)
+        # (A pair is one draw, so it has one weight.)
+        weight = fake_weight if real_weight is None else real_weight
+        return mean(ops.softplus(fake - real), weight)
 
     def get_config(self) -> Config:
         config: dict[str, Any] = super().get_config()

@@ -60,8 +60,10 @@ def _check_elementwise(mapping: Mapping, u: Array, h: Array) -> None:
             "A mapping must work elementwise. Received: "
             f"mapping={mapping!r}, which maps shape {u.shape} to {h.shape}."
         )
-    alone = ops.convert_to_numpy(mapping(u[::2]))
-    if not np.allclose(alone, h[::2], rtol=1e-4, equal_nan=True):
+    # (Unlike all, these are not even around 0.)
+    few = len(u) // 3
+    alone = ops.convert_to_numpy(mapping(u[:few]))
+    if not np.allclose(alone, h[:few], rtol=1e-4, equal_nan=True):
         raise ValueError(
             "A mapping must work elementwise. Received: "
             f"mapping={mapping!r}, whose value at one log density ratio "

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.models import label_checks, rejection
+from keras_monoflow.models.data_checks import check_has_rows
 from keras_monoflow.models.latent_paths import latent_paths
 from keras_monoflow.typing import Array, ArrayLike
 
@@ -63,6 +64,7 @@ class ChosenSamples(keras.Model):
                 "`calibrate` needs the ratio of single samples, but with "
                 f"`pack={self.packs.size}` the discriminator sees groups alone."
             )
+        check_has_rows(x)
         real_ratio = self.log_ratio(x, labels)
         known = {} if labels is None else {"labels": labels}
         n = len(real_ratio)

@@ -69,11 +69,7 @@ def check_structure(x: Any, owner: str) -> None:
         )
     if not is_array(x):
         return
-    if not len(x):
-        raise ValueError(
-            "`x` must hold samples. Received an empty array of shape "
-            f"{tuple(x.shape)}."
-        )
+    check_has_rows(x)
     if getattr(getattr(x, "dtype", None), "kind", "f") in "OSUV":
         raise ValueError(
             "`x` must hold numbers. Received an array of dtype "
@@ -102,11 +98,22 @@ def stream_in_bytes(x: Any) -> bool:
     return batch is not None and in_bytes(samples_of(batch))
 
 
+def check_has_rows(x: Any) -> None:
+    """Checks that an array is not empty; other data may be anything."""
+    if is_array(x) and not len(x):
+        raise ValueError(
+            "`x` must hold samples. Received an empty array of shape "
+            f"{tuple(x.shape)}."
+        )
+
+
 def in_bytes(batch: Array) -> bool:
     """Returns whether a batch looks like images of integers in 0..255."""
+    if batch.ndim < 3 or not batch.size:
+        return False
     in_range = batch.min() >= 0 and 1.0 < batch.max() <= 255
     whole = batch.dtype.kind in "iu" or np.all(batch == np.round(batch))
-    return bool(batch.ndim >= 3 and in_range and whole)
+    return bool(in_range and whole)
 
 
 def check_data(

@@ -10,6 +10,7 @@ from keras import ops
 from keras_monoflow import gradients
 from keras_monoflow.data import can_be_read_again, is_array
 from keras_monoflow.models.batch import Batch
+from keras_monoflow.models.data_checks import check_has_rows
 from keras_monoflow.models.fitting import labels_with
 from keras_monoflow.models.further_terms import FurtherTerms
 from keras_monoflow.models.label_checks import check_label_range
@@ -79,6 +80,7 @@ class Evaluation(keras.Model):
         only once, is left to the losses, with a warning.
         """
         self._check_compiled("evaluate")
+        check_has_rows(x)
         if self.conditional and is_array(y):
             check_label_range(y, self._networks())
         labels = labels_with(sample_weight, y)

@@ -183,7 +183,9 @@ class Refinement(keras.Model):
                 seed,
                 batch_size,
             )
-        if latent:
+        if latent and not len(moved):
+            moved = np.zeros((0, *self.sample_shape), "float32")
+        elif latent:
             inputs = self.generator_inputs(moved, labels)
             moved = self._generate(inputs, len(moved), batch_size, seed)
         return self.parts.split(moved)

@@ -123,6 +123,22 @@ def test_paths(rng):
     )
 
 
+def test_each_path_has_its_label(rng):
+    z, c = keras.Input((3,)), keras.Input((1,))
+    generator = keras.Model([z, c], identity(3)(z) + c)
+    x, c = keras.Input((3,)), keras.Input((1,))
+    judge = layers.Dense(1)(layers.Concatenate()([x, c]))
+    gan = kmf.MonoFlowGAN(generator, keras.Model([x, c], judge))
+    start, end = np.float32(rng.normal(size=(2, 2, 3)))
+    plain = kmf.MonoFlowGAN(identity(3), tanh_network(rng, 1, inputs=3))
+    labels = np.float32([[10.0], [20.0]])
+    np.testing.assert_allclose(
+        gan.interpolate(start, end, steps=4, labels=labels),
+        plain.interpolate(start, end, steps=4) + labels[:, None],
+        rtol=1e-5,
+    )
+
+
 def test_what_is_refused(rng):
     gan = make_gan()
     with pytest.raises(ValueError, match="Call `calibrate"):
@@ -134,6 +150,9 @@ def test_what_is_refused(rng):
         gan.sample(1, batch_size=1000, accept="rejection")
     with pytest.raises(ValueError, match="must both have the shape"):
         gan.interpolate(np.zeros((2, 1)), np.zeros((3, 1)))
+    translator = kmf.MonoFlowGAN(identity(), ratio_network(), prior=None)
+    with pytest.raises(ValueError, match="with `prior=None` there are none"):
+        translator.interpolate(np.zeros((2, 1)), np.zeros((2, 1)))
     packed = kmf.MonoFlowGAN(identity(), tanh_network(rng, 1, inputs=2), pack=2)
     packed.compile("sgd", "sgd")
     with pytest.raises(ValueError, match="pack=2"):

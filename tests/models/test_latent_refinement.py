@@ -87,6 +87,28 @@ def test_a_flow_from_samples_does_so_too(rng):
     assert np.abs(moved - flow.predict(z, verbose=0)).max() > 1e-3
 
 
+def test_each_latent_point_has_its_label(rng):
+    """`V(G(z, k)) = c.(A z + b) + e.k`, whose mode does not depend on `k`, but
+    the samples `G(z, k) = A z + b + f k` do."""
+    z, k = keras.Input((3,)), keras.Input((1,))
+    affine, shift = linear(rng, 3, 2), linear(rng, 1, 2)
+    generator = keras.Model([z, k], affine(z) + shift(k))
+    x, k = keras.Input((2,)), keras.Input((1,))
+    judge = linear(rng, 3, 1)
+    discriminator = keras.Model([x, k], judge(layers.Concatenate()([x, k])))
+    gan = kmf.MonoFlowGAN(generator, discriminator, seed=0)
+    gan.compile("sgd", "sgd", mapping="identity")
+    labels = np.float32([[0.0], [1.0], [-2.0]])
+    options = {"temperature": 0, "steps": 100, "step_size": 0.1}
+    z = gan.sample_latent(3, seed=0)
+    moved = gan.refine(z, labels, space="latent", **options)
+    a, b = affine.get_weights()
+    f, g = shift.get_weights()
+    mode = a @ judge.get_weights()[0][:2, 0]
+    expected = mode @ a + b + labels * f + g
+    np.testing.assert_allclose(moved, expected, rtol=1e-3, atol=1e-3)
+
+
 def test_what_is_refused(rng, gan):
     with pytest.raises(ValueError, match="Unknown `space`: 'pixels'"):
         gan.refine(np.zeros((2, 3)), space="pixels")

@@ -402,6 +402,45 @@ def test_bad_particles(particles, words):
     error.match(words[1])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({}, ["`velocity` is required", "sinkhorn"]),
+        (
+            {"velocity": "mmd", "discriminator_steps": 3},
+            ["_steps=3", "no mean"],
+        ),
+        ({"velocity": "mmd", "penalty": "r1"}, ["penalty='r1'", "no meaning"]),
+    ],
+)
+def test_bad_arguments_without_a_discriminator(rng, arguments, words):
+    flow = kmf.ParticleFlow(particles=rng.normal(size=(4, 2)))
+    with pytest.raises(ValueError, match=words[0]) as error:
+        flow.compile(**arguments)
+    error.match(words[1])
+
+
+def test_a_flow_has_one_source_of_velocities(rng):
+    flow = kmf.ParticleFlow(linear_discriminator(), rng.normal(size=(4, 2)))
+    with pytest.raises(ValueError, match="velocity='mmd'"):
+        flow.compile("sgd", velocity="mmd", step_size=0.1)
+    with pytest.raises(ValueError, match="particles=None"):
+        kmf.ParticleFlow(linear_discriminator())
+    alone = kmf.ParticleFlow(particles=rng.normal(size=(4, 2)))
+    with pytest.raises(ValueError, match="no function of"):
+        alone(np.zeros((2, 2), "float32"))
+
+
+def test_nothing_to_refine(rng):
+    flow = kmf.ParticleFlow(linear_discriminator(), rng.normal(size=(4, 2)))
+    flow.compile("sgd", step_size=0.1)
+    x = rng.normal(size=(3, 2)).astype("float32")
+    assert flow.refine(x[:0]).shape == (0, 2)
+    # Noise without a seed is another each time.
+    moved = [flow.refine(x, temperature=1.0, steps=1) for _ in range(2)]
+    assert np.abs(moved[0] - moved[1]).max() > 1e-3
+
+
 def test_bad_record_every(rng):
     with pytest.raises(ValueError, match="record_every"):
         run(

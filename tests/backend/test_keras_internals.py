@@ -231,6 +231,7 @@ def test_graph_of_a_sequential():
 
 def test_train_writer(tmp_path):
     pytest.importorskip("tensorflow")
+    pytest.importorskip("tensorboard")  # TensorFlow does without from 2.21 on.
     board = keras.callbacks.TensorBoard(str(tmp_path), write_graph=False)
     board.set_model(make_network())
     assert internals.train_writer(board) is board._train_writer

@@ -22,6 +22,8 @@ OBJECTIVES = [
     "hinge",
     "wasserstein",
 ]
+#: Those whose outputs say nothing of the ratio.
+WITHOUT_RATIO = ("hinge", "wasserstein")
 #: Where the densities are looked at, and both of them.
 PLACES = np.linspace(-4, 4, 81)
 
@@ -84,7 +86,7 @@ def run(choice):
         objective = kmf.losses.HingeLoss()
     else:
         objective = kmf.losses.get(name, kmf.mappings.get(mapping))
-    d = minimize(objective, p, q, bounded=name in ("wasserstein", "hinge"))
+    d = minimize(objective, p, q, bounded=name in WITHOUT_RATIO)
     truth = np.log(p / q)
     if not hasattr(objective, "log_ratio"):
         # No link: is the output itself the ratio, up to scale and constant?
@@ -117,9 +119,7 @@ def table(results):
 
 def verdict(results):
     errors = {r["objective"]: r["error"] for r in results}
-    without = {
-        k: errors.pop(k) for k in ("hinge", "wasserstein") if k in errors
-    }
+    without = {k: errors.pop(k) for k in WITHOUT_RATIO if k in errors}
     estimates = max(errors.values()) < 0.02
     no_ratio = min(without.values(), default=1.0) > 0.2
     why = (
@@ -139,8 +139,8 @@ def draw(results, path):
     order = np.argsort(truth)
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4))
     for r in results:
-        hidden = r["objective"] in ("hinge", "wasserstein")
-        axis, style = (right, ".") if hidden else (left, "-")
+        has_none = r["objective"] in WITHOUT_RATIO
+        axis, style = (right, ".") if has_none else (left, "-")
         outputs = np.array(r["outputs"])[near][order]
         axis.plot(truth[order], outputs, style, label=r["objective"])
     left.set_title("outputs that are a function of it", fontsize=9)

@@ -5,29 +5,15 @@ import pytest
 from keras import ops
 
 import keras_monoflow as kmf
+from keras_monoflow.registry import OBJECTIVES
 
 COUNTS = {"real": np.array([1, 3, 2, 2]), "fake": np.array([2, 1, 1, 4])}
-OBJECTIVES = [
-    "logistic",
-    "least_squares",
-    "exponential",
-    "donsker_varadhan",
-    "least_squares_ratio",
-    "relativistic",
-    "chi2_tight",
-    "hinge",
-    "wasserstein",
-    "matched",
-]
-
-
-def objective_of(name):
-    if name in ("hinge", "wasserstein"):  # No estimates of the ratio.
-        return {
-            "hinge": kmf.losses.HingeLoss,
-            "wasserstein": kmf.losses.WassersteinLoss,
-        }[name]()
-    return kmf.losses.get(name, kmf.mappings.get("vanilla"))
+LOSSES = {
+    **{name: make() for name, make in OBJECTIVES.makers.items()},
+    "hinge": kmf.losses.HingeLoss(),
+    "wasserstein": kmf.losses.WassersteinLoss(),
+    "matched": kmf.losses.MatchedLoss("vanilla"),
+}
 
 
 def weight_of(counts):
@@ -35,7 +21,7 @@ def weight_of(counts):
 
 
 @pytest.mark.parametrize("sides", [["real"], ["fake"], ["real", "fake"]])
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", LOSSES)
 def test_weights_are_repetitions(name, sides, rng):
     outputs = dict(zip(("real", "fake"), np.float32(rng.normal(size=(2, 4)))))
     repeated = {
@@ -43,7 +29,7 @@ def test_weights_are_repetitions(name, sides, rng):
         for side, x in outputs.items()
     }
     weights = {f"{side}_weight": weight_of(COUNTS[side]) for side in sides}
-    loss = objective_of(name)
+    loss = LOSSES[name]
     np.testing.assert_allclose(
         float(loss(outputs["real"], outputs["fake"], **weights)),
         float(loss(repeated["real"], repeated["fake"])),

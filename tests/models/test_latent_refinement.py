@@ -88,11 +88,10 @@ def test_a_flow_from_samples_does_so_too(rng):
 
 
 def test_each_latent_point_has_its_label(rng):
-    """`V(G(z, k)) = c.(A z + b) + e.k`, whose mode does not depend on `k`, but
-    the samples `G(z, k) = A z + b + f k` do."""
+    """`V(G(z, k)) = k c.(A z + b) + e k`, so that the mode is at `k A^T c`."""
     z, k = keras.Input((3,)), keras.Input((1,))
-    affine, shift = linear(rng, 3, 2), linear(rng, 1, 2)
-    generator = keras.Model([z, k], affine(z) + shift(k))
+    affine = linear(rng, 3, 2)
+    generator = keras.Model([z, k], k * affine(z))
     x, k = keras.Input((2,)), keras.Input((1,))
     judge = linear(rng, 3, 1)
     discriminator = keras.Model([x, k], judge(layers.Concatenate()([x, k])))
@@ -103,9 +102,8 @@ def test_each_latent_point_has_its_label(rng):
     z = gan.sample_latent(3, seed=0)
     moved = gan.refine(z, labels, space="latent", **options)
     a, b = affine.get_weights()
-    f, g = shift.get_weights()
-    mode = a @ judge.get_weights()[0][:2, 0]
-    expected = mode @ a + b + labels * f + g
+    mode = labels * (a @ judge.get_weights()[0][:2, 0])
+    expected = labels * (mode @ a + b)
     np.testing.assert_allclose(moved, expected, rtol=1e-3, atol=1e-3)
 
 

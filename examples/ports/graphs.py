@@ -21,7 +21,7 @@ from keras import layers, ops
 import keras_monoflow as kmf
 
 PLACES, BONDS = 9, 3
-#: Bonds that C, N and O have at most; 0 is no atom.
+#: Bonds that C, N and O have at most; 0 is not an atom.
 VALENCES = np.array([0, 4, 3, 2])
 
 

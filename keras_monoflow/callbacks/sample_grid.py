@@ -40,7 +40,7 @@ class SampleGrid(EpochPicture):
             black and white; values outside are clipped. Defaults to `(-1, 1)`.
         labels: For a conditional model, the label of each row. By default the
             first row shows class 0, the next class 1, and so on, starting over
-            after the last class. If labels are no class numbers (one-hot rows,
+            after the last class. If labels are not class numbers (one-hot rows,
             images), the rows show different ones of the data.
         part: Where samples are a dictionary or list of tensors, the key or
             place of the images. Defaults to `None`, for samples that are one

@@ -67,5 +67,5 @@ class Relativistic(Mapping):
         return ops.reshape(ops.cast(real, u.dtype), (-1,)) - u[..., None]
 
     def get_config(self) -> Config:
-        # (Those of the data change, and are no part of a file.)
+        # (Those of the data change, and are not part of a file.)
         return {}

@@ -55,7 +55,7 @@ def check_validation_data(
         batch_size: That of `fit`.
 
     Raises:
-        TypeError: If it is no kind of data.
+        TypeError: If it is not a kind of data.
         ValueError: If the samples or labels do not fit.
     """
     if validation_data is None:
@@ -132,7 +132,7 @@ def check_callbacks(model: Any, callbacks: Any, validates: bool) -> None:
         validates: Whether there are validation data.
 
     Raises:
-        TypeError: If something is no callback.
+        TypeError: If something is not a callback.
         ValueError: If a log or a key in the name of a file does not exist, or a
             file could not be loaded.
         OSError: If a folder cannot be written.
@@ -205,8 +205,8 @@ def _check_monitor(callback, logs):
     acts = getattr(callback, "save_best_only", True)
     if acts and logs is not None and not _is_known(monitor, logs):
         raise ValueError(
-            f"`{name}` monitors {monitor!r}, which is no log of this training. "
-            f"The logs are: {', '.join(logs)}."
+            f"`{name}` monitors {monitor!r}, which is not a log of this "
+            f"training. The logs are: {', '.join(logs)}."
         )
     # Keras finds this out after the first epoch.
     if callback.mode == "auto" and monitor.removeprefix("val_") != "loss":

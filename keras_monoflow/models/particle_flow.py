@@ -133,7 +133,7 @@ class ParticleFlow(CountsRounds, FlowModel):
         """
         if self.discriminator is None:
             raise ValueError(
-                "A ParticleFlow without a discriminator is no function of "
+                "A ParticleFlow without a discriminator is not a function of "
                 "samples. See `particles`, and `velocity(x)`."
             )
         return self.discriminator(x, training=training)

@@ -45,7 +45,7 @@ def weights_of_classes(y: Any, class_weight: Any) -> Array:
 
     Raises:
         TypeError: If it is something else.
-        ValueError: If `y` are no classes, or a class has no sample.
+        ValueError: If `y` holds no class numbers, or a class has no sample.
     """
     if not isinstance(class_weight, dict):
         raise TypeError(

@@ -40,7 +40,7 @@ class GumbelSoftmax(keras.layers.Layer):
         A tensor of the same shape, whose last axis sums to 1.
 
     Raises:
-        TypeError, ValueError: If the temperature is no positive number.
+        TypeError, ValueError: If the temperature is not positive.
 
     Source: Jang et al. 2017, arXiv 1611.01144; Maddison et al. 2017, arXiv
     1611.00712.

@@ -427,7 +427,7 @@ def test_a_flow_has_one_source_of_velocities(rng):
     with pytest.raises(ValueError, match="particles=None"):
         kmf.ParticleFlow(linear_discriminator())
     alone = kmf.ParticleFlow(particles=rng.normal(size=(4, 2)))
-    with pytest.raises(ValueError, match="no function of"):
+    with pytest.raises(ValueError, match="not a function of"):
         alone(np.zeros((2, 2), "float32"))
 
 

@@ -39,8 +39,9 @@ NAMES = [
 TOP = """# What the papers claim, and what this package measures
 
 Each claim has a script in `examples/papers`, which anybody can run (`--quick`
-takes a minute), and which keeps what it found beside itself. This page is made
-from those files.
+takes a minute), and which stores its results next to it. This page is made from
+those files. Where a paper leaves a question open, the verdict is about the
+answer that one might expect.
 """
 
 

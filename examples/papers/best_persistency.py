@@ -218,12 +218,12 @@ CLAIM = Claim(
     "networks is left open.",
     setup="A KerasTuner grid over K and three step sizes (5, 10 and 20 percent "
     "of the mean distance of the data from their mean), three data sets, "
-    "networks of three layers of 32 or 128, 2 seeds, 800 rounds of which 50 "
-    "are the critic's. Step size and epoch are chosen by W1 to 1000 test "
-    "points (400 digits), and shown is W1 to as many others. K = 1 has one "
-    "trial, since Adam does not feel its step size.",
+    "networks of three layers of 32 or 128, 2 seeds, 800 rounds, of which "
+    "the first 50 train the critic alone. Step size and epoch are chosen by W1 "
+    "to 1000 test points (400 digits); the table has W1 to as many others. K = "
+    "1 has one trial, since its step size has no effect under Adam.",
     advice="Start with `persistency=5`, and search in [1, 2, 5, 10] together "
-    "with `step_size`, as `kmf.tuning.W1FEHyperModel` does. K above 1 pays for "
+    "with `step_size`, in the `space` of `W1FEHyperModel`. K above 1 pays for "
     "networks that are wide enough for the data; for narrow ones widen the "
     "networks first.",
     choices=choices,

@@ -218,9 +218,9 @@ CLAIM = Claim(
     "is the root mean square over both. Then a GAN with the same discriminator "
     "learns eight Gaussians for 2000 rounds; W1 is the mean over the second "
     "half. 5 seeds.",
-    advice="Take a smooth discriminator before an accurate one: those with R1 "
-    "or spectral normalization know the ratio worst of all and make the best "
-    "samples. Below two hidden layers samples fly off.",
+    advice="Prefer a smooth discriminator to an accurate one: with R1 or "
+    "spectral normalization the same network estimates the ratio less well and "
+    "makes the best samples. With a single narrow layer samples fly off.",
     choices=choices,
     run=run,
     table=table,

@@ -112,7 +112,8 @@ def table(results):
 
 def verdict(results):
     rise = max(max(r["rise"].values()) for r in results)
-    why = f"of {len(results)} flows none raises any of {len(DIVERGENCES)}"
+    count = len(DIVERGENCES)
+    why = f"none of {len(results)} flows raises any of {count} divergences"
     if rise > 1e-6:
         why = f"the largest rise from one look to the next is {rise:.0e}"
     return ("reproduced" if rise <= 1e-6 else "not reproduced"), why
@@ -142,8 +143,8 @@ CLAIM = Claim(
     claim="Along the flow of any increasing mapping every f-divergence falls: "
     "its rate is -E_q[r² f''(r) h'(u) |∇u|²].",
     setup="Particles on the line that bound cells of equal mass, so that the "
-    "ratio is known; explicit Euler. What is left at the end of each "
-    "divergence, and the largest rise between two of a hundred looks.",
+    "ratio is known; explicit Euler. The share of each divergence "
+    "that is left at the end, and the largest rise between two evaluations.",
     advice="With a good discriminator the mapping changes how fast samples "
     "come to the data, and not whether. Choose it for its slope where your "
     "samples are.",

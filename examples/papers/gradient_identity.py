@@ -146,7 +146,7 @@ def draw(results, path):
 
 CLAIM = Claim(
     name="gradient_identity",
-    title="The generator's loss goes down an f-divergence",
+    title="Descending the generator's loss descends an f-divergence",
     source="MonoFlow, arXiv 2302.01075, section 4.2",
     claim="The gradient of -E h(log r(G(z))), with the ratio r held fixed, is "
     "that of the f-divergence whose h this is, h'(u) = r² f''(r).",

@@ -156,13 +156,13 @@ CLAIM = Claim(
     name="optimal_discriminators",
     title="Optimal discriminators know the density ratio",
     source="MonoFlow, arXiv 2302.01075, section 4.1 and table 1",
-    claim="The discriminator that minimizes its objective is a known function "
-    "of p/q, for the objectives of divergence GANs; for hinge and Wasserstein "
-    "it is not.",
+    claim="The discriminator that minimizes its objective is a known, "
+    "invertible function of p/q, for the objectives of divergence GANs; for "
+    "hinge and Wasserstein it is not.",
     setup="Two densities on 81 points, the output a free number at each, the "
     "objective minimized by L-BFGS; compared where p + q is not tiny. The "
     "outputs for hinge and Wasserstein, kept within ±3, are compared after "
-    "the best scale and constant.",
+    "fitting a scale and a constant.",
     advice="Any of these objectives goes with any mapping. With hinge and "
     "Wasserstein samples climb the output itself.",
     choices=choices,

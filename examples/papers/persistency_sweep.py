@@ -184,12 +184,12 @@ CLAIM = Claim(
     claim="With K fits of the moved samples the generator comes closer to the "
     "data in the same rounds and time; K = 1 is WGAN. Which K is enough is "
     "left open, and the paper prints curves, no numbers.",
-    setup="Eight and twenty-five Gaussians in the plane, and the same in a "
-    "plane of 8 and 32 dimensions with noise of the length 0.1 to all sides; "
-    "the penalty one-sided or two-sided, networks that start uniform in "
-    "±1/√fan_in or as layers of Keras do; the learning rate times 5 as a "
-    "control; 5 seeds, 800 rounds, step size 0.1. W1 is the mean over the "
-    "second half; the last column is that of points of the data to others.",
+    setup="Eight and twenty-five Gaussians in the plane, and the same plane "
+    "in 8 and 32 dimensions, with noise of length 0.1 in all directions; the "
+    "penalty one-sided or two-sided; weights initialized uniformly in "
+    "±1/√fan_in or as by Keras; the learning rate times 5 as a control; 5 "
+    "seeds, 800 rounds, step size 0.1. W1 is the mean over the second half; "
+    "the last column is W1 between two samples of the data.",
     advice="Take `persistency=5`. More costs time and brings little; `K = 1` "
     "with a larger learning rate is no substitute. Keep the one-sided penalty, "
     "the default of `W1FE`: with the two-sided one samples do not settle at "

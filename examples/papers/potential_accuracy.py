@@ -157,9 +157,8 @@ CLAIM = Claim(
     "more.",
     setup="Eight Gaussians, 1 or 5 critic steps a round, 5 seeds, 800 rounds. "
     "The exact direction of each of 500 samples is that of the optimal plan to "
-    f"500 points of the data, from POT, while W1 is above {FAR}: nearer, the "
-    "plan between two such samples is chance (a dash: never, at a look). W1 is "
-    "the mean over the second half.",
+    f"500 points of the data, from POT, while W1 is above {FAR}: below, the "
+    "plan is mostly sampling noise. W1 is the mean over the second half.",
     advice="One critic step a round is enough for any K here: spend time on "
     "fits first.",
     choices=choices,

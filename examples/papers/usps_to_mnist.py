@@ -335,11 +335,11 @@ CLAIM = Claim(
     setup="16x16 pixels, a residual generator that starts near the identity, "
     "five critic steps a round, step size 1, batches of 64, 3 seeds. "
     "Accuracy in percent of 1-nearest-neighbor on the test images of the "
-    "other set. Dotted: what the mean of all moves does alone. Why all runs "
-    "pass a peak: adding one and the same image to all, the difference of the "
-    "means, already does much. The first updates learn this common move. Then "
-    "images move each on its own, and digits that moved into others count as "
-    "errors from then on.",
+    "other set. Dotted: the effect of the mean move alone. All runs pass a "
+    "peak because adding the same image to all, the difference of the means, "
+    "already helps much, and the first updates learn this common move. Later "
+    "each image moves on its own, and those that turn into another digit count "
+    "as errors.",
     advice="Before you train, try what a difference of means does: from "
     "USPS to MNIST it beats every training here, and the other way images had "
     "better stay as they are. The flow knows no classes, so stop early, by "

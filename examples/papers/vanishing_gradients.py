@@ -131,7 +131,7 @@ def table(results):
         "u of samples",
         "E h'(u)",
         "first gradient",
-        "came home, after rounds",
+        "reached the data, after rounds",
     )
     for (name, pretraining), of in groups(results).items():
         u, slope, gradient = (
@@ -162,7 +162,7 @@ def verdict(results):
     still = share.get("vanilla, C=0", 0) + share.get("mle", 0)
     moving = min(share.get(n, 1) for n in ("identity", "non_saturating"))
     agree = still == 0 and moving == share.get("vanilla, C=5", 1) == 1
-    why = f"after {longest} steps of the discriminator alone came home: " + (
+    why = f"arrived after {longest} steps of the discriminator alone: " + (
         ", ".join(f"{n} {s:.0%}" for n, s in share.items())
     )
     why += f"; never with a mean slope below {min_slope_home(results):.1g}"
@@ -206,8 +206,8 @@ CLAIM = Claim(
     advice="Far from the data take `non_saturating` or `arcsinh`; `identity` "
     "moves as fast, and without a penalty some of its runs diverged. With "
     "`vanilla`, a shift has to be about as large as -u, which grows with the "
-    "discriminator's training: a shift of 3 comes home after 50 or 100 steps "
-    "of the discriminator alone, and not after 300. `FlowMonitor` shows u and "
+    "discriminator's training: a shift of 3 is enough after 50 or 100 steps "
+    "of the discriminator alone, but not after 300. `FlowMonitor` shows u and "
     "the slope.",
     choices=choices,
     run=run,

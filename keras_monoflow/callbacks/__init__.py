@@ -1,8 +1,8 @@
 """Callbacks that show and judge the samples while a model trains.
 
-They are ordinary Keras callbacks. What they need beyond Keras, they offer
-under the following names, for which `fit` of the package's models looks on
-every callback; a user's own callback may offer them too.
+They are ordinary Keras callbacks. `fit` of the package's models also looks for
+the following attributes and methods on every callback; a user's own callback
+may have them too.
 
 - `adds_to_logs = True`: it writes into the logs of an epoch. `fit` moves it
   to the front, so that all others see what it adds.

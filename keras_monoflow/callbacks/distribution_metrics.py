@@ -39,8 +39,8 @@ class DistributionMetrics(HeldOut):
     Args:
         metrics: A `keras_monoflow.metrics.DistributionMetric`, a name such as
             `"wasserstein_distance"`, or a list of these.
-        every: Integer, they are computed every that many epochs; in between,
-            the logs hold NaN.
+        every: Integer, the number of epochs from one computation to the next;
+            in between, the logs hold NaN.
         samples: Integer, the largest number of samples to compare. Values for
             different numbers cannot be compared.
         seed: Integer, the seed of the generated samples and of the choice

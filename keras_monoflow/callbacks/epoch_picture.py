@@ -29,7 +29,7 @@ class EpochPicture(keras.callbacks.Callback):
             `epoch_0001.png`, `epoch_0002.png`, ...; existing files of the same
             name are overwritten.
         count: Integer, number of samples in a picture.
-        every: Integer, a picture is drawn every that many epochs.
+        every: Integer, the number of epochs from one picture to the next.
         seed: Integer, the seed of the samples.
         part: Of samples that are a dictionary or list, which part is drawn.
 

@@ -35,7 +35,7 @@ class FlowAnimation(keras.callbacks.Callback):
         data: Array of shape `(n, 2)`, points to show beside generated points.
         samples: Integer, number of samples in a picture; 500 points or 64
             images by default, images in rows of 8.
-        every: Integer, a picture is drawn every that many epochs.
+        every: Integer, the number of epochs from one picture to the next.
         seed: Integer, the seed of the samples.
         vector_field: Boolean, whether to draw `model.velocity` behind points.
         frames_per_second: Positive integer.

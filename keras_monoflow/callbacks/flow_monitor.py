@@ -55,12 +55,12 @@ class FlowMonitor(HeldOut):
         path: Folder for a picture of each monitored epoch: histograms of `u`,
             the slope of the mapping with the samples on it, and the history.
             `None` draws none. Pictures need the extra "plot".
-        every: Integer, it looks every that many epochs; in between, its logs
-            are NaN.
+        every: Integer, the number of epochs from one look to the next; in
+            between, its logs are NaN.
         samples: Integer, the largest number of real samples, and of generated
             ones.
         threshold: Float in (0, 1), slopes below it count as vanished.
-        share: Float in (0, 1], the share of vanished slopes that is an alarm.
+        share: Float in (0, 1], above which share of vanished slopes it warns.
         seed: Integer, the seed of the generated samples.
         real: Array of real samples to use in place of those of `fit`.
         true_log_ratio: Function from samples to `log(p_data / p_gen)`, where

@@ -24,8 +24,8 @@ class HeldOut(keras.callbacks.Callback):
     `values(epoch)`.
 
     Args:
-        every: Integer, values are computed every that many epochs; in between,
-            the logs hold NaN.
+        every: Integer, the number of epochs from one computation to the next;
+            in between, the logs hold NaN.
         samples: Integer, the largest number of real samples.
         seed: Integer, the seed of the generated samples and of the choice
             of the real ones.
@@ -129,8 +129,8 @@ class HeldOut(keras.callbacks.Callback):
         """Returns at most `samples` real samples, and their labels or `None`.
 
         Of arrays some rows are picked by the seed; of other data the first
-        ones are taken. Rows with weights are drawn, with chances in proportion
-        to these: some are picked twice, and others not.
+        ones are taken. Rows with weights are drawn with probability
+        proportional to these: some are picked twice, others not at all.
 
         Raises:
             ValueError: If the data can be read only once.

@@ -33,8 +33,8 @@ class SampleGrid(EpochPicture):
             name are overwritten.
         rows: Integer, rows of the grid. Defaults to `8`.
         columns: Integer, columns of the grid. Defaults to `8`.
-        every: Integer, a grid is written every that many epochs. Defaults to
-            `1`.
+        every: Integer, the number of epochs from one grid to the next.
+            Defaults to `1`.
         seed: Integer, the seed of the latents. Defaults to `0`.
         value_range: Pair `(low, high)`, the generated values that are shown as
             black and white; values outside are clipped. Defaults to `(-1, 1)`.

@@ -35,8 +35,8 @@ class SampleScatter(EpochPicture):
             there are more than `samples`, that many are picked and shown.
             Defaults to `None`, no data in the picture.
         samples: Integer, number of generated points. Defaults to `1000`.
-        every: Integer, a picture is drawn every that many epochs. Defaults to
-            `1`.
+        every: Integer, the number of epochs from one picture to the next.
+            Defaults to `1`.
         seed: Integer, the seed of the latents and of the choice of data
             points. Defaults to `0`.
         vector_field: Boolean, whether to draw the arrows. Defaults to `True`.

@@ -15,7 +15,7 @@ class MatchedLoss(DensityRatioLoss):
 
     The minimizer is `d = log(p/q)` for every strictly increasing `h`, because
     `g'(u) = exp(-u) h'(u)`. It is the variational form of the divergence
-    whose flow the mapping is (Nowozin et al. 2016, arXiv 1606.00709).
+    that the flow descends (Nowozin et al. 2016, arXiv 1606.00709).
 
     Args:
         mapping: A mapping or its name; it must have a dual.

@@ -26,8 +26,8 @@ class RegularizedDualLoss(keras.losses.Loss):
     shape `(n, m)`. Computed in at least float32.
 
     Args:
-        weight: Positive float `w`, in units of one over the cost. A larger one
-            has a smaller bias and a noisier gradient.
+        weight: Positive float `w`, in units of 1 / cost. A larger one gives
+            a smaller bias and a noisier gradient.
 
     Raises:
         TypeError, ValueError: If an argument is not a number, or out of

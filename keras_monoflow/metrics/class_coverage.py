@@ -32,7 +32,7 @@ class ClassCoverage(NetworkArgument):
         classes: Integer, the number of classes that the classifier must have;
             `None` takes any number. Defaults to `None`.
         threshold: Number from 0 to 1, the least probability. Defaults to `0.0`.
-        minimum_samples: Integer, the samples that make a class reached.
+        minimum_samples: Integer, how many samples it takes to reach a class.
             Defaults to `1`.
         from_logits: Whether the classifier gives logits. Defaults to `False`.
         batch_size: Integer, the samples that the classifier gets at a time.

@@ -30,7 +30,7 @@ def torch_fidelity_score(
     weights and the resizing of the original FID, so that its scores can be
     compared with published ones; these use 50,000 generated images, mostly.
 
-    Images are given to it as bytes: all but bytes are scaled from `input_range`
+    It gets images as bytes. Images of other types are scaled from `input_range`
     to 0 to 255, clipped and rounded; one channel is repeated to three. The
     generated images are its `input1`, the real ones its `input2`.
 

@@ -33,8 +33,8 @@ class ModeCoverage(DistributionMetric):
             coordinate, in data units.
         threshold: Positive number, the radius of a mode in units of `std`.
             Defaults to `3.0`.
-        minimum_samples: Integer, the samples of high quality that make a mode
-            covered. Defaults to `1`.
+        minimum_samples: Integer, how many samples of high quality it takes to
+            cover a mode. Defaults to `1`.
         name: String. Defaults to `"mode_coverage"`.
         centres: The former name of `centers`.
 

@@ -19,7 +19,7 @@ _ROUNDING = 1e-13
 
 @METRICS.register("precision_recall")
 class PrecisionRecall(FeatureMetric):
-    """Improved precision and recall: fidelity and coverage, told apart.
+    """Improved precision and recall: fidelity and coverage as two numbers.
 
     The manifold of a set is the union of closed balls around the features of
     its samples; the radius of a ball is the Euclidean distance to the k-th

@@ -36,8 +36,8 @@ class WassersteinDistance(DistributionMetric):
     gigabytes. Use `max_samples` for large sets.
 
     Needs POT and SciPy: `pip install "keras-monoflow[metrics]"`. If POT is
-    not loaded yet, it is loaded without the frameworks that are not loaded
-    either; import `ot` and your framework first if you use them together.
+    not loaded yet, importing it here loads no further framework; import `ot`
+    and your framework first if you use them together.
 
     Args:
         order: Number p >= 1. Defaults to `1`.

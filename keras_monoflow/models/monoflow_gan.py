@@ -34,9 +34,9 @@ class MonoFlowGAN(AdversarialModel):
         name: Name of the model.
         pack: How many samples `m` the discriminator sees at once, along the
             last axis: `(batch, ..., m * c)` for samples `(batch, ..., c)`, and
-            labels likewise. It then estimates the log density ratio of groups,
-            the sum of their samples' where these are independent, and sees a
-            generator that repeats itself (PacGAN, arXiv 1712.04086).
+            labels likewise. It then estimates the log density ratio of groups
+            (the sum over the samples of a group if these are independent), and
+            notices a generator that repeats itself (PacGAN, arXiv 1712.04086).
             `log_ratio` and `velocity` take samples in such groups.
 
     Raises:
@@ -102,15 +102,15 @@ class MonoFlowGAN(AdversarialModel):
                 of its own, as in the papers; by default each sees all of it.
                 The generator's batch has the size of a slice, and rows that
                 do not fill a slice are left out.
-            discriminator_warmup: The first that many batches of the model's
+            discriminator_warmup: How many batches at the start of the model's
                 life train the discriminator only.
             persistency: Number `K` of generator updates that fit the same
                 moved samples (W1-FE, arXiv 2405.16351).
             step_size: How far samples move along the velocity in a round: a
                 positive float in data units per unit of velocity, or a
-                `keras.optimizers.schedules` object of the round. It scales the
-                generator's gradient. The default is 1 for `persistency=1`;
-                there is no safe default for more.
+                `keras.optimizers.schedules` object that counts rounds. It
+                scales the generator's gradient. The default is 1 for
+                `persistency=1`; there is no safe default for more.
             update: What the `K` updates minimize: `"persistent"` fits the moved
                 samples, `"naive"` repeats the plain loss, `"proximal"` adds
                 the squared distance to where the samples were.
@@ -120,12 +120,12 @@ class MonoFlowGAN(AdversarialModel):
                 generated samples and its forward pass, as in the MonoFlow
                 authors' code.
             ema: Decay of an averaged generator, between 0 and 1, for example
-                0.999, or a schedule of the round; `None` for none. It is
-                smaller in the first rounds, and includes batch statistics.
+                0.999, or a schedule that counts rounds; `None` for none. It is
+                smaller in the first rounds. Batch statistics are averaged too.
                 `sample`, `predict` and `evaluate` use the average, which is
                 `averaged_generator`; the trained network stays `generator`.
-            ema_half_life: The same in the samples after which the average has
-                forgotten half, a number or a schedule of the round; at most
+            ema_half_life: Instead of `ema`, the half-life of the average in
+                samples, a number or a schedule that counts rounds; at most
                 5 % of the samples seen so far.
             augment: What changes samples before the discriminator sees them,
                 for small data: `"diff_augment"` or `"ada"` for images, a
@@ -139,7 +139,7 @@ class MonoFlowGAN(AdversarialModel):
                 `keras_monoflow.terms.GeneratorTerm`s such as
                 `Reconstruction("l1", weight=100.0)`, or of functions of
                 (samples, real, condition, features).
-            generator_warmup: The first that many batches of the model's life
+            generator_warmup: How many batches at the start of the model's life
                 train the generator only, on these terms.
             **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as
                 in `keras.Model.compile`.

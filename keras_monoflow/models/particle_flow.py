@@ -170,11 +170,12 @@ class ParticleFlow(CountsRounds, FlowModel):
             discriminator_steps: Discriminator updates a round.
             split_batch: Whether each of these steps gets a slice of the batch
                 of its own.
-            discriminator_warmup: The first that many batches of the model's
+            discriminator_warmup: How many batches at the start of the model's
                 life train the discriminator only.
             step_size: How far particles move along the velocity in a round: a
                 positive float in data units per unit of velocity, or a
-                `keras.optimizers.schedules` object of the round. Required.
+                `keras.optimizers.schedules` object that counts rounds.
+                Required with a discriminator; without one the default is 1.
             normalize_velocity: Whether to divide the velocity by its mean
                 length over the particles, so that `step_size` is a length.
             temperature: Size of the Langevin noise, at least 0. Noise of
@@ -182,9 +183,8 @@ class ParticleFlow(CountsRounds, FlowModel):
                 flow minimizes: with the mapping `"identity"`,
                 `KL(q|p) + t E_q log q`.
             velocity: Without a discriminator: a name such as `"sinkhorn"`, or a
-                `keras_monoflow.velocities.Velocity`. `step_size`,
-                `normalize_velocity` and `temperature` are all that goes
-                with it.
+                `keras_monoflow.velocities.Velocity`. Only `step_size`,
+                `normalize_velocity` and `temperature` can be passed with it.
             **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as
                 in `keras.Model.compile`.
 

@@ -129,8 +129,8 @@ class SampleFlow(CountsRounds, GeneratorModel):
             persistency: Number `K` of generator updates that fit the same
                 moved samples.
             step_size: How far samples move along the velocity in a round: a
-                positive float or a `keras.optimizers.schedules` object of the
-                round. It scales the generator's gradient.
+                positive float or a `keras.optimizers.schedules` object that
+                counts rounds. It scales the generator's gradient.
             normalize_velocity: Whether to divide the velocity by its mean
                 length over the batch, so that `step_size` is a length. Advised
                 for `persistency` above 1, with 5 % of the radius of the data.
@@ -139,10 +139,10 @@ class SampleFlow(CountsRounds, GeneratorModel):
             generated_batch: How many samples are generated and moved in a
                 round, and as many that repel them; by default as many as the
                 batch has real ones.
-            guidance: How much more than the data the samples shall belong to
-                their class, for conditional models: at rest, they are
-                distributed like `g p(x|c) - (g - 1) p(x|not c)`. 1 for nothing;
-                a pair `(low, high)` draws a `g` for each sample.
+            guidance: For conditional models, how strongly real samples of other
+                classes repel: at rest, samples are distributed like
+                `g p(x|c) - (g - 1) p(x|not c)`. 1 for no guidance; a pair
+                `(low, high)` draws a `g` for each sample.
             ema: Decay of an averaged generator, as in `MonoFlowGAN.compile`.
             ema_half_life: As there.
             **kwargs: `jit_compile`, `steps_per_execution` and `run_eagerly`, as

@@ -15,8 +15,8 @@ from keras_monoflow.typing import OptimizerLike, Schedule
 class W1FE(AdversarialModel):
     """Forward Euler on the gradient flow of the Wasserstein-1 distance.
 
-    The critic `D` is minus a Kantorovich potential of W1(p_data, p_gen). In a
-    round it first learns, for `critic_steps` steps, to minimize
+    The critic `D` estimates the negative of a Kantorovich potential of
+    W1(p_data, p_gen). In a round it takes `critic_steps` steps to minimize
 
         E_z D(G(z)) - E_x D(x) + penalty.
 
@@ -26,9 +26,9 @@ class W1FE(AdversarialModel):
         target = y + step_size * grad D(y)                 (held fixed)
         minimize over G:  E_z 1/2 |target - G(z)|^2
 
-    This is Algorithm 1 of W1-FE (arXiv 2405.16351). It stands in
+    This is Algorithm 1 of W1-FE (arXiv 2405.16351). The code is in
     `Round.__call__` of `keras_monoflow/models/round.py`, which all flows share;
-    what is Wasserstein about it stands in `WassersteinPotential`.
+    only `WassersteinPotential` is specific to this distance.
 
     With `persistency=1` this is WGAN: WGAN-LP with the default penalty, WGAN-GP
     with `GradientPenalty`, and the clipped WGAN with `penalty=None` and
@@ -118,14 +118,15 @@ class W1FE(AdversarialModel):
                 none. The default is `LipschitzPenalty(10.0)`.
             critic_steps: Critic updates a round.
             split_batch: As in `MonoFlowGAN.compile`.
-            critic_warmup: The first that many batches of the model's life
+            critic_warmup: How many batches at the start of the model's life
                 train the critic only.
             persistency: Number `K` of generator updates that fit the same
                 moved samples.
             step_size: How far a sample moves in a round where the critic's
                 gradient has length 1, in data units; a positive float or a
-                `keras.optimizers.schedules` object of the round. Try 5 to 25 %
-                of the radius of the data. It scales the generator's gradient.
+                `keras.optimizers.schedules` object that counts rounds. Try 5 to
+                25 % of the radius of the data. It scales the generator's
+                gradient.
             update: As in `MonoFlowGAN.compile`.
             normalize_velocity: As there; for critics whose gradients have no
                 length of their own, as with spectral normalization or clipping.

@@ -144,12 +144,13 @@ class W2FE(AdversarialModel):
                 potential, a list, or `None`.
             potential_steps: Updates of both potentials a round.
             split_batch: As in `MonoFlowGAN.compile`.
-            potential_warmup: The first that many batches of the model's life
+            potential_warmup: How many batches at the start of the model's life
                 train the potentials only.
             persistency: Number `K` of generator updates that fit the same
                 moved samples.
-            step_size: The share of its way that a sample goes in a round, in
-                (0, 1], or a `keras.optimizers.schedules` object of the round.
+            step_size: The fraction of its way that a sample moves in a round,
+                in (0, 1], or a `keras.optimizers.schedules` object that counts
+                rounds.
                 It scales the generator's gradient.
             update: As in `MonoFlowGAN.compile`.
             normalize_velocity: As there.

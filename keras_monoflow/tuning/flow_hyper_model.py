@@ -45,7 +45,8 @@ class FlowHyperModel(keras_tuner.HyperModel):
         metrics: A `keras_monoflow.metrics.DistributionMetric` or a list. The
             first is the objective. Defaults to `FrechetDistance()`.
         samples: Integer, the samples that are compared.
-        every: Integer, the metrics are computed every that many epochs.
+        every: Integer, the number of epochs between two computations of the
+            metrics.
         seeds: Integers, the seeds of weights, noise and order of the data. An
             integer is one seed. Each trial trains a model for each.
         space: Dictionary that replaces entries of `default_space()`, or adds

@@ -31,7 +31,7 @@ class GridSearchOracle(oracles.GridSearchOracle):
 
 
 class GridSearch(keras_tuner.Tuner):
-    """`keras_tuner.GridSearch` that goes on after it was killed.
+    """`keras_tuner.GridSearch` that resumes after it was killed.
 
     With the same `directory` and `project_name`, finished trials are kept, and
     those that were interrupted begin anew. Other tuners of KerasTuner do so by
@@ -40,11 +40,11 @@ class GridSearch(keras_tuner.Tuner):
     Args:
         hypermodel: A `keras_tuner.HyperModel`, or a function of `hp`.
         objective: A `keras_tuner.Objective`, such as `hypermodel.objective`.
-        max_trials: Integer, at most that many, or `None`.
+        max_trials: Integer, the largest number of trials, or `None`.
         seed: Integer or `None`.
         max_retries_per_trial: Integer, how often a failed trial is repeated.
-        max_consecutive_failed_trials: Integer, the search gives up after that
-            many failed trials in a row.
+        max_consecutive_failed_trials: Integer, how many failed trials in a row
+            end the search.
         **kwargs: Other arguments of `keras_tuner.Tuner`, such as `directory`
             and `project_name`.
     """

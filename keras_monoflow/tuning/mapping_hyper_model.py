@@ -18,11 +18,11 @@ class MappingHyperModel(FlowHyperModel):
 
     A `keras_tuner.HyperModel` of `MonoFlowGAN`. Its search space has
 
-    - `mapping`: names, and `keras_monoflow.mappings.Mapping`s; of the name
-      `"alpha"` the parameter `alpha`, of `"vanilla"` the parameter `shift`, and
-      `limit` of those that explode;
+    - `mapping`: names, and `keras_monoflow.mappings.Mapping`s; with them
+      `alpha` for the name `"alpha"`, `shift` for `"vanilla"`, and `limit` for
+      those that explode;
     - `discriminator_loss`: names; `"matched"` only for mappings with a dual.
-      The choice of the others is `discriminator_loss_without_dual`;
+      For the others the entry is `discriminator_loss_without_dual`;
     - `penalty`, `"none"`, the name of one or a sum such as `"r1+r2"`, and for
       all of these `penalty_weight` and `penalty_every`;
     - `discriminator_steps`; `persistency`, and for more than one step
@@ -33,8 +33,8 @@ class MappingHyperModel(FlowHyperModel):
 
     and any other argument of `MonoFlowGAN.compile` that `space` adds, such as
     `"augment": ["none", "diff_augment", "ada"]`, and `pack`, which
-    `discriminator_fn` is given too. What does not matter for a choice is a
-    conditional hyperparameter.
+    `discriminator_fn` is given too. Entries that matter only for some
+    choices are conditional hyperparameters.
 
     Args:
         generator_fn: Function that returns a new, built generator; see

@@ -1,7 +1,7 @@
 """Velocities from samples: what moves generated rows without a discriminator.
 
 Each is called with generated rows, real rows and a second generated batch, and
-returns what the generated rows shall move by: real rows attract, those of the
+returns the velocity of the generated rows: real rows attract, those of the
 second batch repel. `keras_monoflow.SampleFlow` trains a generator with one,
 `keras_monoflow.ParticleFlow` moves particles. They take arrays of the running
 backend or of NumPy and work alone as well.

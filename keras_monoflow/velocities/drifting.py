@@ -37,8 +37,8 @@ class Drifting(Velocity):
     Args:
         temperatures: A positive number, or several.
         floor: The product under the root is at least this. The authors' code
-            has 1e-6, with which rows that start all in one place never leave
-            it; the default does not hold them.
+            has 1e-6, with which rows that all start in one place never leave
+            it; with the default they do.
 
     Raises:
         TypeError, ValueError: If a number is not positive.

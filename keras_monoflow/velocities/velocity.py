@@ -20,7 +20,7 @@ from keras_monoflow.velocities.rows import (
 
 
 class Velocity:
-    """What generated rows move by, from rows of the data and of the generator.
+    """Moves generated rows, given rows of the data and of the generator.
 
     No discriminator: real rows attract, rows of a second generated batch
     repel, and nothing moves where the two are distributed alike.
@@ -94,7 +94,7 @@ class Velocity:
         guidance: float | tuple[float, float] = 1.0,
         seed: Seed = None,
     ) -> Tensor:
-        """Returns what generated rows move by, a tensor of their shape.
+        """Returns the velocity of generated rows, a tensor of their shape.
 
         Args:
             generated: Generated rows, `(n, *shape)`.
@@ -107,9 +107,9 @@ class Velocity:
             real_labels: The labels of the real rows.
             other_labels: The labels of the second batch, by default those of
                 `generated`.
-            guidance: How much more than the data the samples shall belong to
-                their class: at rest, `q(x|c)` is in proportion to
-                `g p(x|c) - (g - 1) p(x|not c)`. 1 for nothing; a pair
+            guidance: How strongly real rows of other classes repel: at rest,
+                `q(x|c)` is proportional to
+                `g p(x|c) - (g - 1) p(x|not c)`. 1 for no guidance; a pair
                 `(low, high)` draws a `g` for each row, with the density
                 `g^-3`.
             seed: Integer or `keras.random.SeedGenerator`, for velocities that

@@ -66,7 +66,7 @@ class Drifting(Velocity):
         self.floor = check_number("floor of Drifting", floor, above=0)
 
     def flow(self, pairs: Pairs, seed: Seed) -> tuple[Tensor, Logs]:
-        unit = pairs.mean(
+        unit = pairs.unit(
             lambda real, other: [(s, s.distances) for s in (real, other)]
         )
         drifts = [self._drift(pairs, unit, t) for t in self.temperatures]

@@ -44,7 +44,7 @@ class KernelVelocity(Velocity):
         if not self.relative:
             return list(self.bandwidths)
         # Those to generated rows would let the unit shrink with the rows.
-        unit = pairs.mean(lambda real, other: [(real, real.distances)])
+        unit = pairs.unit(lambda real, other: [(real, real.distances)])
         return [b * unit for b in self.bandwidths]
 
     def get_config(self) -> Config:

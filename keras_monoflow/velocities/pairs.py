@@ -26,7 +26,7 @@ class Pairs:
 
     A velocity asks for all neighbors by `real` and `other`, or, so that the
     memory for a large batch is bounded, for what can be computed block by
-    block: `map`, `mean` and `log_sum`.
+    block: `map`, `unit` and `log_sum`.
 
     Args:
         y: Generated rows, `(n, d)`.
@@ -124,8 +124,9 @@ class Pairs:
         nothing = ops.full_like(of_one, LOG_ZERO)
         return ops.fori_loop(0, -(-n // self.block), add, nothing)
 
-    def mean(self, values: Callable[..., list]) -> Tensor:
-        """Returns the mean over all pairs that count, a scalar.
+    def unit(self, values: Callable[..., list]) -> Tensor:
+        """Returns the mean over all pairs that count, a scalar; 1 where it is
+        0, so that anything can be divided by it.
 
         Args:
             values: A function of `(real, other)` that returns one or two pairs
@@ -137,7 +138,8 @@ class Pairs:
             return sum(s for s, _ in parts), sum(count for _, count in parts)
 
         total, count = self.map(totals)
-        return ops.sum(total) / ops.maximum(ops.sum(count), 1.0)
+        mean = ops.sum(total) / ops.maximum(ops.sum(count), 1.0)
+        return ops.where(mean > 0, mean, ops.ones_like(mean))
 
     def _in_blocks(self, function: Callable[[Tensor], Any]) -> Any:
         """Returns `function(rows)` for all blocks of row numbers, stacked. The

@@ -43,15 +43,27 @@ def as_labels(labels: Tensor, rows: Tensor, name: str) -> Tensor:
     return ops.reshape(labels, (-1, numbers))
 
 
+def check_sizes(*labels: Tensor) -> None:
+    """Checks that labels, `(n, numbers)`, are of the same kind."""
+    sizes = [of.shape[1] for of in labels]
+    if len(set(sizes)) > 1:
+        raise ValueError(
+            "Labels must have the same shape for generated, real and other "
+            f"rows. Received: labels of {sizes} numbers. Pass class numbers to "
+            "all of them, or vectors to all of them."
+        )
+
+
 def check_classes(generated_labels: Any, real_labels: Any) -> None:
     """Checks that there are real rows of each class, where that is known.
 
-    (In a compiled step labels have no values. Rows without any do not move.)
+    (Tensors may have no values yet, or values on a device. Rows without any do
+    not move.)
     """
-    if not all(
-        isinstance(a, np.ndarray) for a in (generated_labels, real_labels)
-    ):
+    values = generated_labels, real_labels
+    if not all(isinstance(a, (np.ndarray, list, tuple)) for a in values):
         return
+    generated_labels, real_labels = map(np.asarray, values)
     missing = [
         label
         for label in np.unique(generated_labels, axis=0)

@@ -75,7 +75,7 @@ class Sinkhorn(Velocity):
     def flow(self, pairs: Pairs, seed: Seed) -> tuple[Tensor, Logs]:
         epsilon: Any = self.epsilon
         if self.relative:
-            epsilon = epsilon * pairs.mean(
+            epsilon = epsilon * pairs.unit(
                 lambda real, other: [(real, real.squared / 2)]
             )
         to_real, cost_real = self._transport(
@@ -93,7 +93,8 @@ class Sinkhorn(Velocity):
         """Returns the steps of `y` to their images, and the cost of the plan.
 
         `f_i = -epsilon log sum_j b_j exp((g_j - cost_ij) / epsilon)`, and
-        likewise for `g`, with the shares `b_j` of the rows of each class.
+        likewise for `g`, with the shares `b_j` of the rows of each class. Rows
+        without a neighbor are in no plan: their potential is 0.
         """
         log_column_shares = _log_column_shares(pairs, choose)
 
@@ -107,7 +108,7 @@ class Sinkhorn(Velocity):
             return log_column_shares(side) - side.squared / (2 * epsilon)
 
         def f(side: Neighbors, g: Tensor) -> Tensor:
-            return -ops.logsumexp(rows(side) + g, axis=1)
+            return -ops.logsumexp(rows(side) + g, axis=1) * side.exist()[:, 0]
 
         def column_logits(
             real: Neighbors, other: Neighbors, g: Tensor
@@ -119,12 +120,12 @@ class Sinkhorn(Velocity):
             side = choose(real, other)
             potential = f(side, g)
             plan = ops.exp(rows(side) + g + potential[:, None])
-            # (A row without neighbors stays.)
-            return side.pull(plan) * side.exist(), potential
+            return side.pull(plan), potential
 
         g: Any = 0.0
         for _ in range(self.iterations):
-            g = -pairs.log_sum(functools.partial(column_logits, g=g))
+            total = pairs.log_sum(functools.partial(column_logits, g=g))
+            g = -ops.where(total > LOG_ZERO / 2, total, 0.0)
         step, potential = pairs.map(move)
         return step, epsilon * (ops.mean(potential) + ops.mean(g))
 

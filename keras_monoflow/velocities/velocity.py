@@ -16,6 +16,7 @@ from keras_monoflow.velocities.rows import (
     as_rows,
     check_classes,
     check_several,
+    check_sizes,
 )
 
 
@@ -103,7 +104,8 @@ class Velocity:
                 one, the generated rows repel each other, which is biased: a
                 row is left out of its own neighbors.
             generated_labels: A label for each generated row, a number or an
-                array. Rows then see only those of their own class.
+                array. Rows then see only those of their own class; tensors are
+                not checked for missing classes, whose rows do not move.
             real_labels: The labels of the real rows.
             other_labels: The labels of the second batch, by default those of
                 `generated`.
@@ -150,15 +152,23 @@ class Velocity:
 
     def _flow_in_blocks(self, pairs: Pairs, seed: Seed) -> tuple[Tensor, Logs]:
         if not self.works_in_blocks:
-            return self.flow(pairs, seed)
+            return self._flow(pairs, seed)
         too_many = pairs.are_too_many()
         if isinstance(too_many, bool):
-            return self.flow(pairs.in_blocks() if too_many else pairs, seed)
+            return self._flow(pairs.in_blocks() if too_many else pairs, seed)
         return ops.cond(
             too_many,
-            lambda: self.flow(pairs.in_blocks(), seed),
-            lambda: self.flow(pairs, seed),
+            lambda: self._flow(pairs.in_blocks(), seed),
+            lambda: self._flow(pairs, seed),
         )
+
+    def _flow(self, pairs: Pairs, seed: Seed) -> tuple[Tensor, Logs]:
+        velocity, logs = self.flow(pairs, seed)
+        if pairs.labels is not None:
+            # (Without a real row of their class, others would only repel.)
+            exist = pairs.map(lambda real, other: real.exist())
+            velocity = velocity * exist
+        return velocity, logs
 
     def pairs(
         self,
@@ -198,6 +208,7 @@ class Velocity:
                 as_labels(real_labels, x, "real_labels"),
                 as_labels(other_labels, z, "other_labels"),
             )
+            check_sizes(*labels)
             check_classes(generated_labels, real_labels)
         strength: Any = None
         if guidance != 1.0:

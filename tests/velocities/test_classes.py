@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from helpers import numpy
+from keras import ops
 from velocities import oracles
 
 from keras_monoflow import velocities
@@ -34,6 +35,34 @@ def test_rows_see_those_of_their_class(batch, velocity, one_hot):
         np.testing.assert_allclose(
             together[of_y == c], numpy(alone), rtol=1e-4, atol=1e-5
         )
+
+
+@pytest.mark.parametrize("with_other", [True, False])
+@pytest.mark.parametrize(
+    "velocity",
+    [*ABSOLUTE, velocities.Sinkhorn(), velocities.MMD(), velocities.Drifting()],
+    ids=repr,
+)
+def test_classes_of_one_side_alone_change_nothing(batch, velocity, with_other):
+    """Class 1 has no generated rows, and class 2 no real ones."""
+    y, x, other, of_y, of_x = batch
+    y, other, of_y = (rows[of_y != 1] for rows in (y, other, of_y))
+    x, of_x = x[of_x != 2], of_x[of_x != 2]
+    x[of_x == 1] += 50.0
+    # Tensors: their classes are not looked at, as in a compiled step.
+    labels = map(ops.convert_to_tensor, (of_y, of_x))
+    others = other if with_other else None
+    moved, logs = velocity.with_logs(velocity.pairs(y, x, others, *labels))
+    own = of_y == 0
+    alone = numpy(
+        velocity(y[own], x[of_x == 0], other[own] if with_other else None)
+    )
+    if not isinstance(velocity, velocities.Drifting):  # In a unit of all rows.
+        np.testing.assert_allclose(
+            numpy(moved)[own], alone, rtol=1e-4, atol=1e-5
+        )
+    assert not numpy(moved)[~own].any()
+    assert all(abs(float(numpy(value))) < 100 for value in logs.values())
 
 
 @pytest.mark.parametrize("velocity", ABSOLUTE[:3], ids=repr)

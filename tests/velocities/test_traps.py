@@ -48,6 +48,27 @@ def test_far_from_the_origin_nothing_is_lost(rng, velocity, size):
     np.testing.assert_allclose(here, there, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("size", [2, 40])
+@pytest.mark.parametrize(
+    "velocity",
+    [
+        velocities.KernelRatio(),
+        velocities.MMD(),
+        velocities.Energy(),
+        velocities.Drifting(),
+        velocities.Sinkhorn(),
+        velocities.SlicedWasserstein(),
+    ],
+    ids=repr,
+)
+def test_rows_that_all_coincide_stay(velocity, size):
+    y = np.full((3, size), 0.3, "float32")
+    pairs = velocity.pairs(y, y[:2], y)
+    moved, logs = velocity.with_logs(pairs, seed=0)
+    assert not numpy(moved).any()
+    assert all(np.isfinite(numpy(value)) for value in logs.values())
+
+
 def test_rows_close_to_each_other_are_told_apart(rng):
     # The gradient of a distance has length 1 however short it is.
     y = rng.normal(size=(8, 2))

@@ -65,6 +65,14 @@ def test_arguments(make, error, message):
             {"generated_labels": np.zeros(4), "real_labels": np.ones(4)},
             "no real row",
         ),
+        (
+            {"generated_labels": [0, 0, 0, 1], "real_labels": [0] * 4},
+            "no real row",
+        ),
+        (
+            {"generated_labels": np.eye(4).tolist(), "real_labels": [0] * 4},
+            "same shape",
+        ),
         ({"guidance": 2.0}, "`guidance` needs labels"),
         ({"guidance": 0.5}, "at least 1"),
         ({"guidance": (2.0, 1.0)}, "low < high"),

@@ -158,7 +158,7 @@ def _decoder(
         h = _dense(int(np.prod(shape)), seeds)(h)
         return layers.Reshape(shape)(h)
     h = layers.Reshape(size)(h)
-    while min(h.shape[1:3]) < min(shape[:2]):
+    while h.shape[1] < shape[0] or h.shape[2] < shape[1]:
         h = layers.UpSampling2D(data_format="channels_last")(h)
         h = _convolution(max(8, h.shape[-1] // 2), seeds)(h)
     h = _convolution(shape[-1], seeds, activation=None)(h)

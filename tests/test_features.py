@@ -49,7 +49,7 @@ def test_the_same_seed_gives_the_same_features(digits):
     assert any(np.abs(a - b).max() > 1e-2 for a, b in zip(one, other))
 
 
-@pytest.mark.parametrize("shape", [(9, 7, 2), (5,)])
+@pytest.mark.parametrize("shape", [(9, 7, 2), (5,), (1, 12, 1), (12, 1, 1)])
 def test_an_autoencoder_takes_samples_of_any_size(shape, rng):
     x = rng.normal(size=(40, *shape))
     features = train_features(x, units=6, filters=4, epochs=1, verbose=0)

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_monoflow.arguments import check_number
+from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.schedules import value_at
 from keras_monoflow.typing import Config, Seed, Tensor
 
@@ -49,8 +49,9 @@ class Augment:
         raise NotImplementedError
 
     def __call__(self, x: Tensor, seed: Seed = None) -> Tensor:
-        """Returns changed samples, as in the first round."""
-        x = ops.convert_to_tensor(x)
+        """Returns changed samples, as in the first round, in at least
+        float32."""
+        x = at_least_float32(x)
         return self.change(x, self.probability_at(0), seed)
 
     def probability_at(self, round_number: Any, state: Any = None) -> Any:

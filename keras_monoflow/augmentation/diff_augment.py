@@ -13,6 +13,9 @@ from keras_monoflow.typing import Config, Seed, Tensor
 #: How far an image moves, and how large the hole is, of its sides.
 TRANSLATION, CUTOUT = 0.125, 0.5
 
+#: How many channels images have.
+_CHANNELS = (1, 2, 3, 4)
+
 #: Random numbers that each change takes, the first to decide whether.
 _NUMBERS = {"color": 4, "translation": 3, "cutout": 3}
 
@@ -75,9 +78,17 @@ class DiffAugment(Augment):
                 f" Received samples of shape {tuple(sample_shape)}. Pass "
                 "augment=None, or a function of your own."
             )
+        first, last = (n in _CHANNELS for n in sample_shape[::2])
+        if _channels_come_first() and last and not first:
+            raise ValueError(
+                "`keras.config.image_data_format()` is 'channels_first', but "
+                f"samples of shape {tuple(sample_shape)} have their "
+                "channels last, as those of `keras_monoflow.networks` do. Call "
+                "keras.config.set_image_data_format('channels_last')."
+            )
 
     def change(self, x: Tensor, probability: Tensor, seed: Seed) -> Tensor:
-        first = keras.config.image_data_format() == "channels_first"
+        first = _channels_come_first()
         if first:
             x = ops.transpose(x, (0, 2, 3, 1))
         numbers = replicas.draw(
@@ -98,6 +109,10 @@ class DiffAugment(Augment):
 
     def get_config(self) -> Config:
         return {**super().get_config(), "policy": list(self.policy)}
+
+
+def _channels_come_first() -> bool:
+    return keras.config.image_data_format() == "channels_first"
 
 
 def _column(u: Tensor) -> Tensor:

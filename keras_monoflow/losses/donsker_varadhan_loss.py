@@ -3,7 +3,7 @@
 from keras import ops
 
 from keras_monoflow.losses.density_ratio_loss import DensityRatioLoss
-from keras_monoflow.numerics import at_least_float32, mean
+from keras_monoflow.numerics import at_least_float32, mean, weigh_rows
 from keras_monoflow.registry import OBJECTIVES
 from keras_monoflow.typing import Tensor
 
@@ -46,5 +46,8 @@ class DonskerVaradhanLoss(DensityRatioLoss):
 
 
 def _log_mean_exp(x: Tensor, weight: Tensor | None = None) -> Tensor:
+    if weight is not None:
+        # (Rows without a weight may be far above all others.)
+        x = ops.where(weigh_rows(ops.ones_like(x), weight) > 0, x, ops.min(x))
     maximum = ops.stop_gradient(ops.max(x))
     return maximum + ops.log(mean(ops.exp(x - maximum), weight))

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_monoflow.arguments import check_number
+from keras_monoflow.backend import framework
 from keras_monoflow.numerics import at_least_float32, mean
 from keras_monoflow.typing import Config, Tensor
 
@@ -93,4 +94,4 @@ def quadratic_cost(x: Tensor, y: Tensor) -> Tensor:
     center = ops.mean(y, axis=0, keepdims=True)
     x, y = x - center, y - center
     squares = ops.sum(x**2, axis=1)[:, None] + ops.sum(y**2, axis=1)[None, :]
-    return squares / 2 - ops.matmul(x, ops.transpose(y))
+    return squares / 2 - framework.engine.exact_matmul(x, ops.transpose(y))

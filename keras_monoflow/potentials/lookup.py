@@ -40,7 +40,7 @@ def get(mapping: Any, discriminator_loss: Any) -> Any:
             is_name and key_of(discriminator_loss) == name
         ):
             _check_no_mapping(mapping, name)
-            return make()
+            return make() if is_name else make(discriminator_loss)
     mapping = "non_saturating" if mapping is None else mapping
     return LogRatioPotential(mapping, discriminator_loss)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_monoflow.arguments import takes
 from keras_monoflow.losses import HingeLoss, WassersteinLoss
 from keras_monoflow.numerics import at_least_float32
 from keras_monoflow.potentials.potential import Potential
@@ -11,9 +12,18 @@ from keras_monoflow.typing import Config, Tensor
 
 
 class _OutputPotential(Potential):
-    """`V = D`, whatever `loss` the discriminator minimizes."""
+    """`V = D`, whatever `loss` the discriminator minimizes.
 
-    loss: Any
+    Args:
+        loss: An object of `loss_class`, which may be a user's subclass; `None`
+            is the class itself.
+    """
+
+    #: The default loss.
+    loss_class: type
+
+    def __init__(self, loss: Any = None) -> None:
+        self.loss = self.loss_class() if loss is None else loss
 
     def objective(
         self,
@@ -30,6 +40,13 @@ class _OutputPotential(Potential):
     ) -> Tensor:
         return at_least_float32(output)
 
+    def weights_refused(self, for_both: bool) -> str | None:
+        takes_them = takes(self.loss.call, "real_weight")
+        return None if takes_them else type(self.loss).__name__
+
+    def user_objects(self) -> list[tuple[Any, str]]:
+        return [(type(self.loss), "discriminator_loss")]
+
 
 class WassersteinPotential(_OutputPotential):
     """`V = D`, for a critic that is kept 1-Lipschitz.
@@ -41,9 +58,7 @@ class WassersteinPotential(_OutputPotential):
     """
 
     needs_lipschitz = True
-
-    def __init__(self) -> None:
-        self.loss = WassersteinLoss()
+    loss_class = WassersteinLoss
 
 
 class HingePotential(_OutputPotential):
@@ -55,8 +70,7 @@ class HingePotential(_OutputPotential):
     Source: Lim and Ye 2017, arXiv 1705.02894.
     """
 
-    def __init__(self) -> None:
-        self.loss = HingeLoss()
+    loss_class = HingeLoss
 
     def arguments(self) -> Config:
         serialize = keras.saving.serialize_keras_object

@@ -106,6 +106,27 @@ def test_channels_first(images):
     )
 
 
+def test_channels_on_the_wrong_side_are_refused():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        DiffAugment().check((3, 8, 8))
+        with pytest.raises(ValueError, match="channels last"):
+            DiffAugment().check((8, 8, 3))
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "uint8"])
+def test_images_of_any_type(rng, dtype):
+    """In bfloat16, rows beyond 256 would be counted wrongly."""
+    images = ops.convert_to_tensor(rng.integers(0, 2, size=(2, 512, 4, 1)))
+    augment = DiffAugment("translation,cutout")
+    found, expected = (
+        augment(ops.cast(images, of), seed=1) for of in (dtype, "float32")
+    )
+    np.testing.assert_array_equal(numpy(found), numpy(expected))
+
+
 def test_all_places_are_as_probable(rng):
     images = np.ones((4000, 8, 8, 1), "float32")
     moved = numpy(DiffAugment("translation")(images, seed=0))

@@ -238,6 +238,13 @@ def test_donsker_varadhan_ratio_has_mean_one(rng):
     assert_allclose(numpy(real), [expected], rtol=1e-4)
 
 
+def test_a_row_without_weight_may_be_far_above_the_others():
+    value = DonskerVaradhanLoss()(
+        tensor([0.0]), tensor([500.0, 3.0]), fake_weight=tensor([0.0, 2.0])
+    )
+    assert_allclose(float(value), 3.0, rtol=1e-6)
+
+
 def test_donsker_varadhan_constant_has_no_gradient(rng):
     """Differences of `mean h(d - constant)` that hold the constant."""
     d, e = rng.normal(size=5), 1e-6

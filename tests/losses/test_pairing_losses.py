@@ -104,6 +104,22 @@ def test_hinge(outputs):
     assert type(potentials.get("identity", loss)) is potentials.HingePotential
 
 
+@pytest.mark.parametrize(
+    "base", [losses.HingeLoss, losses.WassersteinLoss], ids=lambda b: b.__name__
+)
+def test_a_users_own_kind_of_loss_counts(outputs, base):
+    class Doubled(base):
+        def call(self, real_output, fake_output):
+            return 2.0 * super().call(real_output, fake_output)
+
+    potential = potentials.get(None, Doubled())
+    value = potential.objective(*outputs, *outputs)
+    assert_allclose(float(value), 2.0 * float(base()(*outputs)), rtol=1e-6)
+    assert potential.weights_refused(False) == "Doubled"
+    assert potentials.get(None, base()).weights_refused(False) is None
+    assert potential.user_objects() == [(Doubled, "discriminator_loss")]
+
+
 def test_tight_chi_squared_profiles_the_constant_out(outputs):
     real, fake = outputs
     loss, plain = losses.TightChiSquaredLoss(), losses.LeastSquaresRatioLoss()

@@ -30,7 +30,20 @@ def test_equals_the_best_matching(rng, order):
     np.testing.assert_allclose(value, by_assignment(x, y, order), rtol=1e-12)
 
 
-@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("far", [40.0, 1e5])
+@pytest.mark.parametrize("order", [3, 6, 15])
+def test_a_high_order_with_clusters_far_apart(rng, order, far):
+    """What pays is a short way; powers of the long ones hide it."""
+    x, y = rng.normal(size=(2, 4, 30, 2))
+    centers = far * np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
+    value = WassersteinDistance(order)(
+        *((of + centers[:, None]).reshape(-1, 2) for of in (x, y))
+    )
+    near = [by_assignment(a, b, order) ** order for a, b in zip(x, y)]
+    np.testing.assert_allclose(value, np.mean(near) ** (1 / order), rtol=1e-6)
+
+
+@pytest.mark.parametrize("order", [1, 2, 5])
 def test_sets_of_different_sizes(rng, order):
     # Repeating samples to a common size leaves both measures as they are.
     x, y = rng.normal(size=(6, 2)), rng.normal(size=(4, 2)) + 1

@@ -187,6 +187,21 @@ def build(
     optimizer.build(variables)
 
 
+def build_apart(
+    optimizer: keras.Optimizer, variables: Sequence[keras.Variable]
+) -> None:
+    """As `build`, for some of the trainable variables of a model alone.
+
+    At the end of `fit` Keras hands the optimizer all of them, and its own
+    averages (`use_ema=True`) are those of these.
+    """
+    build(optimizer, variables)
+    finalize = type(optimizer).finalize_variable_values
+    optimizer.finalize_variable_values = lambda _: finalize(
+        optimizer, variables
+    )
+
+
 def clips(optimizer: keras.Optimizer) -> bool:
     """Returns whether an optimizer clips gradients."""
     limits = (optimizer.clipnorm, optimizer.global_clipnorm)

@@ -7,6 +7,7 @@ of their optimizer, which are `persistency` in a round for the generator's and
 `discriminator_steps` for the other; all else counts rounds.
 """
 
+import inspect
 from typing import Any
 
 import keras
@@ -27,6 +28,16 @@ def value_at(value: Any, step: Any, dtype: Any = "float32") -> Any:
         dtype: That of the tensor.
     """
     return ops.cast(value(step), dtype) if callable(value) else value
+
+
+def user_objects(value: Any, argument: str) -> list[tuple[Any, str]]:
+    """Returns what must be registered with Keras for a number or schedule to be
+    saved, each with the name of its argument: a function, or a class."""
+    if isinstance(value, InSamples):
+        return user_objects(value.schedule, argument)
+    if not callable(value):
+        return []
+    return [(value if inspect.isroutine(value) else type(value), argument)]
 
 
 @keras.saving.register_keras_serializable("keras_monoflow")

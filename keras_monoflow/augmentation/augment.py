@@ -5,9 +5,10 @@ from typing import Any
 
 import keras
 
+from keras_monoflow import gradients
 from keras_monoflow.arguments import check_number
 from keras_monoflow.numerics import at_least_float32
-from keras_monoflow.schedules import value_at
+from keras_monoflow.schedules import user_objects, value_at
 from keras_monoflow.typing import Config, Seed, Tensor
 
 
@@ -84,7 +85,10 @@ class Augment:
     def user_objects(self) -> list[tuple[Any, str]]:
         """Returns what a user has passed and must have registered with Keras
         for a model to be saved, each with the name of its argument."""
-        return [(type(self), "augment")]
+        of_probability = user_objects(
+            self.probability, "probability of `augment`"
+        )
+        return [(type(self), "augment"), *of_probability]
 
     def get_config(self) -> Config:
         # (A number stays as it is.)
@@ -146,6 +150,12 @@ class LayerAugment(Augment):
 
     def change(self, x: Tensor, probability: Tensor, seed: Seed) -> Tensor:
         return self.layer(x, training=True)
+
+    def check(self, sample_shape: tuple[int, ...]) -> None:
+        # (Keras would build it by a call of the model that holds it.)
+        if not self.layer.built:
+            self.layer(keras.KerasTensor((None, *sample_shape)))
+        gradients.use_seed_states(self.layer)
 
     def make_state(self) -> keras.layers.Layer:
         return self.layer

@@ -46,6 +46,32 @@ def graph_of(network: Any) -> Any:
     return getattr(network, "_functional", None) or network
 
 
+def calls_of(graph: Any) -> list[tuple[keras.Layer, list, Any]]:
+    """Returns the layers of a functional model in the order of their calls,
+    each with its input tensors and its output; of anything else, nothing.
+
+    Fallback: one call of each layer, without those that are networks.
+    """
+    by_depth = getattr(graph, "_nodes_by_depth", None)
+    if by_depth is None:
+        return [
+            (layer, [], layer.output)
+            for layer in getattr(graph, "layers", [])
+            if not isinstance(layer, keras.Model)
+        ]
+    return [
+        (node.operation, list(node.input_tensors), _one(node.outputs))
+        for depth in sorted(by_depth, reverse=True)
+        for node in by_depth[depth]
+        if not node.is_input
+    ]
+
+
+def _one(values: Any) -> Any:
+    values = keras.tree.flatten(values)
+    return values[0] if len(values) == 1 else values
+
+
 def forget_layer(owner: keras.Layer, layer: keras.Layer) -> None:
     """Lets a layer no longer count as part of another.
 
@@ -135,6 +161,15 @@ def clip_gradients(optimizer: keras.Optimizer, gradients: list) -> list:
     return (
         [ops.clip(g, -limit, limit) for g in gradients] if limit else gradients
     )
+
+
+def learning_rate(optimizer: keras.Optimizer) -> Any:
+    """Returns the learning rate of an optimizer, a variable or a schedule.
+
+    Fallback: `None`, so that `save` does not see that a schedule cannot be
+    loaded.
+    """
+    return getattr(optimizer, "_learning_rate", None)
 
 
 def _norm(tensors: list) -> Tensor:

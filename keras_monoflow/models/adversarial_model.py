@@ -98,6 +98,7 @@ class AdversarialModel(GeneratorModel):
             )
         self._check_condition_counts(kwargs.get("generator_terms"))
         self._set_average(choices)
+        before = getattr(self, "optimizer", None)
         pair = PairOptimizer(
             generator_optimizer, discriminator_optimizer, role=self.role
         )
@@ -106,6 +107,8 @@ class AdversarialModel(GeneratorModel):
         pair.build_networks(
             self.generator.trainable_variables, self.discriminator_variables()
         )
+        if before is not None:  # Warmups and averages count all rounds.
+            pair.iterations.assign(before.iterations)
         fits = ("regression_loss",) if choices.persistency > 1 else ()
         super()._compile(
             pair,

@@ -9,8 +9,10 @@ import numpy as np
 from keras import ops
 
 from keras_monoflow import files, gradients
-from keras_monoflow.backend import processes
+from keras_monoflow.backend import keras_internals, processes
 from keras_monoflow.models.network_checks import is_registered
+from keras_monoflow.optimizers import without_loss_scaling
+from keras_monoflow.schedules import user_objects
 from keras_monoflow.typing import Config
 
 
@@ -22,8 +24,8 @@ class ExactSaving(keras.Model):
     of the networks that the distribution metrics look through, and the shapes
     of the model's own, to refuse files of other ones.
 
-    It reads `role`, `seed`, `choices`, `_field`, `distribution_metrics`, and
-    the networks that `network_roles` names.
+    It reads `role`, `seed`, `choices`, `_field`, `distribution_metrics`,
+    `optimizers_by_argument`, and the networks that `network_roles` names.
     """
 
     @classmethod
@@ -165,7 +167,8 @@ class ExactSaving(keras.Model):
                 "with `save_weights` or `ModelCheckpoint(save_weights_only="
                 f"True)`. Received: filepath={str(filepath)!r}."
             )
-        for thing, argument in self._user_objects():
+        things = [*self._user_objects(), *self._optimizer_objects()]
+        for thing, argument in things:
             if not is_registered(thing):
                 raise ValueError(
                     f"The {argument} {thing!r} is not registered with Keras, "
@@ -180,7 +183,25 @@ class ExactSaving(keras.Model):
         parts = [self._field, *self.penalties]
         if self.augment is not None:
             parts.append(self.augment)
-        return [thing for part in parts for thing in part.user_objects()]
+        schedules = [
+            thing
+            for name in ("step_size", "ema", "ema_half_life")
+            for thing in user_objects(getattr(self.choices, name, None), name)
+        ]
+        return schedules + [
+            thing for part in parts for thing in part.user_objects()
+        ]
+
+    def _optimizer_objects(self):
+        """The same of the optimizers and their learning rates."""
+        optimizers = self.optimizers_by_argument() if self.compiled else {}
+        things = []
+        for argument, optimizer in optimizers.items():
+            optimizer = without_loss_scaling(optimizer)
+            rate = keras_internals.learning_rate(optimizer)
+            things.append((type(optimizer), argument))
+            things += user_objects(rate, f"learning rate of `{argument}`")
+        return things
 
     def save_own_variables(self, store: Any) -> None:
         store["shapes"] = self._network_shapes()

@@ -73,6 +73,9 @@ class FitsData(keras.Model):
         if (y is None) == self.conditional:
             label_checks.check_labels(y, self.conditional, type(self).__name__)
         if weight is not None:
+            # (Keras repeats weights for each part of the conditions.)
+            if not hasattr(weight, "shape"):
+                weight = keras.tree.flatten(weight)[0]
             self.check_takes_weights()
             weight_checks.check_weights(weight)
             weight = ops.reshape(ops.convert_to_tensor(weight), (-1,))

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_monoflow import augmentation, entrywise, gradients, penalties, terms
+from keras_monoflow.arguments import check_integer
 from keras_monoflow.backend import keras_internals, replicas
 from keras_monoflow.models import (
     data_checks,
@@ -111,8 +112,10 @@ class FlowModel(FitsData, Refinement, Evaluation, ExactSaving):
         else:
             network_checks.check_outputs(self.discriminator, self.role)
             network_checks.warn_if_squashed(self.discriminator, self.role)
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed, name="noise")
+        self.seed = None if seed is None else check_integer("seed", seed)
+        self.seed_generator = keras.random.SeedGenerator(
+            self.seed, name="noise"
+        )
         self.evaluation_seed = keras.random.SeedGenerator(0, name="evaluation")
         #: The arguments of `compile` that say what a round does.
         self.choices: Any = None  # TrainingChoices

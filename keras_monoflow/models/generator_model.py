@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_monoflow import gradients
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.backend import processes
+from keras_monoflow.backend import keras_internals, processes
 from keras_monoflow.models import label_checks, network_shapes
 from keras_monoflow.models.averaging import (
     average_step,
@@ -127,8 +127,7 @@ class GeneratorModel(ChosenSamples, FlowModel):
     @property
     def averaged_generator(self) -> keras.Model | None:
         """The averaged generator, or `None` if `compile` asks for none."""
-        averages = self.choices is not None and self.choices.averages
-        return self._averaged if averages else None
+        return self._averaged
 
     @property
     def _best_generator(self):
@@ -137,11 +136,15 @@ class GeneratorModel(ChosenSamples, FlowModel):
 
     def _set_average(self, choices):
         """Starts, goes on with, or stops averaging, as `compile` says."""
-        starts = choices.averages and self.averaged_generator is None
-        if starts and self._averaged is None:
-            self._averaged = copy_network(self.generator)
-        elif starts:
-            self._averaged.set_weights(self.generator.get_weights())
+        if choices.averages and self._averaged is None:
+            self._start_average()
+        elif not choices.averages and self._averaged is not None:
+            keras_internals.forget_layer(self, self._averaged)
+            self._averaged = None
+
+    def _start_average(self):
+        self._averaged = copy_network(self.generator)
+        gradients.use_seed_states(self._averaged)
 
     def update_average(self, rows: Any) -> None:
         """Takes the generator's weights into the average, once a round.
@@ -175,8 +178,7 @@ class GeneratorModel(ChosenSamples, FlowModel):
                 "`labels` to `sample`."
             )
         check_integer("n", n, minimum=1)
-        if seed is None:
-            seed = random_seed()
+        seed = random_seed() if seed is None else check_integer("seed", seed)
         with processes.local(self.prior.variables):
             return ops.convert_to_numpy(self.prior.draw(n, seed))
 
@@ -223,7 +225,7 @@ class GeneratorModel(ChosenSamples, FlowModel):
         """
         check_integer("n", n, minimum=1)
         check_integer("batch_size", batch_size, minimum=1)
-        seed = random_seed() if seed is None else seed
+        seed = random_seed() if seed is None else check_integer("seed", seed)
         if self.conditional and labels is None:
             labels = self.labels.draw(n, seed)
         labels = self._check_own_labels(labels, n)
@@ -292,7 +294,22 @@ class GeneratorModel(ChosenSamples, FlowModel):
     # ------------------------------------------------------------- saving
 
     def get_config(self) -> Config:
-        return {**super().get_config(), "prior": self.prior.serialize_spec()}
+        config = {**super().get_config(), "prior": self.prior.serialize_spec()}
+        if self._averaged is not None:
+            # (Also of a model that is loaded without `compile`.)
+            config["averages"] = True
+        return config
+
+    @classmethod
+    def from_config(
+        cls, config: Config, custom_objects: dict[str, Any] | None = None
+    ) -> Any:
+        config = dict(config)
+        averages = config.pop("averages", False)
+        model = super().from_config(config, custom_objects)
+        if averages:
+            model._start_average()
+        return model
 
     def _compile_arguments(self):
         return {

@@ -22,9 +22,10 @@ class ParticleRound(Round):
         """Moves all particles, for they are the samples."""
         rows = self.model._rows
         x = ops.convert_to_tensor(rows.values)
+        velocity = self.velocity(x, batch)
         moved = euler_step(
             x,
-            self.scaled(self.velocity(x, batch)),
+            velocity / self.unit_of_speed(velocity),
             self.step_size(),
             self.choices.temperature,
             self.model.seed_generator,

@@ -4,14 +4,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_monoflow.arguments import check_integer
+from keras_monoflow.arguments import check_integer, check_number
 from keras_monoflow.models import data_checks, label_checks
 from keras_monoflow.models.forward_euler import follow
 from keras_monoflow.models.looking import looking, random_seed
-from keras_monoflow.models.training_choices import (
-    check_step_size,
-    check_temperature,
-)
+from keras_monoflow.models.training_choices import check_temperature
 from keras_monoflow.registry import lookup
 from keras_monoflow.typing import Array, ArrayLike
 
@@ -46,10 +43,9 @@ class Refinement(keras.Model):
         self._check_ready("velocity")
         x = self.rows(x)
         labels = self._check_own_labels(labels, len(x))
+        x = ops.cast(ops.convert_to_tensor(x), "float32")
         with looking(self, seed=0):
-            velocity = self._field.velocity(
-                ops.cast(x, "float32"), labels, self._field.reference()
-            )
+            velocity = self._field.velocity(x, labels, self._field.reference())
         velocity = ops.convert_to_numpy(ops.stop_gradient(velocity))
         return self.parts.split(velocity)
 
@@ -152,7 +148,7 @@ class Refinement(keras.Model):
         if step_size is None:
             step_size = 0.05 if latent else self.current_step_size()
         else:
-            step_size = check_step_size(step_size)
+            step_size = check_number("step_size", step_size, above=0)
         if temperature is None:
             temperature = 1.0 if latent else 0.0
         temperature = check_temperature(temperature)

@@ -223,7 +223,9 @@ class Round:
         choices = self.choices
         generated = generated or self.generate(batch)
         y = self.position(generated.samples, batch)
-        velocity = self.scaled(self.velocity(y, batch))
+        velocity = self.velocity(y, batch)
+        unit = self.unit_of_speed(velocity)
+        velocity = velocity / unit
         step_size = self.step_size(y.dtype)
         step = step_size * velocity
         # The first fit reuses the forward pass that made y, where the residual
@@ -243,7 +245,7 @@ class Round:
             self.log(y, **values)
         self.generator.step_along(generated, cotangent)
         if choices.persistency > 1:
-            fit_loss = self.fit_loss(y, step, step_size, batch)
+            fit_loss = self.fit_loss(y, step, step_size, unit, batch)
 
             def loss_of(x):
                 loss = fit_loss(x)
@@ -338,14 +340,15 @@ class Round:
         )
         return lambda x: self.potential.value(output(x), real_output=real)
 
-    def scaled(self, velocity: Tensor) -> Tensor:
-        """Logs the mean speed; divides by it if `compile` says so."""
+    def unit_of_speed(self, velocity: Tensor) -> Any:
+        """Logs the mean speed; returns it if velocities shall be divided by it,
+        else 1."""
         speed = mean_speed(velocity)
         self.log(velocity, velocity_norm=speed)
         if not self.choices.normalize_velocity:
-            return velocity
+            return 1.0
         (speed,) = replicas.mean([speed])
-        return velocity / ops.maximum(speed, keras.config.epsilon())
+        return ops.maximum(speed, keras.config.epsilon())
 
     def step_size(self, dtype: Any = "float32") -> Any:
         """The step size of this round, a number or a scalar tensor."""
@@ -372,13 +375,15 @@ class Round:
         self.generator.step(loss_fn)
 
     def fit_loss(
-        self, y: Tensor, step: Tensor, step_size: Any, batch: Batch
+        self, y: Tensor, step: Tensor, step_size: Any, unit: Any, batch: Batch
     ) -> Callable[[Tensor], Tensor]:
         """Returns the loss of the generator's samples that the fits minimize.
 
         - `persistent`: `1/2 |target - x|^2`, the target `y + step` held fixed;
         - `naive`: `-V(x)`, the plain loss again;
         - `proximal`: `-V(x) + |x - y|^2 / (2 step_size)`, the JKO step.
+
+        `V` is divided by the unit of speed, as the velocity is.
         """
         target = ops.stop_gradient(y + step)
         weight = batch.sample_weights().get("fake_weight")
@@ -391,10 +396,11 @@ class Round:
             return lambda x: half_square(target - self.position(x, batch))
         potential = self.frozen_potential(batch)
         if self.choices.update == "naive":
-            return lambda x: -mean(potential(x), weight)
+            return lambda x: -mean(potential(x), weight) / unit
 
         def proximal(x):
-            return half_square(x - y) / step_size - mean(potential(x), weight)
+            climbed = mean(potential(x), weight) / unit
+            return half_square(x - y) / step_size - climbed
 
         return proximal
 

@@ -12,7 +12,7 @@ from keras_monoflow.models.rounds import CountsRounds
 from keras_monoflow.models.sample_round import SampleRound
 from keras_monoflow.models.space import SAMPLES, FeatureSpace
 from keras_monoflow.models.training_choices import TrainingChoices
-from keras_monoflow.optimizers import build, get_required
+from keras_monoflow.optimizers import build_apart, get_required
 from keras_monoflow.typing import (
     OptimizerLike,
     Schedule,
@@ -168,7 +168,7 @@ class SampleFlow(CountsRounds, GeneratorModel):
         optimizer = self._scaled_for_float16(
             get_required(generator_optimizer, "generator_optimizer")
         )
-        build(optimizer, self.generator.trainable_variables)
+        build_apart(optimizer, self.generator.trainable_variables)
         self._set_average(choices)
         fits = ("regression_loss",) if choices.persistency > 1 else ()
         self._compile(

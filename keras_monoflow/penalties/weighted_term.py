@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from keras_monoflow.arguments import check_integer, check_number, takes
-from keras_monoflow.schedules import value_at
+from keras_monoflow.schedules import user_objects, value_at
 from keras_monoflow.typing import Config, Seed, Tensor
 
 
@@ -60,7 +60,8 @@ class WeightedTerm:
     def user_objects(self) -> list[tuple[Any, str]]:
         """Returns what a user has passed and must have registered with Keras
         for a model to be saved, each with the name of its argument."""
-        return [(type(self), "penalty")]
+        of_weight = user_objects(self.weight, "weight of `penalty`")
+        return [(type(self), "penalty"), *of_weight]
 
     def __call__(
         self,

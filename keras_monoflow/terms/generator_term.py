@@ -7,7 +7,7 @@ import keras
 
 from keras_monoflow.arguments import check_number
 from keras_monoflow.registry import TERMS
-from keras_monoflow.schedules import value_at
+from keras_monoflow.schedules import user_objects, value_at
 from keras_monoflow.typing import Config, Tensor
 
 BALANCED = "balanced"
@@ -103,7 +103,10 @@ class GeneratorTerm:
     def user_objects(self) -> list[tuple[Any, str]]:
         """Returns what a user has passed and must have registered with Keras
         for a model to be saved, each with the name of its argument."""
-        return [(type(self), "generator_terms")]
+        return [(type(self), "generator_terms"), *self._objects_of_weight()]
+
+    def _objects_of_weight(self) -> list[tuple[Any, str]]:
+        return user_objects(self.weight, "weight of `generator_terms`")
 
     def get_config(self) -> Config:
         serialize = keras.saving.serialize_keras_object
@@ -148,7 +151,7 @@ class FunctionTerm(GeneratorTerm):
         return self.function(samples, real, condition, features)
 
     def user_objects(self) -> list[tuple[Any, str]]:
-        return [(self.function, "generator_terms")]
+        return [(self.function, "generator_terms"), *self._objects_of_weight()]
 
     def get_config(self) -> Config:
         serialize = keras.saving.serialize_keras_object

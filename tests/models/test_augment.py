@@ -92,6 +92,9 @@ AUGMENTS = {
         probability=kmf.schedules.Cosine(0.0, 0.55, 20)
     ),
     "layer": keras.layers.GaussianNoise(0.2),
+    # Neither built, nor with a seed.
+    "unbuilt layer": keras.layers.RandomFlip("horizontal"),
+    "dropout": keras.layers.Dropout(0.3),
     "function": jitter,
 }
 

@@ -207,6 +207,55 @@ def test_saved_resumed_and_dropped(data, tmp_path):
     )
 
 
+def test_loaded_without_compile(data, tmp_path):
+    gan = make_gan(ema=0.9)
+    gan.fit(data, batch_size=16, verbose=0)
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.saving.load_model(tmp_path / "gan.keras", compile=False)
+    samples = loaded.sample(5, seed=0)
+    np.testing.assert_array_equal(samples, gan.sample(5, seed=0))
+    assert np.abs(samples - gan.sample(5, seed=0, averaged=False)).max() > 0
+    # It goes on once it is compiled.
+    kept = gan.averaged_generator.get_weights()
+    loaded.compile("sgd", "sgd", ema=0.5)
+    for a, b in zip(loaded.averaged_generator.get_weights(), kept):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("choice", [{"ema": 0.99}, {"ema_half_life": 1e5}])
+def test_compiled_anew_it_remembers_as_long(data, choice):
+    gan = make_gan(**choice)
+    gan.fit(data, batch_size=8, epochs=20, verbose=0)
+    rate = keras.optimizers.SGD(0.5)
+    gan.compile(rate, keras.optimizers.SGD(0.5), **choice)
+    old = gan.averaged_generator.get_weights()[0]
+    gan.fit(data[:8], batch_size=8, verbose=0)
+    now = gan.averaged_generator.get_weights()[0]
+    target = gan.generator.get_weights()[0]
+    # Its first rounds took nine tenths of the new weights.
+    assert np.abs(now - old).sum() < 0.2 * np.abs(target - old).sum()
+
+
+def test_a_dropped_average_leaves_no_seed(data, tmp_path):
+    inputs = layers.Input((2,))
+    gan = kmf.MonoFlowGAN(
+        keras.Sequential([inputs, layers.Dropout(0.3), layers.Dense(2)]),
+        kmf.networks.mlp_discriminator(2, seed=1),
+        seed=0,
+    )
+    known = {"batch_size": 8, "shuffle": False, "verbose": 0}
+    gan.compile("sgd", "sgd", ema=0.9)
+    gan.fit(data, **known)
+    gan.compile("sgd", "sgd", augment=layers.GaussianNoise(0.3, seed=5))
+    gan.fit(data, **known)
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.saving.load_model(tmp_path / "gan.keras")
+    for model in (gan, loaded):
+        model.fit(data, **known)
+    for a, b in zip(gan.get_weights(), loaded.get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_average_is_not_trained(data):
     gan = make_gan(ema=0.9)
     assert not gan.averaged_generator.trainable_weights

@@ -96,3 +96,28 @@ def test_the_choices_of_the_last_compile_count(case):
     judged = evaluate(model), evaluate(fresh)
     for name, value in judged[1].items():
         np.testing.assert_allclose(judged[0][name], value, rtol=1e-6)
+
+
+WARMUPS = {
+    gan: "discriminator_warmup",
+    w1fe: "critic_warmup",
+    w2fe: "potential_warmup",
+    particles: "discriminator_warmup",
+}
+
+
+@pytest.mark.parametrize("make", WARMUPS, ids=lambda make: make.__name__)
+def test_a_warmup_is_that_of_the_models_life(make):
+    model, optimizers, choices = make()
+    choices = {**choices, WARMUPS[make]: 2}
+
+    def samples():
+        return model.sample(4, seed=0)
+
+    before = samples()
+    model.compile(*optimizers, **choices)
+    model.fit(X[:16], batch_size=8, verbose=0)
+    np.testing.assert_array_equal(samples(), before)
+    model.compile(*optimizers, **choices)
+    model.fit(X[:8], batch_size=8, verbose=0)
+    assert np.abs(samples() - before).max() > 0

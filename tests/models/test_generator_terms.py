@@ -3,11 +3,12 @@
 import keras
 import numpy as np
 import pytest
-from helpers import everything
+from helpers import everything, numpy
 from keras import layers, ops
 from numpy_networks import SGD, descend, gradients, output, run, softplus
 
 import keras_monoflow as kmf
+from keras_monoflow.models.hidden_layers import hidden_layers
 from keras_monoflow.terms import FeatureMatching, Reconstruction
 
 RATE = 0.1
@@ -156,6 +157,51 @@ def test_feature_matching(rng, data, paired):
     hand.fit("naive", further, 1)
     gan.fit(x, c, batch_size=8, shuffle=False, verbose=0)
     check(gan, hand)
+
+
+def test_layers_in_networks_in_the_discriminator(rng):
+    """In the order of their calls, each use of a shared one, and those that
+    only end a network inside."""
+    inner = keras.Sequential(
+        [layers.Input((3,)), layers.Dense(3, "tanh"), layers.Dense(3, "silu")]
+    )
+    first = layers.Dense(3)
+    x = keras.Input((2,))
+    h = layers.Activation("relu")(first(x))
+    outer = keras.Model(x, layers.Dense(1, "tanh")(inner(inner(h))))
+    found = hidden_layers(outer, "discriminator")
+    value = np.float32(rng.normal(size=(5, 2)))
+    h = np.maximum(value @ first.get_weights()[0] + first.get_weights()[1], 0)
+    expected = [h]
+    w1, b1, w2, b2 = inner.get_weights()
+    for _ in range(2):
+        t = np.tanh(h @ w1 + b1)
+        h = t @ w2 + b2
+        h = h / (1 + np.exp(-h))
+        expected += [t, h]
+    values = [numpy(v) for v in found(value)]
+    assert len(values) == len(expected)
+    for a, b in zip(values, expected):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_several_scales_match_features(rng):
+    shape = (16, 16, 1)
+    discriminator = kmf.networks.multi_scale(
+        lambda shape: kmf.networks.patch_discriminator(shape, filters=2), shape
+    )
+    count = len(hidden_layers(discriminator, "discriminator").outputs)
+    single = kmf.networks.patch_discriminator(shape, filters=2)
+    of_one = len(hidden_layers(single, "discriminator").outputs)
+    assert count == len(discriminator.outputs) * of_one
+    generator = keras.Sequential(
+        [layers.Input((4,)), layers.Dense(256), layers.Reshape(shape)]
+    )
+    gan = kmf.MonoFlowGAN(generator, discriminator)
+    gan.compile("sgd", "sgd", generator_terms=["feature_matching"])
+    images = np.float32(rng.normal(size=(4, *shape)))
+    history = gan.fit(images, batch_size=4, verbose=0).history
+    assert history["feature_matching"][0] > 0
 
 
 @pytest.mark.parametrize("fits", [1, 2])

@@ -9,11 +9,23 @@ from keras import layers
 import keras_monoflow as kmf
 
 
-def make_gan(**arguments):
+@keras.saving.register_keras_serializable("tests")
+class Dropping(layers.Layer):
+    """Dropout in inference too, without a seed, as the noise of pix2pix."""
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.seed_generator = keras.random.SeedGenerator()
+
+    def call(self, x):
+        return keras.random.dropout(x, 0.5, seed=self.seed_generator)
+
+
+def make_gan(noise=Noise, **arguments):
     keras.utils.set_random_seed(0)
     inputs = layers.Input((2,))
     gan = kmf.MonoFlowGAN(
-        keras.Sequential([inputs, layers.Dense(2), Noise()]),
+        keras.Sequential([inputs, layers.Dense(2), noise()]),
         keras.Sequential([inputs, Noise(), layers.Dense(1)]),
         seed=0,
     )
@@ -33,9 +45,10 @@ LOOKS = {
 }
 
 
+@pytest.mark.parametrize("noise", [Noise, Dropping])
 @pytest.mark.parametrize("ema", [None, 0.9])
-def test_looks_repeat_and_leave_the_model(data, ema):
-    gan = make_gan(ema=ema)
+def test_looks_repeat_and_leave_the_model(data, ema, noise):
+    gan = make_gan(noise, ema=ema)
     gan.fit(data, batch_size=32, verbose=0)
     kept = [v for v in gan.variables if v is not gan.evaluation_seed.state]
     before = [keras.ops.convert_to_numpy(v).copy() for v in kept]
@@ -48,6 +61,22 @@ def test_looks_repeat_and_leave_the_model(data, ema):
     gan.test_on_batch(data)
     for v, value in zip(kept, before):
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(v), value)
+
+
+def test_seeds_are_any_integers(data):
+    gan = make_gan()
+    seed = np.int64(3)
+    np.testing.assert_array_equal(gan.sample(2, seed), gan.sample(2, 3))
+    np.testing.assert_array_equal(
+        gan.sample_latent(2, seed), gan.sample_latent(2, 3)
+    )
+    assert (
+        kmf.MonoFlowGAN(gan.generator, gan.discriminator, seed=seed).seed == 3
+    )
+    with pytest.raises(TypeError, match=r"seed=2\.5"):
+        gan.sample(2, 2.5)
+    with pytest.raises(TypeError, match="step_size"):
+        gan.refine(data, step_size=kmf.schedules.Cosine(1.0, 0.1, 5))
 
 
 def test_samples_differ_by_seed_and_row():

@@ -504,6 +504,20 @@ def unregistered(x, seed):
     return x
 
 
+class OwnSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """Not registered."""
+
+    def __call__(self, step):
+        return 0.5
+
+    def get_config(self):
+        return {}
+
+
+def own_schedule(step):
+    return 0.5
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -518,6 +532,30 @@ def unregistered(x, seed):
             {"augment": kmf.augmentation.AdaptiveAugment(OwnAugment())},
             "augment 'OwnAugment'",
         ),
+        ({"step_size": own_schedule}, "step_size 'own_schedule'"),
+        ({"step_size": OwnSchedule()}, "step_size 'OwnSchedule'"),
+        ({"ema": OwnSchedule()}, "ema 'OwnSchedule'"),
+        ({"ema_half_life": own_schedule}, "ema_half_life 'own_schedule'"),
+        (
+            {"penalty": kmf.penalties.R1(OwnSchedule())},
+            "weight of `penalty` 'OwnSchedule'",
+        ),
+        (
+            {"generator_terms": kmf.terms.FeatureMatching(OwnSchedule())},
+            "weight of `generator_terms` 'OwnSchedule'",
+        ),
+        (
+            {"augment": kmf.augmentation.DiffAugment(probability=own_schedule)},
+            "probability of `augment` 'own_schedule'",
+        ),
+        (
+            {
+                "penalty": kmf.penalties.R1(
+                    kmf.schedules.InSamples(OwnSchedule(), 8)
+                )
+            },
+            "weight of `penalty` 'OwnSchedule'",
+        ),
     ],
 )
 def test_what_could_not_be_loaded_is_not_saved(arguments, message, tmp_path):
@@ -529,5 +567,29 @@ def test_what_could_not_be_loaded_is_not_saved(arguments, message, tmp_path):
     with pytest.warns(UserWarning, match=message):
         gan.compile("sgd", "sgd", **arguments)
     with pytest.raises(ValueError, match="not registered"):
+        gan.save(tmp_path / "gan.keras")
+    assert not list(tmp_path.iterdir())
+
+
+class OwnSGD(keras.optimizers.SGD):
+    """Not registered."""
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        (OwnSGD, "discriminator_optimizer <class .*OwnSGD"),
+        (
+            lambda: keras.optimizers.SGD(OwnSchedule()),
+            "learning rate of `discriminator_optimizer` <class .*OwnSchedule",
+        ),
+    ],
+)
+def test_nor_are_optimizers_of_a_users_own(optimizer, message, tmp_path):
+    gan = kmf.MonoFlowGAN(
+        kmf.networks.mlp_generator(2, 2), kmf.networks.mlp_discriminator(2)
+    )
+    gan.compile("sgd", optimizer())
+    with pytest.raises(ValueError, match=message):
         gan.save(tmp_path / "gan.keras")
     assert not list(tmp_path.iterdir())

@@ -182,19 +182,24 @@ def test_the_critic_is_frozen_while_the_generator_learns(update):
 
 @pytest.mark.parametrize("persistency", slow_except([2], [1, 2, 6]))
 @pytest.mark.parametrize("update", UPDATES)
-def test_linear_generator_in_closed_form(rng, persistency, update):
+@pytest.mark.parametrize("normalize", [False, True])
+def test_linear_generator_in_closed_form(rng, persistency, update, normalize):
     """One latent point z and a critic with gradient a: every fit acts on the
-    moved sample alone, x <- x - rate |z|^2 * gradient of its loss."""
+    moved sample alone, x <- x - rate |z|^2 * gradient of its loss. Normalized,
+    a has the length 1."""
     z = rng.normal(size=(1, 64)).astype("float32")
     rate, step_size = float(0.2 / np.sum(z**2)), 0.05
     generator, critic = linear_generator(), linear_critic()
     a = critic.get_weights()[0][:, 0].astype("float64")
+    if normalize:
+        a = a / np.linalg.norm(a)
     moved = run_round(
         generator,
         critic,
         z,
         persistency=persistency,
         update=update,
+        normalize_velocity=normalize,
         step_size=step_size,
         generator_optimizer=keras.optimizers.SGD(rate),
     )[0]

@@ -363,6 +363,34 @@ def test_batches_that_are_too_small(rng):
     conditional.fit(batches, verbose=0)
 
 
+@pytest.mark.parametrize("scaled", [False, True])
+def test_an_optimizers_own_average_is_that_of_the_generator(rng, scaled):
+    """And not of the features, which `fit` does not train."""
+    features = linear_features(rng)
+    before = features.get_weights()
+    model = kmf.SampleFlow(linear_generator(rng), features=features)
+    optimizer = keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.5)
+    if scaled:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    model.compile(optimizer, "energy")
+    seen = []
+    watch = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs=None: seen.append(
+            model.generator.get_weights()[0]
+        )
+    )
+    x = np.float32(rng.normal(3.0, size=(24, 2)))
+    model.fit(x, batch_size=8, verbose=0, callbacks=[watch])
+    average = seen[0]
+    for kernel in seen[1:]:
+        average = (average + kernel) / 2
+    np.testing.assert_allclose(
+        model.generator.get_weights()[0], average, rtol=1e-4, atol=1e-6
+    )
+    for a, b in zip(features.get_weights(), before):
+        np.testing.assert_array_equal(a, b)
+
+
 class NoVelocity(velocities.Velocity):
     def flow(self, pairs, seed):
         return 0.0 * pairs.y, {}

@@ -293,6 +293,39 @@ def test_every_form_of_data(data):
     assert_alike(want, model)
 
 
+def test_conditions_of_several_parts(data):
+    """Keras hands the weights on once for each part."""
+    x, c, weights = data
+    y, weights = {"a": x, "b": c}, np.float32(weights)
+
+    def network(units):
+        x, a = keras.Input((2,)), keras.Input((2,))
+        b = keras.Input(c.shape[1:])
+        h = keras.layers.Concatenate()([x, a, b])
+        return keras.Model(
+            [x, {"a": a, "b": b}],
+            keras.layers.Dense(units, kernel_initializer="ones")(h),
+        )
+
+    def make():
+        model = kmf.MonoFlowGAN(network(2), network(1), seed=0)
+        model.compile("sgd", "sgd")
+        return model
+
+    model, other = make(), make()
+    known = {"verbose": 0, "batch_size": len(x), "shuffle": False}
+    known["validation_data"] = (x, y, weights)
+    model.fit(x, y, sample_weight=weights, **known)
+    other.train_on_batch(x, y, sample_weight=weights)
+    assert_alike(model, other)
+    plain = make()
+    plain.train_on_batch(x, y)
+    with pytest.raises(AssertionError):
+        assert_alike(plain, other)
+    weighted = model.evaluate(x, y, sample_weight=weights, verbose=0)
+    assert weighted != model.evaluate(x, y, verbose=0)
+
+
 @pytest.mark.parametrize("kind", [tuple, list])
 def test_held_out_data(data, kind):
     x, _, weights = data

@@ -52,6 +52,29 @@ def names_of_parts(found):
     return {layer.name for layer in found if not isinstance(layer, wholes)}
 
 
+def test_calls_of_a_graph():
+    shared, last = layers.Dense(2), layers.Dense(1)
+    x = keras.Input((2,))
+    graph = keras.Model(x, last(shared(shared(x))))
+    calls = internals.calls_of(graph)
+    assert [layer for layer, _, _ in calls] == [shared, shared, last]
+    assert calls[0][1][0] is x
+    assert calls[1][1][0] is calls[0][2]
+    assert calls[2][2] is graph.output
+    assert internals.calls_of(shared) == []
+    once = keras.Sequential([layers.Input((2,)), layers.Dense(2), last])
+    without = internals.calls_of(Without(once, "_nodes_by_depth"))
+    assert [layer for layer, _, _ in without] == once.layers
+
+
+def test_learning_rates():
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
+    optimizer = keras.optimizers.SGD(schedule)
+    assert internals.learning_rate(optimizer) is schedule
+    without = Without(optimizer, "_learning_rate")
+    assert internals.learning_rate(without) is None
+
+
 @pytest.mark.parametrize("without", [False, True])
 def test_a_layer_is_forgotten(without):
     whole, part = layers.Layer(), layers.Dense(4)

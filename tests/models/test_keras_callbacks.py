@@ -282,6 +282,9 @@ def test_use_ema_ends_with_the_averages_of_both(flow, data):
 
     fit(model, data, [Last()])
     assert equal(trained(model), last)
+    # The next training goes on from there.
+    fit(model, data, [])
+    assert not equal(trained(model), last)
 
 
 @pytest.mark.slow

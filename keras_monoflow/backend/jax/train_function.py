@@ -67,6 +67,7 @@ class TrainFunction:
         self._is_compiled = self._is_fused = False
 
     def __call__(self, state: tuple, iterator: Iterator) -> tuple[Any, Any]:
+        state = _apart(state)
         # Reading the data may fail.
         publish_state(self._model, state)
         if not self._is_compiled:
@@ -118,6 +119,24 @@ class TrainFunction:
         state, logs = jax.lax.scan(step, state, stacked)
         # Logs are running means: the last ones count.
         return jax.tree.map(lambda a: a[-1], logs), state
+
+
+def _apart(state: tuple) -> tuple:
+    """Returns a state in which no two variables share their memory, which a
+    compiled step takes for the new values of both.
+
+    They do after one was assigned to the other: at the end of `fit`, an
+    optimizer with `use_ema=True` gives weights the value of their average.
+    """
+    leaves, structure = jax.tree.flatten(state)
+    if len(set(map(id, leaves))) == len(leaves):
+        return state
+    seen: set[int] = set()
+    for i, leaf in enumerate(leaves):
+        if id(leaf) in seen:
+            leaves[i] = jnp.copy(leaf)
+        seen.add(id(leaf))
+    return jax.tree.unflatten(structure, leaves)
 
 
 def _shapes(batch: Any) -> tuple:

@@ -81,7 +81,11 @@ def main():
     )
     # The samples come first, and what they are made from second.
     data = kmf.datasets.ShuffledDataset(
-        images, edges(images), batch_size=64, seed=0, drop_remainder=True
+        images,
+        edges(images),
+        batch_size=64,
+        seed=arguments.seed,
+        drop_remainder=True,
     )
     model = make_model(arguments, rounds=arguments.epochs * len(data))
     output = arguments.output

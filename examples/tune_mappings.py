@@ -17,6 +17,7 @@ finished trials when started again with the same `--output`. About half an hour.
     python examples/tune_mappings.py --workers 2
     python examples/tune_mappings.py --data digits --seeds 3
     python examples/tune_mappings.py --oracle bayesian --trials 20
+    python examples/tune_mappings.py --oracle hyperband
 """
 
 import argparse
@@ -70,7 +71,12 @@ def parse_arguments():
     )
     add("--trials", type=int, default=None, help="at most that many")
     add("--epochs", type=int, default=None, help="instead of the problem's own")
-    add("--seeds", type=int, default=3, help="models trained in each trial")
+    add(
+        "--seeds",
+        type=int,
+        default=None,
+        help="models trained in each trial; 3, or 1 with hyperband",
+    )
     add("--workers", type=int, default=0, help="processes that share the work")
     add("--limit", type=int, default=None, help="use only that many samples")
     add(
@@ -82,7 +88,13 @@ def parse_arguments():
         default=pathlib.Path("runs/tune"),
         help="folder for trials, table and picture",
     )
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    by_epochs = arguments.oracle == "hyperband"
+    if by_epochs and arguments.trials is not None:
+        parser.error("--trials: hyperband sets their number by --epochs")
+    if arguments.seeds is None:
+        arguments.seeds = 1 if by_epochs else 3
+    return arguments
 
 
 # ------------------------------------------------------------ the problems
@@ -222,6 +234,8 @@ def make_tuner(arguments, model, epochs):
     else:
         for name in ("generator_learning_rate", "discriminator_learning_rate"):
             model["space"].pop(name, None)
+    if arguments.oracle == "hyperband":
+        model["every"] = 1  # Its first trials have one epoch or two.
     hypermodel = kmf.tuning.MappingHyperModel(
         **model, seeds=range(arguments.seeds)
     )

@@ -47,7 +47,12 @@ def parse_arguments():
         default=path,
         help="folder for curves and values",
     )
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if not all(0 < step_size < 1 for step_size in arguments.step_sizes):
+        parser.error("--step-sizes: numbers between 0 and 1")
+    if arguments.warmup < 1 or arguments.potential_steps < 1:
+        parser.error("--warmup, --potential-steps: at least 1")
+    return arguments
 
 
 def square_root(matrix):
@@ -120,7 +125,8 @@ def distances(step_size, seed, arguments):
     steps = arguments.potential_steps
     warmup = arguments.warmup // steps
     model = make_model(seed, step_size, 1e-3, steps, warmup)
-    train(model, warmup, seed)
+    if warmup > 0:
+        train(model, warmup, seed)
     # Until a tenth of the distance should be left.
     rounds = math.ceil(math.log(0.1) / math.log(1 - step_size))
     values = []

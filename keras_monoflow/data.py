@@ -77,14 +77,14 @@ class RowsOfPyDataset(keras.utils.PyDataset):
 
     def __init__(self, data: Any, rows_of: Callable[[Any], tuple]) -> None:
         super().__init__()
-        self._data, self._rows_of = data, rows_of
+        self.source, self._rows_of = data, rows_of
 
     @property
     def num_batches(self) -> int | None:
-        return self._data.num_batches
+        return self.source.num_batches
 
     def __getitem__(self, index: int) -> tuple:
-        return self._rows_of(self._data[index])
+        return self._rows_of(self.source[index])
 
 
 def rows_of_data(

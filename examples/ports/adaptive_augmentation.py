@@ -3,7 +3,7 @@
 The port of keras.io's "Data-efficient GANs with Adaptive Discriminator
 Augmentation": horizontal flips, translations and rotations on what the
 discriminator sees, as often as its outputs on the data demand, and the kernel
-distance to held-out images after every epoch. By default the 5000 horses of
+distance to held-out images every five epochs. By default the 5000 horses of
 CIFAR-10. A run that was killed goes on, with the strength that it had.
 
     python examples/ports/adaptive_augmentation.py

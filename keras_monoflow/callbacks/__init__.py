@@ -8,10 +8,11 @@ may have them too.
   to the front, so that all others see what it adds.
 - `use_data(x, y, validation_data)`: `fit` calls it with its data before the
   training.
-- `measures_samples = True`: `fit` keeps it as `model.distribution_metrics`,
-  and `model.evaluate` adds what its `evaluate(model, x, y)` returns,
-  a dictionary of values by name. Files of the model hold its
-  `saved_weights()`, a dictionary of variables by their name in files.
+- `measures_samples = True`: `fit` takes one such callback, and keeps it as
+  `model.distribution_metrics`. `model.evaluate` adds what its
+  `evaluate(model, x, y)` returns, a dictionary of values by
+  name. Files of the model hold its `saved_weights()`, a dictionary of
+  variables by their name in files.
 - `shows_pictures = True`: it has `show_picture` and `show_histograms`, as
   `TensorBoard`.
 - `boards`: `fit` sets it to the list of all callbacks that show pictures.

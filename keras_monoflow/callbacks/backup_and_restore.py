@@ -39,8 +39,9 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
     with the weights of a run that was not interrupted. There it acts after all
     other callbacks, and also holds what `EarlyStopping`, `ModelCheckpoint` and
     `ReduceLROnPlateau` remember: the best value, the epochs without a better
-    one, and the best weights. A callback of your own names the attributes that
-    it remembers, numbers, strings, arrays or lists of arrays, in `remembers`.
+    one, and the best weights; and whether `SwapEMAWeights` has swapped them. A
+    callback of your own names the attributes that it remembers, numbers,
+    strings, arrays or lists of arrays, in `remembers`.
 
     Args:
         backup_dir: Folder of the backup, for this run alone.

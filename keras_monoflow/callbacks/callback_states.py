@@ -20,6 +20,7 @@ _REMEMBERED = {
     ),
     keras.callbacks.ModelCheckpoint: ("best",),
     keras.callbacks.ReduceLROnPlateau: ("best", "cooldown_counter", "wait"),
+    keras.callbacks.SwapEMAWeights: ("_ema_weights_in_model",),
 }
 
 
@@ -72,6 +73,7 @@ def _with_memory(
         names = tuple(getattr(callback, "remembers", ()))
         for kind, known in _REMEMBERED.items():
             names += known if isinstance(callback, kind) else ()
+        names = tuple(dict.fromkeys(names))
         if names:
             name = type(callback).__name__
             counts[name] = counts.get(name, -1) + 1

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_monoflow.callbacks.held_out import HeldOut
+from keras_monoflow.data import first_labels
 from keras_monoflow.metrics import DistributionMetric, get
 from keras_monoflow.typing import Array, ArrayLike, Config
 
@@ -34,7 +35,7 @@ class DistributionMetrics(HeldOut):
 
     After `fit`, `model.evaluate(data)` returns the metrics too, on the data
     that it is given. A saved model keeps them, with the weights of the networks
-    that they look through.
+    that they look through. So `fit` takes one such callback, of all metrics.
 
     Args:
         metrics: A `keras_monoflow.metrics.DistributionMetric`, a name such as
@@ -78,6 +79,8 @@ class DistributionMetrics(HeldOut):
         super().__init__(every, samples, seed, real)
         self.metrics = _check_metrics(metrics)
         self._names = [f"val_{metric.name}" for metric in self.metrics]
+        # (Where a stream has the labels, they are not known.)
+        self._has_class_numbers = True
 
     def log_names(self, model: Any = None) -> list[str]:
         """Returns the names of all logs, for epochs before the first look."""
@@ -85,7 +88,14 @@ class DistributionMetrics(HeldOut):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
-        real, _ = self._known(self.held_out)
+        real, labels = self._known(self.held_out)
+        if labels is None and self._needs_labels():
+            raise ValueError(
+                "`DistributionMetrics(real=...)` has no labels for `real`, and "
+                "those of this model are not class numbers, which it could "
+                "draw. Leave out `real`, and pass `validation_data=(x, y)` to "
+                "`fit`."
+            )
         real = real[: getattr(self.model, "max_samples", None)]
         for metric in self.metrics:
             # Most metrics find out what is wrong with samples in computing.
@@ -96,6 +106,19 @@ class DistributionMetrics(HeldOut):
                     f"`DistributionMetrics` cannot compute {metric.name!r} of "
                     f"{len(real)} samples: {error}"
                 ) from error
+
+    def use_data(self, x: Any, y: Any, validation_data: Any) -> None:
+        super().use_data(x, y, validation_data)
+        if not self._takes_data_of_fit:
+            self._has_class_numbers = first_labels(x, y, count=1) is None
+
+    def _needs_labels(self) -> bool:
+        """Whether the model cannot draw labels by itself."""
+        if not getattr(self.model, "conditional", False):
+            return False
+        known = self.model.labels
+        may_draw = known.may_be_numbers and self._has_class_numbers
+        return not known.seen and not may_draw
 
     def values(self, epoch: int) -> dict[str, float]:
         values = self.measure(self.model, self.held_out)

@@ -58,7 +58,7 @@ class FlowAnimation(keras.callbacks.Callback):
     """
 
     writes_files = True
-    remembers = ("limits_of_samples",)
+    remembers = ("limits_of_samples", "_last_epoch")
 
     def __init__(
         self,
@@ -106,6 +106,7 @@ class FlowAnimation(keras.callbacks.Callback):
         check_integer("seed", self.seed, minimum=0)
         check_writer(self.path)
         check_folder(self.path.parent, type(self).__name__)
+        self._last_epoch = 0
         self._picture = self._make_picture()
         self._picture.owner = type(self).__name__
         self._picture.use_data(*self._data_of_fit)
@@ -140,12 +141,15 @@ class FlowAnimation(keras.callbacks.Callback):
         self._last_epoch = epoch + 1
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        # Pictures of a longer training in the same folder are left out.
         pictures = sorted(self.frames.glob("epoch_*.png"), key=_epoch_of)
-        pictures = [p for p in pictures if _epoch_of(p) <= self._last_epoch]
+        pictures = [p for p in pictures if self._draws(_epoch_of(p))]
         if pictures:
             with replacing(self.path, type(self).__name__) as new:
                 write_film(pictures, new, self.frames_per_second)
+
+    def _draws(self, epoch: int) -> bool:
+        """(Another training may have left its pictures in the folder.)"""
+        return epoch <= self._last_epoch and epoch % self.every == 0
 
 
 def _epoch_of(picture: pathlib.Path) -> int:

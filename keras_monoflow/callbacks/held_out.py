@@ -1,7 +1,8 @@
 """The base of callbacks that look at held-out samples."""
 
+import contextlib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -25,7 +26,8 @@ class HeldOut(keras.callbacks.Callback):
 
     Args:
         every: Integer, the number of epochs from one computation to the next;
-            in between, the logs hold NaN.
+            in between, the logs hold NaN, which `EarlyStopping`,
+            `ModelCheckpoint` and `ReduceLROnPlateau` pass over.
         samples: Integer, the largest number of real samples.
         seed: Integer, the seed of the generated samples and of the choice
             of the real ones.
@@ -129,8 +131,9 @@ class HeldOut(keras.callbacks.Callback):
         """Returns at most `samples` real samples, and their labels or `None`.
 
         Of arrays some rows are picked by the seed; of other data the first
-        ones are taken. Rows with weights are drawn with probability
-        proportional to these: some are picked twice, others not at all.
+        ones are taken, those of epoch 0 where there is `set_epoch`. Rows with
+        weights are drawn with probability proportional to these: some are
+        picked twice, others not at all.
 
         Raises:
             ValueError: If the data can be read only once.
@@ -152,11 +155,8 @@ class HeldOut(keras.callbacks.Callback):
                 "be read only once. Pass it an array as `real`. Received: "
                 f"{x!r}."
             )
-        if isinstance(x, keras.utils.PyDataset):
-            endless = x.num_batches is None
-            places = itertools.count() if endless else range(x.num_batches)
-            return self._first_rows(x[i] for i in places)
-        return self._first_rows(x)
+        with _at_first_epoch(getattr(x, "source", x)):
+            return self._first_rows(_batches(x))
 
     def _first_rows(self, batches: Iterable) -> tuple[Array, Array | None]:
         found: list[list[Array]] = [[], [], []]
@@ -181,3 +181,25 @@ class HeldOut(keras.callbacks.Callback):
         count = min(len(chances), self.samples)
         rows = rng.choice(len(chances), count, p=chances / chances.sum())
         return np.sort(rows)
+
+
+def _batches(x: Any) -> Iterable:
+    if not isinstance(x, keras.utils.PyDataset):
+        return x
+    endless = x.num_batches is None
+    places = itertools.count() if endless else range(x.num_batches)
+    return (x[i] for i in places)
+
+
+@contextlib.contextmanager
+def _at_first_epoch(x: Any) -> Iterator[None]:
+    """Inside, a data set whose order depends on the epoch serves the first."""
+    if not hasattr(x, "set_epoch"):
+        yield
+        return
+    epoch = getattr(x, "epoch", 0)
+    x.set_epoch(0)
+    try:
+        yield
+    finally:
+        x.set_epoch(epoch)

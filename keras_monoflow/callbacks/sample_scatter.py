@@ -106,6 +106,11 @@ class SampleScatter(EpochPicture):
         if not self._limits_are_given:
             self.limits = check_limits(limits)
 
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if not self._limits_are_given:
+            self.limits = None
+        super().on_train_begin(logs)
+
     def check(self, shape: tuple[int, ...]) -> None:
         if len(shape) != 2 or shape[1] != 2:
             raise ValueError(

@@ -11,15 +11,10 @@ from keras_monoflow import files
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.models import data_checks, label_checks, weight_checks
 from keras_monoflow.models.fitting import as_list
+from keras_monoflow.models.monitors import MONITORS
 
 #: Where the callbacks come from whose logs are known.
 _PACKAGES = ("keras", "keras_monoflow")
-
-_MONITORS = (
-    keras.callbacks.EarlyStopping,
-    keras.callbacks.ModelCheckpoint,
-    keras.callbacks.ReduceLROnPlateau,
-)
 
 _RATES = (
     keras.callbacks.LearningRateScheduler,
@@ -133,8 +128,8 @@ def check_callbacks(model: Any, callbacks: Any, validates: bool) -> None:
 
     Raises:
         TypeError: If something is not a callback.
-        ValueError: If a log or a key in the name of a file does not exist, or a
-            file could not be loaded.
+        ValueError: If a log or a key in the name of a file does not exist, a
+            file could not be loaded, or two callbacks measure samples.
         OSError: If a folder cannot be written.
     """
     callbacks = as_list(callbacks)
@@ -145,6 +140,7 @@ def check_callbacks(model: Any, callbacks: Any, validates: bool) -> None:
                 f"them. Received: {callback!r}, of type "
                 f"{type(callback).__name__}."
             )
+    _check_one_measures(callbacks)
     logs = _known_logs(model, callbacks, validates)
     for callback in callbacks:
         if isinstance(callback, _RATES) and not model._trained_networks():
@@ -158,8 +154,23 @@ def check_callbacks(model: Any, callbacks: Any, validates: bool) -> None:
         if isinstance(callback, keras.callbacks.BackupAndRestore):
             folder = callback.backup_dir
             files.check_folder(folder, type(callback).__name__, remote=True)
-        if isinstance(callback, _MONITORS):
+        if isinstance(callback, MONITORS):
             _check_monitor(callback, logs)
+
+
+def _check_one_measures(callbacks):
+    names = [
+        type(callback).__name__
+        for callback in callbacks
+        if getattr(callback, "measures_samples", False)
+    ]
+    if len(names) > 1:
+        raise ValueError(
+            "`callbacks` must have one callback that measures samples, as "
+            "`evaluate` returns the values of one. Pass one "
+            "`DistributionMetrics` with a list of all metrics. Received: "
+            f"{', '.join(names)}."
+        )
 
 
 def _known_logs(model, callbacks, validates):

@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_monoflow.backend import keras_internals
 from keras_monoflow.data import is_array
+from keras_monoflow.models.monitors import MONITORS, skipping_unmeasured
 
 
 class FirstBatchCheck(keras.callbacks.Callback):
@@ -136,6 +137,8 @@ def is_stream(data: Any) -> bool:
 def callbacks_for(data: Any, callbacks: Any) -> Any:
     """Returns the user's callbacks with those that `fit` needs.
 
+    Those that monitor a log skip the epochs in which it is not finite.
+
     Args:
         data: The `x` of `fit`.
         callbacks: The `callbacks` of `fit`: `None`, one, a list, or
@@ -151,14 +154,18 @@ def callbacks_for(data: Any, callbacks: Any) -> Any:
         for c in as_list(callbacks)
         if isinstance(c, keras.callbacks.TerminateOnNaN)
     ]
-    return with_extra(callbacks, extra)
+    callbacks = with_extra(callbacks, extra)
+    found = getattr(callbacks, "callbacks", callbacks)
+    found[:] = map(skipping_unmeasured, found)
+    return callbacks
 
 
 def with_extra(callbacks: Any, extra: list[keras.callbacks.Callback]) -> Any:
     """Returns the `callbacks` of `fit` with a list of others before them.
 
     Those that add to the logs come first, so that all others see what they
-    added, and backups last, so that they hold what all others did.
+    added, and backups last, so that they hold what all others did. A
+    `SwapEMAWeights` that the user put before the first stays there.
     """
     if isinstance(callbacks, keras.callbacks.CallbackList):
         for callback in extra:
@@ -169,12 +176,32 @@ def with_extra(callbacks: Any, extra: list[keras.callbacks.Callback]) -> Any:
 
 
 def _in_order(callbacks):
+    swaps = _swaps_before_metrics(callbacks)
+
     def place(callback):
-        if getattr(callback, "adds_to_logs", False):
+        if _adds_to_logs(callback) or callback in swaps:
             return 0
         return 1 + getattr(callback, "acts_last", False)
 
     return sorted(callbacks, key=place)
+
+
+def _adds_to_logs(callback):
+    return getattr(callback, "adds_to_logs", False)
+
+
+def _swaps_before_metrics(callbacks):
+    """Those that put averaged weights into the model before something measures
+    it. What acts on the logs must stand after them, or it keeps other weights.
+    """
+    found = []
+    for i, callback in enumerate(callbacks):
+        if isinstance(callback, MONITORS):
+            break
+        is_swap = isinstance(callback, keras.callbacks.SwapEMAWeights)
+        if is_swap and any(map(_adds_to_logs, callbacks[i:])):
+            found.append(callback)
+    return found
 
 
 def as_list(callbacks: Any) -> list[keras.callbacks.Callback]:

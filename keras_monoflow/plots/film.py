@@ -4,8 +4,11 @@ import os
 import pathlib
 from collections.abc import Sequence
 
+import numpy as np
+
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.plots.style import import_matplotlib
+from keras_monoflow.typing import Array
 
 _DOTS_PER_INCH = 100
 
@@ -73,9 +76,8 @@ def write_film(
     check_writer(path)
     from matplotlib.animation import FFMpegWriter, PillowWriter
     from matplotlib.figure import Figure
-    from matplotlib.image import imread
 
-    first = imread(pictures[0])
+    first = _read(pictures[0])
     # A video codec needs even sides.
     width, height = (side + side % 2 for side in first.shape[1::-1])
     figure = Figure((width / _DOTS_PER_INCH, height / _DOTS_PER_INCH))
@@ -86,5 +88,13 @@ def write_film(
     writer = writer_class(fps=rate)
     with writer.saving(figure, path, dpi=_DOTS_PER_INCH):
         for picture in [*pictures, *[pictures[-1]] * rate]:
-            shown.set_data(imread(picture))
+            shown.set_data(_read(picture))
             writer.grab_frame()
+
+
+def _read(picture: pathlib.Path) -> Array:
+    from matplotlib.image import imread
+
+    image = imread(picture)
+    # Matplotlib would give shades of gray the colors of a map.
+    return np.stack([image] * 3, axis=-1) if image.ndim == 2 else image

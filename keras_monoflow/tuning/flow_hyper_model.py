@@ -15,7 +15,12 @@ from keras_monoflow.callbacks.distribution_metrics import Metrics
 from keras_monoflow.metrics import FrechetDistance
 from keras_monoflow.tuning import common_space
 from keras_monoflow.tuning.diverging import StopWhenDiverged
-from keras_monoflow.tuning.scores import best_epoch, summary, tuner_objective
+from keras_monoflow.tuning.scores import (
+    best_epoch,
+    check_epochs,
+    summary,
+    tuner_objective,
+)
 from keras_monoflow.tuning.search_space import SearchSpace, none_of
 from keras_monoflow.tuning.trial_callbacks import fresh_callbacks
 
@@ -205,6 +210,9 @@ class FlowHyperModel(keras_tuner.HyperModel):
 
         Raises:
             keras_tuner.errors.FailedTrialError: If the training diverged.
+            keras_tuner.errors.FatalValueError: If no trial can be judged so:
+                another objective, fewer epochs than `every`, or a callback
+                that cannot be part of a search.
         """
         callbacks = list(callbacks or [])
         objective = tuner_objective(callbacks, self.objectives)
@@ -213,6 +221,9 @@ class FlowHyperModel(keras_tuner.HyperModel):
                 "Hyperband goes on with the weights of earlier trials, which "
                 f"are those of one seed. Received: seeds={self.seeds!r}"
             )
+        epochs = args[3] if len(args) > 3 else kwargs.get("epochs", 1)
+        start = kwargs.get("initial_epoch", 0)
+        check_epochs(epochs, start, self.measures.every)
         kwargs["verbose"] = 2 if verbose == 2 else 0
         names = [o.name for o in self.objectives]
         results: dict[int, dict[str, float]] = {}
@@ -222,9 +233,7 @@ class FlowHyperModel(keras_tuner.HyperModel):
             folder = f"seed_{seed}" if len(self.seeds) > 1 else ""
             fresh = fresh_callbacks(callbacks, hp.values, folder)
             history = self._train(model, seed, args, fresh, kwargs)
-            results[seed] = best_epoch(
-                history, names, objective, self.measures.every
-            )
+            results[seed] = best_epoch(history, names, objective)
             if verbose:
                 values = (f"{k} = {v:.4g}" for k, v in results[seed].items())
                 print(f"Seed {seed}: {', '.join(values)}", flush=True)

@@ -36,11 +36,33 @@ def tuner_objective(
     return objectives[0]
 
 
+def check_epochs(epochs: int, initial_epoch: int, every: int) -> None:
+    """Checks that a training has an epoch with metrics.
+
+    Args:
+        epochs: As in `fit`.
+        initial_epoch: As in `fit`.
+        every: They are computed every that many epochs.
+
+    Raises:
+        keras_tuner.errors.FatalValueError: If not.
+    """
+    if epochs // every > initial_epoch // every:
+        return
+    trained = f"epochs={epochs}"
+    if initial_epoch:
+        trained += f" from initial_epoch={initial_epoch}"
+    raise keras_tuner.errors.FatalValueError(
+        f"No metric would be computed in a trial of {trained}, with "
+        f"every={every}. Train longer, or pass a smaller `every` to the "
+        "hypermodel; with Hyperband, whose first trials are short, every=1."
+    )
+
+
 def best_epoch(
     history: Mapping[str, Sequence[float]],
     names: Sequence[str],
     objective: Any,
-    every: int,
 ) -> dict[str, float]:
     """Returns the metrics of the best epoch.
 
@@ -48,7 +70,6 @@ def best_epoch(
         history: Lists of values by name, one for each epoch.
         names: Names of the metrics.
         objective: `keras_tuner.Objective` that says which epoch is better.
-        every: They were computed every that many epochs.
 
     Raises:
         keras_tuner.errors.FailedTrialError: If it was finite in no epoch.
@@ -64,8 +85,7 @@ def best_epoch(
             best = logs
     if best is None:
         raise keras_tuner.errors.FailedTrialError(
-            f"{names[0]} was not finite in any epoch. Are there fewer epochs "
-            f"than every={every}?"
+            f"{names[0]} was not finite in any epoch."
         )
     return best
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import keras_tuner
 
 from keras_monoflow.callbacks import TensorBoard
 
@@ -22,7 +23,11 @@ def fresh_callbacks(
         hyperparameters: Values that a `TensorBoard` of the package shows.
         subfolder: Below the folder of the trial, where several trainings of
             the trial must not write into one.
+
+    Raises:
+        keras_tuner.errors.FatalValueError: If one cannot be part of a search.
     """
+    _check_kinds(callbacks)
     trial = None
     for callback in callbacks:
         trial = getattr(callback, "trial", trial)
@@ -44,6 +49,24 @@ def fresh_callbacks(
         if isinstance(callback, TensorBoard):
             callback.hparams.update(hyperparameters)
     return fresh
+
+
+def _check_kinds(callbacks):
+    for callback in callbacks:
+        name = type(callback).__name__
+        if isinstance(callback, keras.callbacks.BackupAndRestore):
+            raise keras_tuner.errors.FatalValueError(
+                f"`callbacks` of `search` must not have a `{name}`: one trial "
+                "would go on from the backup of another. Leave it out: a "
+                "search resumes by itself, and a trial that was interrupted "
+                "begins anew."
+            )
+        if getattr(callback, "measures_samples", False):
+            raise keras_tuner.errors.FatalValueError(
+                f"`callbacks` of `search` must not have a `{name}`: the "
+                "hypermodel measures the samples. Pass the metrics to it, as "
+                "`metrics=[...]`."
+            )
 
 
 def _log_dir(log_dir, trial, subfolder):

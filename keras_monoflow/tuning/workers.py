@@ -1,12 +1,28 @@
 """A search by several processes on one machine."""
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
+import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from keras_monoflow.arguments import check_integer
+
+#: Runs a command that Linux kills when the process `argv[1]` has ended.
+_WITH_PARENT = """
+import os, signal, sys
+try:
+    import ctypes
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+except (ImportError, OSError, AttributeError):
+    pass
+if os.getppid() == int(sys.argv[1]):
+    os.execvp(sys.argv[2], sys.argv[2:])
+"""
 
 
 def run_workers(
@@ -25,8 +41,10 @@ def run_workers(
     nothing after `search` that only one process should do.
 
     A worker that dies is started again and repeats the trial that it was at.
-    When this function itself is killed, its workers end with it, as they lose
-    the chief; the next call goes on with the finished trials.
+    When this process is interrupted or terminated (SIGTERM), or on Linux killed
+    in whatever way, the chief and the workers end with it; elsewhere, a SIGKILL
+    leaves them running, and they must be ended by hand. The next call goes on
+    with the finished trials.
 
     Args:
         command: List of strings, such as `[sys.executable, "search.py"]`.
@@ -49,22 +67,52 @@ def run_workers(
 
     def start(name):
         return subprocess.Popen(
-            command, env={**environment, "KERASTUNER_TUNER_ID": name}
+            _ending_with_this_process(command),
+            env={**environment, "KERASTUNER_TUNER_ID": name},
         )
 
-    processes = {"chief": start("chief")}
-    try:
-        for i in range(workers):
+    processes = {}
+    with _exit_on_sigterm():
+        try:
             # "tuner0" is the name that KerasTuner gives a search of one process
             # that reads the folder later.
-            processes[f"tuner{i}"] = start(f"tuner{i}")
-        _watch(processes, start, restarts)
+            for name in ("chief", *(f"tuner{i}" for i in range(workers))):
+                processes[name] = start(name)
+            _watch(processes, start, restarts)
+        finally:
+            # The chief has written every trial that ended, and would look for
+            # the end of the workers only every 20 seconds.
+            for process in processes.values():
+                process.kill()
+                process.wait()
+
+
+def _ending_with_this_process(command):
+    if sys.platform != "linux" or not sys.executable:
+        return command
+    python = [sys.executable, "-I", "-S", "-c", _WITH_PARENT]
+    return [*python, str(os.getpid()), *command]
+
+
+@contextlib.contextmanager
+def _exit_on_sigterm() -> Iterator[None]:
+    """Inside, SIGTERM is an exception, unless the program does something else.
+
+    By default it would end Python before any `finally`.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def exit_now(number, frame):
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, exit_now)
+    try:
+        yield
     finally:
-        # The chief has written every trial that ended, and would look for the
-        # end of the workers only every 20 seconds.
-        for process in processes.values():
-            process.kill()
-            process.wait()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _watch(processes, start, restarts):

@@ -1,11 +1,14 @@
 """A run that is killed goes on with what its callbacks remembered."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
 from helpers import make_networks, numpy
 
 import keras_monoflow as kmf
+from keras_monoflow.callbacks import flow_animation
 
 #: The fourth epoch without a better value is the last: patience is 4. The rate
 #: falls after two epochs without one.
@@ -186,6 +189,49 @@ def test_pictures_and_curves_of_a_killed_run(tmp_path):
     files = [p / "scatter" / "epoch_0004.png" for p in tmp_path.iterdir()]
     assert len(files) == 2
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+class KillAtTheEnd(keras.callbacks.Callback):
+    """Ends a run after its last epoch, before a film is written."""
+
+    def on_train_end(self, logs=None):
+        raise Killed
+
+
+def test_a_film_that_was_not_written(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(
+        flow_animation,
+        "write_film",
+        lambda pictures, path, rate: written.append([p.stem for p in pictures]),
+    )
+    monkeypatch.setattr(
+        flow_animation, "replacing", lambda *_: contextlib.nullcontext()
+    )
+    film = kmf.callbacks.FlowAnimation(
+        tmp_path / "film.gif", samples=4, vector_field=False
+    )
+    film.frames.mkdir()
+    (film.frames / "epoch_0003.png").touch()  # of a longer training
+
+    def fit(*first):
+        gan = kmf.MonoFlowGAN(*make_networks(), seed=3)
+        gan.compile("sgd", "sgd")
+        backup = kmf.callbacks.BackupAndRestore(tmp_path / "backup")
+        data = np.zeros((4, 2), "float32")
+        return gan.fit(
+            data, epochs=2, verbose=0, callbacks=[*first, film, backup]
+        )
+
+    with pytest.raises(Killed):
+        fit(KillAtTheEnd())
+    assert written == []
+    assert fit().epoch == []
+    assert written == [["epoch_0001", "epoch_0002"]]
+    # Another training with the same callback counts anew.
+    film.on_train_begin()
+    film.on_train_end()
+    assert len(written) == 1
 
 
 def test_limits_that_are_given_now_count(tmp_path):

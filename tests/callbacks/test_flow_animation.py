@@ -117,6 +117,31 @@ def test_film_of_a_shorter_training(stand_in, tmp_path):
         assert len(frames_of(path)[0]) == epochs
 
 
+def test_pictures_of_a_training_with_another_every(stand_in, tmp_path):
+    for every, expected in [(1, 2), (2, 1)]:
+        film = FlowAnimation(
+            tmp_path / "flow.gif", samples=4, every=every, vector_field=False
+        )
+        stand_in((2,)).fit_noise([film], epochs=2)
+        assert len(frames_of(film.path)[0]) == expected
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_film_of_pictures_of_any_kind(tmp_path, mode):
+    """Shades of gray keep their brightness, and get no colors."""
+    for level in (0, 128, 255):
+        picture = Image.new("L", (20, 20), level).convert(mode)
+        picture.save(tmp_path / f"{level}.png")
+    plots.write_film(
+        [tmp_path / f"{level}.png" for level in (0, 128, 255)],
+        tmp_path / "film.gif",
+    )
+    frames, _ = frames_of(tmp_path / "film.gif")
+    colors = np.array([frame[10, 10] for frame in frames], int)
+    expected = np.repeat([[0], [128], [255]], 3, axis=1)
+    np.testing.assert_allclose(colors[:3], expected, atol=4)
+
+
 def test_pictures_stand_in_the_order_of_epochs(stand_in, tmp_path, monkeypatch):
     """Also where their names have more digits."""
     written = []

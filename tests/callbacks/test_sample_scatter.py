@@ -72,6 +72,21 @@ def test_limits_come_from_the_first_picture_without_data(
     )
 
 
+def test_another_training_gets_its_own_limits(stand_in, tmp_path, plots):
+    free = SampleScatter(tmp_path, samples=10, vector_field=False)
+    given = SampleScatter(
+        tmp_path, samples=10, vector_field=False, limits=(-2, 2)
+    )
+    for latent_scale in (0.0, 50.0):
+        model = stand_in((2,))
+        bias = model.net.layers[0].bias
+        bias.assign(np.float32([latent_scale, -latent_scale]))
+        model.fit_noise([free, given], epochs=1)
+    limits = [call["limits"] for call in plots]
+    assert limits[0] != limits[2]
+    assert limits[1] == limits[3] == ((-2.0, 2.0), (-2.0, 2.0))
+
+
 def test_given_limits_and_no_field(stand_in, tmp_path, plots):
     scatter = SampleScatter(
         tmp_path, samples=10, vector_field=False, limits=(-2, 2)

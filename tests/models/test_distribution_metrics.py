@@ -184,6 +184,23 @@ def test_which_real_samples(data, rng):
     assert min(history["val_gap"]) > 40
 
 
+@pytest.mark.parametrize("parts", [False, True])
+def test_the_real_samples_of_a_data_set_are_always_the_same(data, parts):
+    """Whatever epoch it stands at, and it goes on from there."""
+    x = {"a": data, "b": data} if parts else data
+    batches = kmf.datasets.ShuffledDataset(x, batch_size=8, seed=0)
+    seen = batches
+    if parts:
+        rows = kmf.data.rows_of_data(batches, None, kmf.data.joined, None)
+        seen, _ = rows
+    callback = DistributionMetrics(Gap(), samples=20)
+    first, _ = callback.choose(seen)
+    batches.set_epoch(3)
+    callback.use_data(seen, None, None)
+    np.testing.assert_array_equal(callback.held_out[0], first)
+    assert batches.epoch == 3
+
+
 class Endless(keras.utils.PyDataset):
     """Has no last batch."""
 

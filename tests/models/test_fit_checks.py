@@ -30,6 +30,20 @@ def conditional():
     return gan
 
 
+def gan_of_labels(shape):
+    """A model whose labels are arrays of floats."""
+
+    def network(units):
+        x, y = keras.Input((2,)), keras.Input(shape)
+        row = keras.layers.Reshape((int(np.prod(shape)),))(y)
+        h = keras.layers.Concatenate()([x, row])
+        return keras.Model([x, y], keras.layers.Dense(units)(h))
+
+    gan = kmf.MonoFlowGAN(network(2), network(1))
+    gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
+    return gan
+
+
 def refuses(model, error, message, x, y=None, **arguments):
     """`fit` raises an error, and there was no round."""
     before = int(numpy(model.rounds_counter))
@@ -162,7 +176,7 @@ def test_rates_where_nothing_learns(x, callback):
 def test_logs_that_there_are_not(flow, x, tmp_path):
     model = make_flow(flow)
     for callback, message in [
-        (K.EarlyStopping("val_loss"), "EarlyStopping.*'val_loss'.*no log"),
+        (K.EarlyStopping("val_loss"), "EarlyStopping.*'val_loss'.*not a log"),
         (K.ReduceLROnPlateau("loss"), "ReduceLROnPlateau.*velocity_norm"),
         (
             K.ModelCheckpoint(tmp_path / "a.keras", save_best_only=True),
@@ -277,6 +291,36 @@ def test_real_samples(gan, x, kind):
 def test_metrics_that_cannot_be_computed(gan, x, metric, message):
     callback = C.DistributionMetrics(metric, real=x[:3])
     refuses(gan, ValueError, message, x, callbacks=[callback])
+
+
+def test_two_callbacks_that_measure(gan, x):
+    """`evaluate` would return the values of one of them."""
+    names = ("frechet_distance", "sliced_wasserstein_distance")
+    callbacks = [C.DistributionMetrics(name, samples=20) for name in names]
+    message = "one.*list of all metrics.*DistributionMetrics, Distri"
+    refuses(gan, ValueError, message, x, callbacks=callbacks)
+
+
+@pytest.mark.parametrize("kind", ["vectors", "numbers", "stream"])
+def test_real_samples_without_labels(x, kind):
+    y = np.linspace(0, 1, len(x), dtype="float32")
+    if kind == "vectors":
+        y = np.stack([y, y], axis=1)
+    gan = gan_of_labels(y.shape[1:])
+    data = {"x": x, "y": y}
+    if kind == "stream":
+        data = {"x": kmf.datasets.ShuffledDataset(x, y, batch_size=32)}
+    metrics = C.DistributionMetrics("frechet_distance", real=x)
+    message = r"`DistributionMetrics\(real=...\)` has no labels.*Leave out"
+    refuses(gan, ValueError, message, **data, callbacks=[metrics])
+
+
+def test_real_samples_of_a_model_of_classes(conditional, x):
+    """It draws labels by itself."""
+    metrics = C.DistributionMetrics("frechet_distance", real=x)
+    y = np.arange(64) % 2
+    history = conditional.fit(x, y, verbose=0, callbacks=[metrics]).history
+    assert np.isfinite(history["val_frechet_distance"]).all()
 
 
 def test_true_log_ratio(gan, x):

@@ -3,8 +3,10 @@
 import collections
 import os
 import pathlib
+import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -63,6 +65,66 @@ def test_two_workers_of_which_one_dies(tmp_path, environment, capfd):
         assert counts[f"end {trial}"] == 1
         assert counts[f"begin {trial}"] == 1 + (trial == TRIALS[1])
     check_results(tmp_path)
+
+
+#: Says who it is, and after a while that it is still there.
+WAITS = """
+import os, time
+print(os.environ["KERASTUNER_TUNER_ID"], flush=True)
+time.sleep(20)
+print("survived", flush=True)
+"""
+
+#: Starts a chief and a worker that wait.
+STARTS = f"""
+import sys
+from keras_monoflow.tuning.workers import run_workers
+run_workers([sys.executable, "-c", {WAITS!r}], workers=1)
+"""
+
+
+def signals():
+    if os.name != "posix":
+        return []
+    killed = [signal.SIGKILL] if sys.platform == "linux" else []
+    return [signal.SIGTERM, *killed]
+
+
+@pytest.mark.parametrize("number", signals())
+def test_workers_end_with_the_process_that_started_them(environment, number):
+    parent = subprocess.Popen(
+        [sys.executable, "-c", STARTS],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with parent:
+        names = {parent.stdout.readline().strip() for _ in range(2)}
+        assert names == {"chief", "tuner0"}
+        parent.send_signal(number)
+        # It is closed when the last of the three has ended.
+        assert parent.stdout.read() == ""
+    exits = {signal.SIGTERM: 128 + signal.SIGTERM}
+    assert parent.returncode == exits.get(number, -number)
+
+
+def test_sigterm_means_afterwards_what_it_meant_before():
+    command = [sys.executable, "-c", ""]
+    seen = []
+
+    def handle(number, frame):
+        seen.append(number)
+
+    for before in (signal.SIG_DFL, handle):
+        own = signal.signal(signal.SIGTERM, before)
+        try:
+            kmf.tuning.run_workers(command, workers=1)
+            assert signal.getsignal(signal.SIGTERM) is before
+        finally:
+            signal.signal(signal.SIGTERM, own)
+    # Other threads cannot handle signals.
+    with ThreadPoolExecutor() as pool:
+        pool.submit(kmf.tuning.run_workers, command, 1).result()
 
 
 def test_workers_that_cannot_work(capfd):

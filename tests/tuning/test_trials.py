@@ -68,6 +68,49 @@ def test_the_best_epoch_counts(direction, best):
     assert summary == {"val_scripted": best}
 
 
+def test_monitors_pass_over_epochs_without_metrics():
+    metric = Scripted([9.0, 3.0, 1.0, 2.0, 4.0, 0.0], "min")
+    early = keras.callbacks.EarlyStopping(
+        "val_scripted", mode="min", patience=2
+    )
+    hypermodel = problem.hypermodel(metrics=metric, every=2)
+    summary = fit(hypermodel, epochs=10, callbacks=[early])
+    assert summary == {"val_scripted": 1.0}
+    assert next(metric.values) == 0.0  # The fifth was not asked for.
+
+
+@pytest.mark.parametrize(
+    ("epochs", "start", "every"), [(2, 0, 3), (1, 0, 20), (7, 4, 4)]
+)
+def test_trials_without_a_measured_epoch(epochs, start, every):
+    hypermodel = problem.hypermodel(every=every)
+    arguments = {"epochs": epochs, "initial_epoch": start}
+    message = f"epochs={epochs}.*every={every}"
+    with pytest.raises(kt.errors.FatalValueError, match=message):
+        fit(hypermodel, **arguments)
+    # One more epoch with metrics is enough.
+    arguments["epochs"] = (start // every + 1) * every
+    assert np.isfinite(fit(hypermodel, **arguments)["val_gap"])
+
+
+@pytest.mark.parametrize(
+    "kind", [keras.callbacks.BackupAndRestore, kmf.callbacks.BackupAndRestore]
+)
+def test_backups_are_refused(tmp_path, kind):
+    message = "BackupAndRestore.*a search resumes by itself"
+    backup = kind(str(tmp_path / "backup"))
+    with pytest.raises(kt.errors.FatalValueError, match=message):
+        fit(problem.hypermodel(seeds=(0, 1)), callbacks=[backup])
+    with pytest.raises(kt.errors.FatalValueError, match=message):
+        problem.search(problem.tuner(tmp_path), callbacks=[backup])
+
+
+def test_other_metrics_belong_to_the_hypermodel():
+    metrics = kmf.callbacks.DistributionMetrics(problem.Near())
+    with pytest.raises(kt.errors.FatalValueError, match=r"metrics=\[...\]"):
+        fit(problem.hypermodel(), callbacks=[metrics])
+
+
 class BreaksDown(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == 1:

@@ -154,6 +154,9 @@ def draw(results, path):
             label = name if i == 0 else None
             axis.semilogy(place, shares, "os^"[j], color=f"C{j}", label=label)
     axis.axhline(1.0, color="gray", lw=0.8, ls=":")
+    # (The labels of a logarithmic axis are powers, for less than a decade too.)
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter("{x:g}")
     axis.set_xticks(range(len(data_of(results))), data_of(results))
     axis.set_ylabel("distance, as a share of that\nof the standard GAN")
     axis.legend(fontsize=8)
@@ -171,7 +174,7 @@ CLAIM = Claim(
     "0.1 on images, 2000 rounds; DCGANs of 8 or 16 feature maps. Distances are "
     "the exact W1, and the Fréchet distance of a classifier's features.",
     advice="Choose by what may go wrong, not by hoping for better samples: "
-    "`identity` comes home from afar, `non_saturating` cannot explode.",
+    "`identity` moves samples from afar, `non_saturating` cannot explode.",
     choices=choices,
     run=run,
     table=table,

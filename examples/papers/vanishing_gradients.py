@@ -110,7 +110,7 @@ def groups(results):
 
 
 def home(results):
-    """How many came home, and after how many rounds."""
+    """How many reached the data, and after how many rounds."""
     rounds = [r["home"] for r in results if r["home"] is not None]
     diverged = sum("diverged" in r for r in results)
     note = f" ({diverged} diverged)" if diverged else ""
@@ -170,7 +170,7 @@ def verdict(results):
 
 
 def min_slope_home(results):
-    """The smallest mean slope with which a generator came home."""
+    """The smallest mean slope with which a generator reached the data."""
     slopes = [r["slope"] for r in results if r["home"] is not None]
     return min(slopes, default=float("nan"))
 

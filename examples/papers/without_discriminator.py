@@ -129,7 +129,7 @@ def table(results):
 
 
 def rounds(home):
-    """In how many rounds how many came home."""
+    """In how many rounds how many reached the data."""
     if not home:
         return "-"
     came = [r for r in home if isinstance(r, int)]

@@ -22,6 +22,14 @@ MAPPINGS = {
     "arcsinh": kmf.mappings.Arcsinh(),
     "mle": kmf.mappings.Alpha(alpha=1.0),
 }
+#: What the claim names as a cure.
+CURES = [
+    "vanilla, C=3",
+    "vanilla, C=5",
+    "non_saturating",
+    "identity",
+    "arcsinh",
+]
 STEPS = [1, 5]
 #: The paper has 7000 rounds and rates of 1e-4 and 2e-4. These are a seventh of
 #: its rounds, at eight times its rates.
@@ -96,19 +104,29 @@ def table(results):
 
 
 def verdict(results):
-    """Whether a shift is needed where the discriminator is ahead."""
-    most = steps_of(results)[-1]
-
-    def mean(name):
-        return np.mean(values(results, "fid", mapping=name, steps=most))
-
-    names = [n for n in MAPPINGS if values(results, "fid", mapping=n)]
-    why = f"with {most} discriminator steps a round the distances are " + (
-        ", ".join(f"{mean(name):.1f} ({name})" for name in names)
-    )
-    cures = [n for n in names if n in ("vanilla, C=3", "vanilla, C=5")]
-    agree = cures and all(mean("vanilla, C=0") > 1.5 * mean(n) for n in cures)
-    return ("reproduced" if agree else "not reproduced"), why
+    """What the claim names must come much nearer than the vanilla GAN, by the
+    middle seed."""
+    holds, why = [], []
+    for n in steps_of(results):
+        found = {
+            name: values(results, "fid", mapping=name, steps=n)
+            for name in MAPPINGS
+        }
+        middle = {k: np.median(v) for k, v in found.items() if v}
+        tried = [name for name in CURES if name in middle]
+        cured = [c for c in tried if 1.5 * middle[c] < middle["vanilla, C=0"]]
+        holds.append(len(cured) == len(tried))
+        shown = ", ".join(
+            f"{c} {middle[c]:.0f}" + ("" if c in cured else " (no cure)")
+            for c in tried
+        )
+        why.append(
+            f"{n} discriminator step{'s' if n > 1 else ''} a round: the middle "
+            f"seed of the vanilla GAN has a distance of "
+            f"{middle['vanilla, C=0']:.0f}, {shown}"
+        )
+    words = "reproduced" + ("" if all(holds) else " under conditions")
+    return (words if any(holds) else "not reproduced"), "; ".join(why)
 
 
 def draw(results, path):
@@ -146,8 +164,11 @@ CLAIM = Claim(
     "eight times its rates; 1 or 5 "
     "discriminator steps a round, 3 seeds. The Fréchet distance is that of a "
     "classifier's features, between 5000 samples and the test images.",
-    advice="With few discriminator steps any mapping does. If the "
-    "discriminator is ahead, take `identity`, `non_saturating` or `arcsinh`.",
+    advice="Give the vanilla GAN a shift, of 1 with one discriminator step a "
+    "round, or the penalty R1, with which it keeps up in the next claim. Where "
+    "the discriminator is ahead, take `identity`, `non_saturating` or "
+    "`arcsinh`: no shift saved every seed. `mle`, whose slope explodes, failed "
+    "everywhere.",
     choices=choices,
     run=run,
     table=table,

@@ -98,7 +98,6 @@ class AdversarialModel(GeneratorModel):
             )
         self._check_condition_counts(kwargs.get("generator_terms"))
         self._set_average(choices)
-        before = getattr(self, "optimizer", None)
         pair = PairOptimizer(
             generator_optimizer, discriminator_optimizer, role=self.role
         )
@@ -107,6 +106,7 @@ class AdversarialModel(GeneratorModel):
         pair.build_networks(
             self.generator.trainable_variables, self.discriminator_variables()
         )
+        before = getattr(self, "optimizer", None)
         if before is not None:  # Warmups and averages count all rounds.
             pair.iterations.assign(before.iterations)
         fits = ("regression_loss",) if choices.persistency > 1 else ()

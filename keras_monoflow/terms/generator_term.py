@@ -103,10 +103,8 @@ class GeneratorTerm:
     def user_objects(self) -> list[tuple[Any, str]]:
         """Returns what a user has passed and must have registered with Keras
         for a model to be saved, each with the name of its argument."""
-        return [(type(self), "generator_terms"), *self._objects_of_weight()]
-
-    def _objects_of_weight(self) -> list[tuple[Any, str]]:
-        return user_objects(self.weight, "weight of `generator_terms`")
+        of_weight = user_objects(self.weight, "weight of `generator_terms`")
+        return [(type(self), "generator_terms"), *of_weight]
 
     def get_config(self) -> Config:
         serialize = keras.saving.serialize_keras_object
@@ -151,7 +149,7 @@ class FunctionTerm(GeneratorTerm):
         return self.function(samples, real, condition, features)
 
     def user_objects(self) -> list[tuple[Any, str]]:
-        return [(self.function, "generator_terms"), *self._objects_of_weight()]
+        return [*super().user_objects(), (self.function, "generator_terms")]
 
     def get_config(self) -> Config:
         serialize = keras.saving.serialize_keras_object

@@ -73,32 +73,27 @@ class SlicedWasserstein(Velocity):
         )
         ranks = ops.argsort(ops.argsort(at, axis=1), axis=1)
         targets = ops.sort(targets, axis=1)
-        means = _means_of_quantiles(targets, ops.shape(at)[1])
+        means, within = _means_of_quantiles(targets, ops.shape(at)[1])
         moves = ops.take_along_axis(means, ranks, axis=1) - at
         velocity = framework.engine.exact_matmul(
             ops.transpose(moves), ops.transpose(directions)
         )
-        # (The variance of the data within the intervals adds to the distance.)
-        center = ops.mean(targets, axis=1, keepdims=True)
-        within = ops.mean((targets - center) ** 2) - ops.mean(
-            (means - center) ** 2
-        )
-        loss = size / 2 * (ops.mean(moves**2) + ops.maximum(within, 0.0))
+        loss = size / 2 * (ops.mean(moves**2) + within)
         return velocity * (size / self.projections), {"generator_loss": loss}
 
     def get_config(self) -> Config:
         return {"projections": self.projections}
 
 
-def _means_of_quantiles(values: Tensor, n: Any) -> Tensor:
+def _means_of_quantiles(values: Tensor, n: Any) -> tuple[Tensor, Any]:
     """Returns the means of the quantile function of sorted `(k, m)` over each
-    of `n` equal intervals, `(k, n)`.
+    of `n` equal intervals, `(k, n)`, and the mean variance within these.
 
     They are differences of its integral at `i / n`.
     """
     m = ops.shape(values)[1]
     if isinstance(n, int) and isinstance(m, int) and n == m:
-        return values
+        return values, 0.0
     # (Around the mean, where sums lose least.)
     center = ops.mean(values, axis=1, keepdims=True)
     values = values - center
@@ -106,8 +101,8 @@ def _means_of_quantiles(values: Tensor, n: Any) -> Tensor:
     # At i / n are `whole` values and a share of the next one. (In integers:
     # rounded places would lose the little that is between them.)
     if isinstance(n, int) and isinstance(m, int):
-        whole, rest = np.divmod(np.arange(n + 1, dtype="int64") * m, n)
-        share = rest / n
+        whole, left = np.divmod(np.arange(n + 1, dtype="int64") * m, n)
+        share = left / n
     else:
         counts = ops.cast(ops.arange(n + 1), "int64")
         products = counts * ops.cast(m, "int64")
@@ -120,6 +115,6 @@ def _means_of_quantiles(values: Tensor, n: Any) -> Tensor:
     rest = share * following
     total = ops.take(sums, whole, axis=1)
     between = total[:, 1:] - total[:, :-1] + (rest[:, 1:] - rest[:, :-1])
-    return center + between * (
-        ops.cast(n, values.dtype) / ops.cast(m, values.dtype)
-    )
+    means = between * (ops.cast(n, values.dtype) / ops.cast(m, values.dtype))
+    within = ops.mean(values**2) - ops.mean(means**2)
+    return center + means, ops.maximum(within, 0.0)

@@ -1,6 +1,5 @@
 """One Keras optimizer that owns those of both networks."""
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,7 +53,6 @@ class PairOptimizer(keras.optimizers.Optimizer):
                 "two objects, because each keeps the state of one network. "
                 f"Received the same one twice: {self.generator}."
             )
-        self._finalizers: list = []
         for optimizer, name in (
             (self.generator, "generator"),
             (self.discriminator, self.role),
@@ -81,13 +79,8 @@ class PairOptimizer(keras.optimizers.Optimizer):
         discriminator_variables: Sequence[keras.Variable],
     ) -> None:
         """Creates the slots of both optimizers."""
-        build(self.generator, generator_variables)
-        build(self.discriminator, discriminator_variables)
-        of_networks = generator_variables, discriminator_variables
-        self._finalizers = [
-            functools.partial(optimizer.finalize_variable_values, variables)
-            for optimizer, variables in zip(self.optimizers, of_networks)
-        ]
+        build_apart(self.generator, generator_variables)
+        build_apart(self.discriminator, discriminator_variables)
         self.built = True
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
@@ -131,8 +124,8 @@ class PairOptimizer(keras.optimizers.Optimizer):
         self, var_list: Sequence[keras.Variable]
     ) -> None:
         """Lets each optimizer overwrite the weights of its network."""
-        for finalize in self._finalizers:
-            finalize()
+        for optimizer in (self.generator, self.discriminator):
+            optimizer.finalize_variable_values(var_list)
 
     def get_config(self) -> Config:
         return {

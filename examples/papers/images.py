@@ -86,16 +86,20 @@ def classifier(name: str) -> keras.Model:
 
 
 def judge(name: str, samples: np.ndarray) -> dict[str, float]:
-    """Samples beside the test images: the Fréchet distance of the classifier's
-    features, how sure it is, and how many classes have 1 percent or more."""
+    """Samples beside the test images: the Fréchet and the kernel distance of
+    the classifier's features, how sure it is, and how many classes have 1
+    percent or more."""
     network = classifier(name)
     features = keras.Model(network.inputs[0], network.layers[-2].output)
-    distance = kmf.metrics.FrechetDistance(features)
+    frechet = kmf.metrics.FrechetDistance(features)
+    kernel = kmf.metrics.KernelDistance(features)
     coverage = kmf.metrics.ClassCoverage(
         network, minimum_samples=len(samples) // 100
     ).details(None, samples)
+    real = load(name, "test")[0]
     return {
-        "fid": float(distance(load(name, "test")[0], samples)),
+        "fid": float(frechet(real, samples)),
+        "kernel": float(kernel(real, samples)),
         "confidence": float(coverage["confidence"]),
         "classes": int(coverage["classes"]),
     }

@@ -46,7 +46,8 @@ class Codebook(layers.Layer):
     def __init__(self, codes=64, size=4, **arguments):
         super().__init__(**arguments)
         self.codes, self.size = codes, size
-        self.book = self.add_weight((codes, size), "random_normal", name="book")
+        wide = keras.initializers.RandomUniform(-1.0, 1.0)
+        self.book = self.add_weight((codes, size), wide, name="book")
 
     def call(self, x):
         far = x[..., None, :] - ops.convert_to_tensor(self.book)
@@ -96,7 +97,8 @@ def main():
     model.compile(
         keras.optimizers.Adam(1e-3, 0.5),
         keras.optimizers.Adam(1e-3, 0.5),
-        generator_terms=[kmf.terms.Reconstruction("l1", weight="balanced")],
+        # (Of absolute values alone, black images are a minimum.)
+        generator_terms=[kmf.terms.Reconstruction("l2", weight="balanced")],
         generator_warmup=alone * len(data),
         penalty=kmf.penalties.R1(0.01),
         reuse_generated=True,

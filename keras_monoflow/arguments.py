@@ -131,3 +131,14 @@ def check_range(name: str, value: Any) -> tuple[float, float]:
             f"low < high. Received: {name}={value!r}"
         )
     return low, high
+
+
+def check_range_of_bytes(
+    name: str, value_range: tuple[float, float], images: Any
+) -> None:
+    """Raises an error for bytes that are said to lie in `[-1, 1]`."""
+    if str(images.dtype) == "uint8" and tuple(value_range) == (-1.0, 1.0):
+        raise ValueError(
+            f"The images are bytes (uint8): pass `{name}=(0, 255)`, or "
+            f"scale them to [-1, 1]. Received: {name}={value_range}."
+        )

@@ -1,5 +1,6 @@
 """What `fit` and `evaluate` take as data."""
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,6 +24,21 @@ def can_be_read_again(x: Any) -> bool:
     if hasattr(x, "shape") or isinstance(x, keras.utils.PyDataset):
         return True
     return hasattr(x, "__iter__") and not hasattr(x, "__next__")
+
+
+@contextlib.contextmanager
+def at_first_epoch(x: Any) -> Iterator[None]:
+    """Inside, a data set whose order depends on the epoch serves the first."""
+    x = getattr(x, "source", x)
+    if not hasattr(x, "set_epoch"):
+        yield
+        return
+    epoch = getattr(x, "epoch", 0)
+    x.set_epoch(0)
+    try:
+        yield
+    finally:
+        x.set_epoch(epoch)
 
 
 def is_array(x: Any) -> bool:

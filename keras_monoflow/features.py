@@ -9,6 +9,7 @@ from keras import layers
 
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.data import class_numbers
+from keras_monoflow.metrics.base import as_samples, check_finite
 from keras_monoflow.typing import Array, ArrayLike
 
 __all__ = ["train_features"]
@@ -56,7 +57,8 @@ def train_features(
 
     Raises:
         TypeError: If a number or the labels are not integers.
-        ValueError: If a number is below 1, or `x` and `y` differ in length.
+        ValueError: If a number is below 1, `x` is empty or not finite, a class
+            is negative, or `x` and `y` differ in length.
 
     Example:
 
@@ -78,7 +80,8 @@ def train_features(
     for name, value in numbers.items():
         check_integer(name, value, minimum=1)
     seed = check_integer("seed", seed, minimum=0)
-    x = np.asarray(x, "float32")
+    x = as_samples("x", x).astype("float32", copy=False)
+    check_finite("x", x)
     seeds = iter(range(seed, seed + 100))
     features = _encoder(x.shape[1:], units, filters, seeds)
     if y is None:
@@ -174,5 +177,10 @@ def _classes(x: Array, y: ArrayLike) -> Array:
         raise ValueError(
             "`x` and `y` must have as many rows. Received: "
             f"{len(x)} and {len(labels)}."
+        )
+    if labels.min() < 0:
+        raise ValueError(
+            "`y` must hold classes from 0 on. Received: a class "
+            f"{labels.min()}."
         )
     return labels

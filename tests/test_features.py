@@ -119,3 +119,16 @@ def test_a_flow_moves_in_them(digits):
     before = distance()
     flow.fit(x, batch_size=128, epochs=10, verbose=0)
     assert distance() < 0.5 * before
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "words"),
+    [
+        (np.where(np.eye(8) > 0, np.nan, 0.0), None, "`x`.*finite"),
+        (np.zeros((0, 8)), None, r"`x`.*\(0, 8\)"),
+        (np.zeros((3, 8)), np.array([-1, 0, 1]), "`y`.*from 0 on.*-1"),
+    ],
+)
+def test_bad_data(x, y, words):
+    with pytest.raises(ValueError, match=words):
+        kmf.features.train_features(x, y, epochs=1, verbose=0)

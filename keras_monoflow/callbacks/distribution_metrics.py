@@ -96,7 +96,7 @@ class DistributionMetrics(HeldOut):
                 "draw. Leave out `real`, and pass `validation_data=(x, y)` to "
                 "`fit`."
             )
-        real = real[: getattr(self.model, "max_samples", None)]
+        real, _ = self.as_many(self.model, real, labels)
         for metric in self.metrics:
             # Most metrics find out what is wrong with samples in computing.
             try:

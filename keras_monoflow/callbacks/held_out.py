@@ -1,15 +1,14 @@
 """The base of callbacks that look at held-out samples."""
 
-import contextlib
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_monoflow.arguments import check_integer
-from keras_monoflow.data import can_be_read_again, joined
+from keras_monoflow.data import at_first_epoch, can_be_read_again, joined
 from keras_monoflow.metrics.base import check_finite, to_numpy
 from keras_monoflow.typing import Array, ArrayLike
 
@@ -56,6 +55,8 @@ class HeldOut(keras.callbacks.Callback):
         if real is not None:
             self.held_out = self.choose(real)
         self._names: list[str] = []
+        self._whole: Array | None = None
+        self._part: tuple[Array, Array | None]
 
     def values(self, epoch: int) -> dict[str, float]:
         """Returns what to add to the logs of an epoch, counted from 0."""
@@ -107,14 +108,29 @@ class HeldOut(keras.callbacks.Callback):
             ValueError: If there are no real samples.
         """
         real, labels = self._known(held_out)
-        n = getattr(model, "max_samples", None)
-        real = real[:n]
+        real, labels = self.as_many(model, real, labels)
         known = {}
         # (Those of weighted samples may come without a meaning.)
         if labels is not None and getattr(model, "conditional", True):
-            known["labels"] = labels[:n]
+            known["labels"] = labels
         generated = model.sample(len(real), seed=self.seed, **known)
         return real, joined(generated), known.get("labels")
+
+    def as_many(
+        self, model: Any, real: Array, labels: Array | None = None
+    ) -> tuple[Array, Array | None]:
+        """Returns as many rows as a model has samples, and their labels.
+
+        Of one array these are the same object each time: metrics remember what
+        they made of it.
+        """
+        n = getattr(model, "max_samples", None)
+        if n is None or n >= len(real):
+            return real, labels
+        if self._whole is not real or len(self._part[0]) != n:
+            self._whole = real
+            self._part = real[:n], None if labels is None else labels[:n]
+        return self._part
 
     def _known(self, held_out: Any) -> tuple[Array, Array | None]:
         if held_out is None:
@@ -155,7 +171,7 @@ class HeldOut(keras.callbacks.Callback):
                 "be read only once. Pass it an array as `real`. Received: "
                 f"{x!r}."
             )
-        with _at_first_epoch(getattr(x, "source", x)):
+        with at_first_epoch(x):
             return self._first_rows(_batches(x))
 
     def _first_rows(self, batches: Iterable) -> tuple[Array, Array | None]:
@@ -189,17 +205,3 @@ def _batches(x: Any) -> Iterable:
     endless = x.num_batches is None
     places = itertools.count() if endless else range(x.num_batches)
     return (x[i] for i in places)
-
-
-@contextlib.contextmanager
-def _at_first_epoch(x: Any) -> Iterator[None]:
-    """Inside, a data set whose order depends on the epoch serves the first."""
-    if not hasattr(x, "set_epoch"):
-        yield
-        return
-    epoch = getattr(x, "epoch", 0)
-    x.set_epoch(0)
-    try:
-        yield
-    finally:
-        x.set_epoch(epoch)

@@ -63,6 +63,7 @@ def load_images(
 
     Raises:
         ImportError: If TensorFlow Datasets is not installed.
+        TypeError: If `name` or `split` is not a string.
         ValueError: If there is no such data set or split, if the split is
             empty, if the images are not bytes of shape
             `(height, width, channels)`, if they differ in size and `size` is
@@ -79,6 +80,12 @@ def load_images(
     print(images.shape)  # (60000, 32, 32, 1)
     ```
     """
+    for argument, value in (("name", name), ("split", split)):
+        if not isinstance(value, str):
+            raise TypeError(
+                f"`{argument}` must be a string. Received: "
+                f"{argument}={value!r}."
+            )
     pair = None if size is None else _pair(size)
     tfds = import_tfds("load_images")
     builder = _builder(tfds, name, data_dir)

@@ -99,7 +99,7 @@ class ShuffledDataset(keras.utils.PyDataset):
         self.batch_size = check_integer("batch_size", batch_size, minimum=1)
         self.seed = check_integer("seed", seed, minimum=0)
         self.drop_remainder = bool(drop_remainder)
-        self.part = tuple(part)
+        self.part = tuple(np.atleast_1d(part).tolist())
         self._check_lengths()
         self._check_part()
         self.set_epoch(0)
@@ -169,6 +169,10 @@ class ShuffledDataset(keras.utils.PyDataset):
             )
 
     def _check_part(self) -> None:
+        if len(self.part) != 2:
+            raise ValueError(
+                f"`part` must be a pair (i, n). Received: part={self.part!r}"
+            )
         i, n = self.part
         check_integer("part[1]", n, minimum=1)
         check_integer("part[0]", i, minimum=0)

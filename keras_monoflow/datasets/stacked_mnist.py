@@ -43,7 +43,7 @@ def stacked_mnist(
 
     Raises:
         As `load_images`; TypeError, ValueError: If `n` is not a positive
-            integer.
+            integer, or `seed` is neither `None` nor an integer, at least 0.
 
     Source: Metz et al. 2017, arXiv 1611.02163, section 3.3.1.
 
@@ -56,6 +56,8 @@ def stacked_mnist(
     ```
     """
     check_integer("n", n, minimum=1)
+    if seed is not None:
+        check_integer("seed", seed, minimum=0)
     images, classes = load_images(
         "mnist",
         split=split,

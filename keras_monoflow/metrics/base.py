@@ -1,6 +1,7 @@
 """The interface of the metrics, and the checks they share."""
 
 import abc
+from collections.abc import Callable
 from typing import Any, Self
 
 import keras
@@ -191,6 +192,23 @@ def flatten_samples(name: str, samples: ArrayLike) -> Array:
     return rows
 
 
+def _needs(arguments: str) -> Callable[[], Any]:
+    def make() -> Any:
+        raise ValueError(
+            f"This metric is not known by name alone, since it takes "
+            f"arguments: pass `keras_monoflow.metrics.{arguments}`."
+        )
+
+    return make
+
+
+#: Metrics that cannot be made of their names, which logs show.
+_NEED_ARGUMENTS = {
+    "mode_coverage": _needs("ModeCoverage(centers, std)"),
+    "class_coverage": _needs("ClassCoverage(classifier)"),
+}
+
+
 def get(metrics: Any) -> list[DistributionMetric]:
     """Returns a list of metrics.
 
@@ -203,7 +221,10 @@ def get(metrics: Any) -> list[DistributionMetric]:
         TypeError: If an entry is neither.
     """
     entries = metrics if isinstance(metrics, (list, tuple)) else [metrics]
-    made = [METRICS.make(e) if isinstance(e, str) else e for e in entries]
+    made = [
+        METRICS.make(e, **_NEED_ARGUMENTS) if isinstance(e, str) else e
+        for e in entries
+    ]
     for metric in made:
         if not isinstance(metric, DistributionMetric):
             raise TypeError(

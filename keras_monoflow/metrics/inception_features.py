@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_monoflow.arguments import check_range
+from keras_monoflow.arguments import check_range, check_range_of_bytes
 from keras_monoflow.metrics import features
 from keras_monoflow.typing import Array, ArrayLike, Config
 
@@ -46,7 +46,8 @@ def inception(
 
     Raises:
         ValueError: If `input_range` is not a pair of increasing numbers; when
-            called, if the images have another shape.
+            called, if the images have another shape, or are bytes while
+            `input_range` is `(-1, 1)`.
         RuntimeError: If the weights cannot be downloaded or read.
 
     Example:
@@ -93,6 +94,7 @@ class InceptionFeatures:
 
     def _as_color(self, images: ArrayLike) -> Array:
         images = np.asarray(ops.convert_to_numpy(images))
+        check_range_of_bytes("input_range", self.input_range, images)
         axis = -1 if keras.config.image_data_format() == "channels_last" else 1
         if images.ndim == 3:
             images = np.expand_dims(images, axis)
@@ -119,6 +121,9 @@ class InceptionFeatures:
 
 
 def _load(weights: str | None) -> keras.Model:
+    # (It takes no `dtype`.)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
     try:
         return keras.applications.InceptionV3(
             include_top=False, weights=weights, pooling="avg"
@@ -131,3 +136,5 @@ def _load(weights: str | None) -> keras.Model:
             "`inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5` of "
             "Keras's applications elsewhere and pass its path as `weights`."
         ) from error
+    finally:
+        keras.config.set_dtype_policy(policy)

@@ -124,8 +124,8 @@ class KernelDistance(FeatureMetric):
         if len(features) < least:
             raise ValueError(
                 f"`{name}` must hold at least {least} samples. Received: "
-                f"{name} with {len(features)}. Pass more samples or lower "
-                "`subset_size`."
+                f"{name} with {len(features)}. Pass more samples"
+                f"{'.' if self.subsets is None else ' or lower `subset_size`.'}"
             )
         return self._mean_within(features) if self.subsets is None else None
 

@@ -64,6 +64,12 @@ class NetworkArgument(DistributionMetric):
     def get_config(self) -> Config:
         weights = self._awaited_weights
         if weights is None and features.is_network(self._network):
+            if not self._network.built:
+                raise ValueError(
+                    f"`{self.network_role}` has no weights yet, so a config "
+                    "could not tell which ones belong to it. Build it first: "
+                    "call it on samples."
+                )
             weights = weights_checksum(self._network)
         return {
             self.network_role: self._serialized_network(),

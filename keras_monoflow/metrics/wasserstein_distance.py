@@ -46,11 +46,13 @@ class WassersteinDistance(DistributionMetric):
         order: Number p >= 1. Defaults to `1`.
         max_samples: Integer, sets with more samples are thinned at random
             to that many; `None` uses all. Defaults to `None`.
-        seed: Integer, the seed of the thinning. Defaults to `0`.
+        seed: Integer, the seed of the thinning, or `None` for other rows at
+            each call. Defaults to `0`.
         name: String. Defaults to `"wasserstein_distance"`.
 
     Returns:
-        When called, a float in the unit of the data; 0 for equal sets.
+        When called, a float in the unit of the data; 0 for equal sets, unless
+        they are thinned, to other rows each.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -83,6 +85,8 @@ class WassersteinDistance(DistributionMetric):
         if max_samples is not None:
             max_samples = check_integer("max_samples", max_samples, minimum=1)
         self.max_samples = max_samples
+        if seed is not None:
+            seed = check_integer("seed", seed, minimum=0)
         self.seed = seed
 
     def compute(self, real: Array, generated: Array) -> float:

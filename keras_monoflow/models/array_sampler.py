@@ -82,7 +82,20 @@ def _read(data, argument):
                 f"`{argument}` must be an array of shape (rows, ...), or an "
                 f"iterable of such batches. Received: {argument}={data!r}."
             )
+        rows = isinstance(data, (list, tuple)) and len(data) > 0
+        if rows and not any(map(_is_batch, data)):
+            return np.asarray(data, "float32")
         batches = [b[0] if isinstance(b, (tuple, list)) else b for b in data]
         batches = [ops.convert_to_numpy(b) for b in batches]
+        if not batches:
+            raise ValueError(
+                f"`{argument}` must have rows, but it is empty. Received: "
+                f"{argument}={data!r}."
+            )
         data = np.concatenate(batches)
     return ops.convert_to_numpy(data).astype("float32")
+
+
+def _is_batch(entry):
+    first = entry[0] if isinstance(entry, (tuple, list)) and entry else entry
+    return hasattr(first, "shape")

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_monoflow import gradients
-from keras_monoflow.data import can_be_read_again, is_array
+from keras_monoflow.data import at_first_epoch, can_be_read_again, is_array
 from keras_monoflow.models.batch import Batch
 from keras_monoflow.models.data_checks import check_has_rows
 from keras_monoflow.models.fitting import labels_with
@@ -73,18 +73,19 @@ class Evaluation(keras.Model):
     ) -> Any:
         """As in Keras, and with distribution metrics.
 
-        The generated samples are the same in every call, and training goes on
-        as if it had not been called. If the model was
-        trained with `keras_monoflow.callbacks.DistributionMetrics`, their
-        values on `x` come after the losses; a generator, which can be read
-        only once, is left to the losses, with a warning.
+        The generated samples are the same in every call, and so are the
+        batches of a data set with `set_epoch`, those of epoch 0. Training goes
+        on as if it had not been called. If the model was trained with
+        `keras_monoflow.callbacks.DistributionMetrics`, their values on `x` come
+        after the losses; a generator, which can be read only once, is left to
+        the losses, with a warning.
         """
         self._check_compiled("evaluate")
         check_has_rows(x)
         if self.conditional and is_array(y):
             check_label_range(y, self._networks())
         labels = labels_with(sample_weight, y)
-        with looking(self, seed=0):
+        with looking(self, seed=0), at_first_epoch(x):
             state = self.evaluation_seed.state
             state.assign(np.array([0, 0], dtype="int64"))
             results = super().evaluate(

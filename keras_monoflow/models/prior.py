@@ -10,6 +10,9 @@ from keras_monoflow.models.array_sampler import ArraySampler
 from keras_monoflow.registry import lookup
 from keras_monoflow.typing import Seed, Tensor
 
+#: How many latent points a function draws to be checked.
+CHECKED = 64
+
 
 def _symmetric_uniform(shape, dtype=None, seed=None):
     return keras.random.uniform(shape, -1.0, 1.0, dtype=dtype, seed=seed)
@@ -31,7 +34,9 @@ class Prior(keras.layers.Layer):
         latent_shape: Shape of one latent point.
 
     Raises:
-        ValueError: If a name is unknown, or the shapes do not fit.
+        TypeError: If it is nothing of this.
+        ValueError: If a name is unknown, the shapes do not fit, or a function
+            does not draw from its seed.
     """
 
     def __init__(self, spec: Any, latent_shape: tuple[int, ...]) -> None:
@@ -43,10 +48,16 @@ class Prior(keras.layers.Layer):
             pass
         elif isinstance(spec, str):
             self.function = lookup(spec, NAMED, "prior")
-        elif isinstance(spec, dict) and "rows" not in spec:
+        elif isinstance(spec, dict) and "class_name" in spec:
             spec = self.function = keras.saving.deserialize_keras_object(spec)
         elif callable(spec):
+            check_draws(spec, self.latent_shape)
             self.function = spec
+        elif isinstance(spec, dict) and set(spec) != {"rows"}:
+            raise TypeError(
+                "`prior` must be a name, a function, an array or `None`. "
+                f"Received: prior={dict(spec)}."
+            )
         else:
             # In a configuration, the values come with the weights.
             array = spec
@@ -86,3 +97,28 @@ class Prior(keras.layers.Layer):
         if self.spec is None or isinstance(self.spec, str):
             return self.spec
         return keras.saving.serialize_keras_object(self.spec)
+
+
+def check_draws(function: Any, latent_shape: tuple[int, ...]) -> None:
+    """Raises an error unless a function draws from its seed.
+
+    One that draws by NumPy does so once, while the step is compiled, and all
+    rounds would have the same latent points.
+    """
+    shape = (CHECKED, *latent_shape)
+    first, again, other = (
+        keras.ops.convert_to_numpy(function(shape, dtype="float32", seed=seed))
+        for seed in (0, 0, 1)
+    )
+    if first.shape != shape:
+        raise ValueError(
+            "A function given as `prior` must return points of the shape that "
+            f"it is asked for, {shape}. Received: {first.shape}."
+        )
+    if not np.array_equal(first, again) or np.array_equal(first, other):
+        raise ValueError(
+            "A function given as `prior` must draw from its `seed`, as those "
+            "of `keras.random` do: the same points for the same seed, others "
+            "for another. NumPy would draw once, while the step is compiled. "
+            f"Received: prior={function}."
+        )

@@ -13,10 +13,20 @@ Seeds: TypeAlias = Iterator[int | None]
 
 
 def check_image_shape(
-    image_shape: Sequence[int], stages: int
+    image_shape: Sequence[int], stages: int, halvings: int | None = None
 ) -> tuple[int, int, int]:
-    """Returns `image_shape` as three integers that `stages` halvings allow."""
-    shape = tuple(image_shape)
+    """Returns `image_shape` as three integers.
+
+    Args:
+        image_shape: What the user passed.
+        stages: Likewise.
+        halvings: How often images are halved. Defaults to `stages`.
+
+    Raises:
+        TypeError, ValueError: If it is anything else, or the sides cannot be
+            halved so often.
+    """
+    shape = tuple(np.atleast_1d(image_shape).tolist())
     if len(shape) != 3:
         raise ValueError(
             "`image_shape` must be `(height, width, channels)`. "
@@ -25,11 +35,12 @@ def check_image_shape(
     height, width, channels = (
         check_integer("image_shape", side, minimum=1) for side in shape
     )
-    factor = 2**stages
+    factor = 2 ** (stages if halvings is None else halvings)
     if height % factor or width % factor:
         raise ValueError(
             f"`image_shape` must have a height and width divisible by {factor} "
-            f"for `stages={stages}`: pad, crop or resize the images. "
+            f"for `stages={stages}`: lower `stages`, or pad, crop or resize "
+            "the images. "
             f"Received: image_shape={image_shape!r}"
         )
     return height, width, channels

@@ -91,6 +91,7 @@ class ConditionalBatchNormalization(keras.layers.Layer):
             center=False,
             scale=False,
             dtype=dtype,
+            trainable=self.trainable,
         )
         self.normalization.build(shape)
         tables = {
@@ -99,7 +100,12 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         }
         for name, initializer in tables.items():
             table = LabelEmbedding(
-                self.classes, shape[-1], initializer, name=name, dtype=dtype
+                self.classes,
+                shape[-1],
+                initializer,
+                name=name,
+                dtype=dtype,
+                trainable=self.trainable,
             )
             table.build(input_shape[1])
             setattr(self, name, table)

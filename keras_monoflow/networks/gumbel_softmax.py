@@ -24,7 +24,8 @@ class GumbelSoftmax(keras.layers.Layer):
     the kinds of nodes and bonds in graphs, at the end of a generator. Data
     should be one-hot rows.
 
-    It draws in inference too, from a seed of its own that is saved and resumed.
+    It draws in inference too, from a seed of its own, which the models of this
+    package save and resume.
 
     Args:
         temperature: Positive float. The smaller, the closer to one-hot rows,

@@ -120,7 +120,9 @@ class ProjectionOutput(keras.layers.Layer):
             dtype=self.dtype_policy,
             **options,
         )
-        return normalize_spectrum(layer, self.spectral_normalization)
+        layer = normalize_spectrum(layer, self.spectral_normalization)
+        layer.trainable = self.trainable
+        return layer
 
     def call(self, inputs: list[Tensor], training: bool = False) -> Tensor:
         features, labels = inputs

@@ -97,7 +97,9 @@ def r3gan_generator(
     """
     latent_dim = check_integer("latent_dim", latent_dim, minimum=1)
     widths, block = _check_sizes(filters, stages, blocks, group_width)
-    height, width, channels = check_image_shape(image_shape, stages - 1)
+    height, width, channels = check_image_shape(
+        image_shape, stages, halvings=stages - 1
+    )
     classes = check_classes(classes)
     seeds = seed_stream(seed, "r3gan_generator")
 
@@ -189,7 +191,7 @@ def r3gan_discriminator(
     ```
     """
     widths, block = _check_sizes(filters, stages, blocks, group_width)
-    shape = check_image_shape(image_shape, stages - 1)
+    shape = check_image_shape(image_shape, stages, halvings=stages - 1)
     classes = check_classes(classes)
     seeds = seed_stream(seed, "r3gan_discriminator")
 

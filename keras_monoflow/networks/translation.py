@@ -165,7 +165,8 @@ def multi_scale(
     """Builds a discriminator that looks at samples in several sizes.
 
     The first network sees the samples, the next ones what average pooling by
-    2, 4, ... leaves of them.
+    2, 4, ... leaves of them. They start from other weights each, unless the
+    function passes a seed on: then most of theirs are the same.
 
     Args:
         discriminator: Function from the shape of one sample to a new, built

@@ -3,7 +3,11 @@
 import keras
 import numpy as np
 
-from keras_monoflow.arguments import check_integer, check_range
+from keras_monoflow.arguments import (
+    check_integer,
+    check_range,
+    check_range_of_bytes,
+)
 from keras_monoflow.typing import Array, ArrayLike
 
 # Small images are enlarged to about this many pixels a side.
@@ -50,8 +54,9 @@ def image_grid(
 
     Raises:
         TypeError: If `columns`, `scale` or `separator` is not an integer.
-        ValueError: If `images` has another rank or is empty, or an argument is
-            out of its range.
+        ValueError: If `images` has another rank or is empty, an argument is
+            out of its range, or `images` are bytes while `value_range` is
+            `(-1, 1)`.
 
     Example:
 
@@ -71,7 +76,7 @@ def image_grid(
     scale = check_integer("scale", scale, minimum=1)
     images = _as_color(images).repeat(scale, axis=1).repeat(scale, axis=2)
     if columns is None:
-        columns = int(np.ceil(np.sqrt(len(images))))
+        columns = _columns(*images.shape[:3])
     columns = check_integer("columns", columns, minimum=1)
     return _tile(
         images, columns, check_integer("separator", separator, minimum=0)
@@ -107,6 +112,7 @@ def _as_channels_last(images, data_format):
 
 def _to_bytes(images, value_range):
     low, high = check_range("value_range", value_range)
+    check_range_of_bytes("value_range", (low, high), images)
     # Subtracting in float16 or in uint8 would round or wrap around.
     images = np.nan_to_num(images.astype("float64"), nan=low)
     unit = np.clip((images - low) / (high - low), 0.0, 1.0)
@@ -119,6 +125,15 @@ def _as_color(images):
         return images
     side_by_side = np.concatenate(np.split(images, channels, axis=-1), axis=2)
     return side_by_side.repeat(3, axis=-1)
+
+
+def _columns(count, height, width):
+    """The smallest number that makes a grid as wide as it is high."""
+    for columns in range(1, count):
+        rows = -(-count // columns)
+        if columns * width >= rows * height:
+            return columns
+    return count
 
 
 def _tile(images, columns, separator):

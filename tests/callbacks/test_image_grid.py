@@ -65,6 +65,8 @@ def test_uint8_images(rng):
         images, columns=2, value_range=(0, 255), scale=1, separator=0
     )
     np.testing.assert_array_equal(grid[:, 3:], images[1])
+    with pytest.raises(ValueError, match=r"bytes.*value_range=\(0, 255\)"):
+        image_grid(images)
 
 
 def test_images_without_channels_axis(rng):
@@ -104,6 +106,14 @@ def test_small_images_are_enlarged():
 
 def test_default_columns_are_at_least_the_rows():
     assert image_grid(np.zeros((5, 8, 8)), scale=1).shape == (17, 26, 3)
+    # One row of high images, one column of wide ones, and their neighbors.
+    for shape in ((6, 40, 10), (6, 10, 40), (6, 100, 1), (7, 30, 20)):
+        grid = image_grid(np.zeros(shape), scale=1, separator=0)
+        count, height, width = shape
+        columns = grid.shape[1] // width
+        assert grid.shape[1] >= grid.shape[0] or columns == count
+        fewer = columns - 1
+        assert fewer * width < -(-count // max(fewer, 1)) * height
 
 
 def test_bad_arguments():

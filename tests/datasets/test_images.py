@@ -177,6 +177,13 @@ def test_unknown_or_empty_split(data_dir, split):
     assert repr(split) in str(raised.value)
 
 
+def test_one_name_and_one_split():
+    with pytest.raises(TypeError, match=r"`split`.*\['test'\]"):
+        load_images("mnist", split=["test"])
+    with pytest.raises(TypeError, match=r"`name`.*3"):
+        load_images(3)
+
+
 def test_missing_data_without_download(builders, tmp_path):
     with pytest.raises(RuntimeError, match="`download=False`") as raised:
         load_images("monoflow_color", data_dir=str(tmp_path), download=False)

@@ -151,6 +151,8 @@ def test_fit_alone_goes_from_epoch_to_epoch():
         ({"x": np.zeros(3), "y": np.zeros(2)}, "3 rows of x, 2 of y"),
         ({"x": np.zeros(3), "batch_size": 0}, "`batch_size` .* batch_size=0"),
         ({"x": np.zeros(3), "seed": -1}, "`seed` .* seed=-1"),
+        ({"x": np.zeros(3), "part": (0,)}, r"pair .* part=\(0,\)"),
+        ({"x": np.zeros(3), "part": 3}, r"pair .* part=\(3,\)"),
     ],
 )
 def test_bad_arguments(arguments, message):

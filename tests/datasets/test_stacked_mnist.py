@@ -53,3 +53,8 @@ def test_the_seed(digits):
 def test_bad_input():
     with pytest.raises(ValueError, match="`n` must be at least 1"):
         datasets.stacked_mnist(0)
+
+
+def test_a_bad_seed_is_refused_before_anything_is_read():
+    with pytest.raises(ValueError, match="seed=-1"):
+        datasets.stacked_mnist(5, seed=-1, data_dir="/nowhere")

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_monoflow.metrics import DistributionMetric
+from keras_monoflow.metrics import DistributionMetric, base
 
 
 class Recorder(DistributionMetric):
@@ -92,3 +92,9 @@ def test_shapes_must_agree():
         Recorder()(np.zeros((3, 2, 4)), np.zeros((3, 4, 2)))
     with pytest.raises(ValueError, match="generated"):
         Blind()(None, np.zeros((0, 2)))
+
+
+@pytest.mark.parametrize("name", ["mode_coverage", "class_coverage"])
+def test_metrics_that_need_arguments_say_so(name):
+    with pytest.raises(ValueError, match=r"takes arguments: pass.*Coverage"):
+        base.get(name)

@@ -162,3 +162,10 @@ def test_networks_wait_for_their_weights(metric, images):
     # From now on the network may be trained.
     again.feature_extractor.set_weights([w + 1 for w in model.get_weights()])
     again(*images)
+
+
+def test_a_network_without_weights_has_no_config():
+    """Its copies could not tell which weights belong to them."""
+    metric = FrechetDistance(keras.layers.Dense(4))
+    with pytest.raises(ValueError, match=r"no weights yet.*Build it"):
+        metric.get_config()

@@ -120,3 +120,24 @@ def test_the_network_itself(rng):
     assert features.shape == (1, 2048)
     assert np.isfinite(features).all()
     assert features.std() > 0
+
+
+def test_bytes_need_their_range(seen):
+    images = np.zeros((2, 8, 8, 3), "uint8")
+    with pytest.raises(ValueError, match=r"bytes.*input_range=\(0, 255\)"):
+        inception(weights=None)(images)
+    inception(input_range=(0, 255), weights=None)(images)
+    assert len(seen) == 1
+
+
+def test_a_policy_of_the_training_changes_no_features(monkeypatch):
+    policies = []
+    monkeypatch.setattr(
+        keras.applications,
+        "InceptionV3",
+        lambda **_: policies.append(keras.config.dtype_policy().name),
+    )
+    keras.config.set_dtype_policy("mixed_float16")
+    inception(weights=None)
+    assert policies == ["float32"]
+    assert keras.config.dtype_policy().name == "mixed_float16"

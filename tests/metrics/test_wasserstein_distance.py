@@ -157,6 +157,10 @@ def test_bad_arguments():
             WassersteinDistance(order)
     with pytest.raises(ValueError, match="max_samples=0"):
         WassersteinDistance(max_samples=0)
+    with pytest.raises(TypeError, match="seed='a'"):
+        WassersteinDistance(seed="a")
+    with pytest.raises(ValueError, match="seed=-1"):
+        WassersteinDistance(seed=-1)
 
 
 def test_missing_packages(monkeypatch):

@@ -44,6 +44,13 @@ def test_networks(networks, words):
         error.match(word)
 
 
+def test_rows_of_a_list_are_a_prior():
+    rows = [[0.0, 1.0], [2.0, 3.0]]
+    gan = kmf.MonoFlowGAN(*make_networks(), prior=rows)
+    drawn = gan.sample_latent(20, seed=0)
+    assert {tuple(row) for row in drawn} == {tuple(row) for row in rows}
+
+
 def test_flat_outputs_are_fine(data):
     discriminator = keras.Sequential(
         [layers.Input((2,)), layers.Dense(1), layers.Reshape(())]
@@ -58,6 +65,18 @@ def test_flat_outputs_are_fine(data):
     assert gan.velocity(data).shape == data.shape
 
 
+def draws_by_numpy(shape, dtype=None, seed=None):
+    return np.random.normal(size=shape).astype(dtype)
+
+
+def always_the_same(shape, dtype=None, seed=None):
+    return np.random.default_rng(0).normal(size=shape).astype(dtype)
+
+
+def too_few(shape, dtype=None, seed=None):
+    return keras.random.normal((2, 2), dtype=dtype, seed=seed)
+
+
 @pytest.mark.parametrize(
     ("prior", "words"),
     [
@@ -65,6 +84,11 @@ def test_flat_outputs_are_fine(data):
         (np.zeros((5, 3)), ["prior", r"\(5, 3\)", r"\(rows, 2"]),
         # (Not that many points at 0.)
         (64, ["prior", "array", "64"]),
+        ([], ["prior", "empty"]),
+        ({"a": 1}, ["prior", "name, a function, an array", "'a': 1"]),
+        (draws_by_numpy, ["prior", "draw from its `seed`", "keras.random"]),
+        (always_the_same, ["prior", "draw from its `seed`"]),
+        (too_few, ["prior", r"\(64, 2\)", r"\(2, 2\)"]),
     ],
 )
 def test_prior(prior, words):

@@ -152,6 +152,58 @@ def test_every_leaves_gaps(data):
     assert list(np.isnan(history["val_gap"])) == [True, False, True]
 
 
+def test_the_real_side_is_made_once(data):
+    made = []
+
+    def features(x):
+        made.append(len(x))
+        return np.reshape(x, (len(x), -1))
+
+    metric = kmf.metrics.FrechetDistance(features)
+    # Of 48 particles, fewer than there are samples.
+    for flow in ("monoflow", "free_particles"):
+        made.clear()
+        callback = DistributionMetrics(metric, samples=60)
+        fit(make_flow(flow), data, [callback])
+        # A try with the real side for both, and three generated ones.
+        assert len(made) == 5, flow
+
+
+def test_an_order_that_changes_changes_no_evaluation(data):
+    """Each epoch of the data leaves out other rows."""
+    held_out = kmf.datasets.ShuffledDataset(
+        data[:50], batch_size=32, drop_remainder=True
+    )
+    model = make_flow("monoflow")
+    first, *others = (model.evaluate(held_out, verbose=0) for _ in range(3))
+    for other in others:
+        np.testing.assert_array_equal(first, other)
+
+
+def test_validation_goes_on_as_if_never_stopped(data):
+    """Each epoch of a run that goes on sees the same held-out batches."""
+
+    def run(stops):
+        keras.utils.set_random_seed(0)
+        model, history = make_flow("monoflow"), []
+        for start, end in stops:
+            held_out = kmf.datasets.ShuffledDataset(
+                data[:50], batch_size=32, drop_remainder=True
+            )
+            found = model.fit(
+                kmf.datasets.ShuffledDataset(data, batch_size=32),
+                initial_epoch=start,
+                epochs=end,
+                validation_data=held_out,
+                verbose=0,
+            ).history
+            history += found["val_discriminator_loss"]
+            assert held_out.epoch == 0
+        return history
+
+    np.testing.assert_array_equal(run([(0, 4)]), run([(0, 2), (2, 4)]))
+
+
 def test_which_real_samples(data, rng):
     callback = DistributionMetrics(Gap(), samples=20)
     chosen, labels = callback.choose(data)

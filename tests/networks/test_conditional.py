@@ -448,3 +448,32 @@ def test_outputs_are_float32_under_mixed_policies(build):
 def test_without_classes_there_are_no_labels(build):
     model = build()
     assert isinstance(model.input_shape, tuple)
+
+
+@pytest.mark.parametrize("copied", ["cloned", "loaded"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: ConditionalBatchNormalization(3),
+        lambda: ProjectionOutput(3, spectral_normalization=True),
+    ],
+)
+def test_what_is_frozen_stays_frozen(layer, copied, rng, tmp_path):
+    x, labels = keras.Input((4,)), keras.Input((), dtype="int32")
+    model = keras.Model([x, labels], layer()([x, labels]))
+    model.trainable = False
+    if copied == "cloned":
+        other = keras.models.clone_model(model)
+        other.set_weights(model.get_weights())
+    else:
+        model.save(tmp_path / "model.keras")
+        other = keras.saving.load_model(tmp_path / "model.keras")
+    batch = [
+        rng.normal(3.0, size=(8, 4)).astype("float32"),
+        np.arange(8, dtype="int32") % 3,
+    ]
+    for _ in range(2):
+        outputs = [numpy(m(batch, training=True)) for m in (model, other)]
+        np.testing.assert_allclose(*outputs, rtol=1e-5, atol=1e-6)
+    for same in other.layers[-1]._flatten_layers():
+        assert not same.trainable, same.name

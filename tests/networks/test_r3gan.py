@@ -188,6 +188,10 @@ def test_all_weights_learn(rng, tmp_path, policy):
 
 
 def test_what_does_not_divide_is_refused():
+    with pytest.raises(ValueError, match="`stages=4`: lower `stages`"):
+        r3gan_generator(image_shape=(28, 28, 1))
+    with pytest.raises(ValueError, match="`image_shape` must be"):
+        r3gan_generator(image_shape=28)
     with pytest.raises(ValueError, match="divisible by 4"):
         r3gan_generator(image_shape=(30, 30, 1), stages=3)
     with pytest.raises(ValueError, match="`group_width` must divide"):

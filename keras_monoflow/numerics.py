@@ -29,6 +29,21 @@ def mean(x: Tensor, weight: Tensor | None = None) -> Tensor:
     return ops.sum(weigh_rows(x, weight)) / size
 
 
+def one_number(x: Tensor, what: str) -> Tensor:
+    """Returns `x`, after a check that it is a scalar.
+
+    Raises:
+        ValueError: If it is not. Its gradient would be that of the sum.
+    """
+    shape = tuple(getattr(x, "shape", ()))
+    if shape:
+        raise ValueError(
+            f"The {what} must be one number, such as a mean over samples. "
+            f"Received: a tensor of shape {shape}."
+        )
+    return x
+
+
 def weigh_rows(x: Tensor, weight: Tensor | None) -> Tensor:
     """Rows `(n, ...)` times their weights `(n,)`, or as they are for `None`."""
     if weight is None:

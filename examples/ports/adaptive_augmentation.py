@@ -1,7 +1,7 @@
 """A GAN from a few images, with adaptive discriminator augmentation.
 
 The port of keras.io's "Data-efficient GANs with Adaptive Discriminator
-Augmentation": horizontal flips, translations and rotations on what the
+Augmentation": changes of color, translations and cutouts on what the
 discriminator sees, as often as its outputs on the data demand, and the kernel
 distance to held-out images every five epochs. By default the 5000 horses of
 CIFAR-10. A run that was killed goes on, with the strength that it had.

@@ -22,12 +22,38 @@ _RATES = (
 )
 
 
-def check_trainer_arguments(arguments: dict[str, Any]) -> None:
-    """Checks arguments of `keras.Model.compile` that Keras takes as they are.
+#: Arguments of `keras.Model.compile` that Keras takes as they are.
+TRAINER_ARGUMENTS = ("jit_compile", "steps_per_execution", "run_eagerly")
+
+#: Arguments of it that have no meaning for a flow.
+FOREIGN_ARGUMENTS = ("loss", "metrics", "weighted_metrics", "loss_weights")
+
+
+def check_trainer_arguments(owner: str, arguments: dict[str, Any]) -> None:
+    """Checks the further arguments of `compile`, those of Keras.
+
+    Args:
+        owner: Whose `compile` it is.
+        arguments: What it was given beside its own arguments. Those that are
+            `None` and have no meaning are taken out.
 
     Raises:
-        TypeError, ValueError: If one is of another type or out of range.
+        TypeError: If there are others, or one is of another type.
+        ValueError: If one has no meaning for a flow, or is out of range.
     """
+    for name in FOREIGN_ARGUMENTS:
+        if arguments.pop(name, None) is not None:
+            raise ValueError(
+                f"`{name}` is not an argument of {owner}.compile: flows "
+                "compare two batches. To judge samples, use "
+                "`keras_monoflow.metrics`."
+            )
+    for name, given in arguments.items():
+        if name not in TRAINER_ARGUMENTS:
+            raise TypeError(
+                f"{owner}.compile has no argument `{name}`. Received: "
+                f"{name}={given!r}."
+            )
     if "steps_per_execution" in arguments:
         value = arguments["steps_per_execution"]
         check_integer("steps_per_execution", value, minimum=1)

@@ -78,11 +78,16 @@ class FitsData(keras.Model):
                 weight = keras.tree.flatten(weight)[0]
             self.check_takes_weights()
             weight_checks.check_weights(weight)
-            weight = ops.reshape(ops.convert_to_tensor(weight), (-1,))
+            weight = ops.reshape(ops.cast(weight, "float32"), (-1,))
         # (Steps that run eagerly on JAX, and `train_on_batch`, get arrays.)
         labels = self.conditions.join(y)
         labels = None if y is None else ops.convert_to_tensor(labels)
-        return Batch(ops.cast(x, "float32"), labels, weights=weight)
+        return Batch(
+            ops.cast(x, "float32"),
+            labels,
+            weights=weight,
+            mean_weight=self.mean_weight,
+        )
 
     def check_takes_weights(self) -> None:
         """Checks that weights of samples can be meant.
@@ -127,7 +132,9 @@ class FitsData(keras.Model):
         dictionary or list of arrays. A conditional model takes their labels as
         `y`, or a data set of pairs. With `sample_weight`, or `class_weight`
         and classes `y`, rows count as if they were drawn in proportion to their
-        weights; data sets yield `(samples, labels, weights)`.
+        weights. Data sets yield `(samples, labels, weights)`; where these
+        are no `kmf.datasets.ShuffledDataset`, their mean is not known, and that
+        of each batch stands for it.
 
         The first batch is checked for shape, infinities and NaN. Data sets of
         the package whose order is a function of (seed, epoch) are told the
@@ -150,6 +157,10 @@ class FitsData(keras.Model):
         else:
             held_out = self._seen_pair(held_out)
         self._check_fit(*trained, batch_size or 32, callbacks, held_out)
+        self.mean_weight = weight_checks.mean_weight(
+            getattr(x, "sample_weight", None) if weight is None else weight,
+            kwargs.get("validation_split"),
+        )
         if hasattr(x, "set_epoch"):
             # The order is the data set's own business.
             kwargs["shuffle"] = False

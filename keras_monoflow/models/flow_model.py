@@ -11,7 +11,6 @@ from keras_monoflow.arguments import check_integer
 from keras_monoflow.backend import keras_internals, replicas
 from keras_monoflow.models import (
     data_checks,
-    fit_checks,
     network_checks,
     network_shapes,
 )
@@ -27,9 +26,6 @@ from keras_monoflow.models.sample_field import SampleField
 from keras_monoflow.models.space import SAMPLES
 from keras_monoflow.optimizers import scale_losses
 from keras_monoflow.typing import ArrayLike, Seed, Tensor
-
-#: Arguments of `keras.Model.compile` that have no meaning for a flow.
-FOREIGN_ARGUMENTS = ("loss", "metrics", "weighted_metrics", "loss_weights")
 
 
 def _choice(name):
@@ -133,6 +129,9 @@ class FlowModel(FitsData, Refinement, Evaluation, ExactSaving):
             PotentialField if has_discriminator else SampleField
         )(self)
         self._round: Any = None  # Round
+        #: The mean of the weights of samples, where it is known.
+        self.mean_weight: float | None = None
+        self._taken_for_granted: Any = None
         #: The callback of the last `fit` whose values `evaluate` returns too.
         self.distribution_metrics = None
         self.built = True
@@ -312,16 +311,8 @@ class FlowModel(FitsData, Refinement, Evaluation, ExactSaving):
             log_names: More names of logs.
             head_weights: As in `compile`, with a discriminator.
             generator_terms: As in `compile`, with both networks.
-            **kwargs: Arguments of `keras.Model.compile`.
+            **kwargs: Arguments of `keras.Model.compile`, which are checked.
         """
-        for name in FOREIGN_ARGUMENTS:
-            if kwargs.pop(name, None) is not None:
-                raise ValueError(
-                    f"`{name}` is not an argument of {type(self).__name__}."
-                    "compile: flows compare two batches. To "
-                    "judge samples, use `keras_monoflow.metrics`."
-                )
-        fit_checks.check_trainer_arguments(kwargs)
         self._forget_training_states()
         self.augment = augmentation.get(augment)
         if self.augment is not None:
@@ -434,16 +425,21 @@ class FlowModel(FitsData, Refinement, Evaluation, ExactSaving):
         return self._round.step_size()
 
     def make_train_function(self, force: bool = False) -> Any:
+        # What a compiled step does not look at again.
+        taken = (self.mean_weight, *map(id, self.trainable_variables))
+        changed = taken != self._taken_for_granted
+        self._taken_for_granted = taken
         return self._remake(
             "train_function",
             super().make_train_function,
             gradients.make_train_function,
-            force,
+            force or changed,
         )
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """As in Keras."""
         self._check_compiled("train_on_batch")
+        self.mean_weight = None
         with gradients.keep_variables(self):
             return super().train_on_batch(*args, **kwargs)
 

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_monoflow import gradients
 from keras_monoflow.backend import replicas
-from keras_monoflow.numerics import at_least_float32
+from keras_monoflow.numerics import at_least_float32, one_number
 from keras_monoflow.terms import GeneratorTerm
 from keras_monoflow.typing import Tensor
 
@@ -72,9 +72,8 @@ class FurtherTerms:
         if not term.takes_rows:
             samples, real = map(model.parts.split, (samples, real))
         condition = model.conditions.split(self.batch.labels)
-        return at_least_float32(
-            term.value(samples, real, condition, self._features)
-        )
+        value = term.value(samples, real, condition, self._features)
+        return at_least_float32(one_number(value, f"term {term.name!r}"))
 
     def _features(self, samples):
         run = gradients.discard_updates(self.round.hidden_layers)

@@ -16,6 +16,11 @@ _ACTIVATIONS = (
     layers.ReLU,
 )
 
+#: The names of operations that are activations.
+_OPERATIONS = {
+    name.replace("_", "").lower() for name in dir(keras.activations)
+} - {"linear"}
+
 
 def hidden_layers(network: Any, role: str) -> keras.Model:
     """Returns a model that shares all weights, from the inputs of a network to
@@ -63,7 +68,12 @@ def _ends_nonlinear(layer):
 
 
 def _is_nonlinear(layer):
+    while isinstance(layer, layers.Wrapper):
+        layer = layer.layer
     if isinstance(layer, _ACTIVATIONS):
         return True
+    if not isinstance(layer, keras.Layer):
+        # An operation, such as `keras.ops.relu` of a symbolic tensor.
+        return type(layer).__name__.lower() in _OPERATIONS
     activation = getattr(layer, "activation", None)
     return activation not in (None, keras.activations.linear)

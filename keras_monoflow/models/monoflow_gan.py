@@ -6,6 +6,7 @@ import keras
 
 from keras_monoflow import losses, potentials
 from keras_monoflow.models.adversarial_model import AdversarialModel
+from keras_monoflow.models.fit_checks import check_trainer_arguments
 from keras_monoflow.models.training_choices import TrainingChoices
 from keras_monoflow.registry import key_of
 from keras_monoflow.typing import OptimizerLike, Schedule
@@ -149,6 +150,7 @@ class MonoFlowGAN(AdversarialModel):
                 unknown, a mapping is not increasing, or a number is out of
                 range.
         """
+        check_trainer_arguments(type(self).__name__, kwargs)
         if step_size is None:
             if persistency != 1:
                 raise ValueError(

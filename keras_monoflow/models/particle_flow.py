@@ -10,6 +10,7 @@ from keras_monoflow import potentials, velocities
 from keras_monoflow.arguments import check_integer
 from keras_monoflow.models import network_checks, network_shapes
 from keras_monoflow.models.array_sampler import ArraySampler
+from keras_monoflow.models.fit_checks import check_trainer_arguments
 from keras_monoflow.models.fitting import with_extra
 from keras_monoflow.models.flow_model import FlowModel, _choice
 from keras_monoflow.models.looking import random_seed
@@ -193,6 +194,7 @@ class ParticleFlow(CountsRounds, FlowModel):
                 unknown, a mapping is not increasing, or a number is out of
                 range.
         """
+        check_trainer_arguments(type(self).__name__, kwargs)
         motion: Any = {
             "step_size": step_size,
             "normalize_velocity": normalize_velocity,

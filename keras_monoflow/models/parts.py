@@ -71,6 +71,17 @@ class Parts:
             start += size
         return keras.tree.pack_sequence_as(self._outline, parts)
 
+    def join_one(self, x: Any) -> Any:
+        """Returns a single one of several parts as a row of all its numbers,
+        without an axis of rows; `None` if `x` is none."""
+        if not self.are_several or _outline_of(x) != self._outline:
+            return None
+        shapes = [tuple(part.shape) for part in keras.tree.flatten(x)]
+        for shape, wanted in zip(shapes, self._each):
+            if shape != wanted and (shape, wanted) != ((), (1,)):
+                return None
+        return self.join(keras.tree.map_structure(lambda p: p[None], x))[0]
+
     def _check(self, x):
         parts = keras.tree.flatten(x)
         fits = _outline_of(x) == self._outline and all(

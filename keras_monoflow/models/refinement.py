@@ -8,6 +8,7 @@ from keras_monoflow.arguments import check_integer, check_number
 from keras_monoflow.models import data_checks, label_checks
 from keras_monoflow.models.forward_euler import follow
 from keras_monoflow.models.looking import looking, random_seed
+from keras_monoflow.models.round import mean_speed
 from keras_monoflow.models.training_choices import check_temperature
 from keras_monoflow.registry import lookup
 from keras_monoflow.typing import Array, ArrayLike
@@ -109,6 +110,8 @@ class Refinement(keras.Model):
             steps: How many steps.
             step_size: A positive float in data units per unit of velocity.
                 The default is that of `compile`, or 0.05 for latent points.
+                With `normalize_velocity` it is such that the first batch moves
+                by that of `compile` in the first step, on average.
             temperature: Size of the noise, at least 0; 0 for none. The default
                 is 0, or 1 for latent points.
             seed: Integer seed of the noise. By default
@@ -145,6 +148,7 @@ class Refinement(keras.Model):
         latent = lookup(space, {"samples": False, "latent": True}, "space")
         if latent:
             self._check_latent_space(labels)
+        is_length = self.choices.normalize_velocity and step_size is None
         if step_size is None:
             step_size = 0.05 if latent else self.current_step_size()
         else:
@@ -169,6 +173,15 @@ class Refinement(keras.Model):
                     return self._latent_velocity(x, labels, reference)
                 return self._field.velocity(x, labels, reference)
 
+            if is_length and len(samples) and not latent:
+                first = slice(batch_size)
+                speed = mean_speed(
+                    velocity_at(
+                        ops.convert_to_tensor(samples[first]),
+                        None if labels is None else labels[first],
+                    )
+                )
+                step_size /= ops.maximum(speed, keras.config.epsilon())
             moved = follow(
                 velocity_at,
                 samples,
@@ -204,6 +217,8 @@ class Refinement(keras.Model):
         label_checks.check_labels(labels, self.conditional, type(self).__name__)
         if not self.conditional:
             return None
-        labels = self.labels.check(self.conditions.join(labels), n)
+        one = self.conditions.join_one(labels)
+        rows = self.conditions.join(labels) if one is None else one
+        labels = self.labels.check(rows, n)
         label_checks.check_label_range(labels, self._networks(), "labels")
         return labels

@@ -13,7 +13,12 @@ from keras_monoflow.models.batch import Batch
 from keras_monoflow.models.further_terms import FurtherTerms
 from keras_monoflow.models.hidden_layers import hidden_layers
 from keras_monoflow.models.trained import Generated, Trained, total
-from keras_monoflow.numerics import at_least_float32, mean, weigh_rows
+from keras_monoflow.numerics import (
+    at_least_float32,
+    mean,
+    one_number,
+    weigh_rows,
+)
 from keras_monoflow.penalties import OutputPenalty, WeightedTerm
 from keras_monoflow.schedules import value_at
 from keras_monoflow.typing import Tensor
@@ -145,10 +150,14 @@ class Round:
                 lambda: self.model.discriminate(x, fake, labels, training=True)
             )
             loss = self.potential.objective(*outputs, x, fake, **weights)
+            one_number(loss, f"{self.model.role} loss")
             self.log(x, **{f"{self.model.role}_loss": loss})
             self.log(x, **self.potential.logs(*outputs, **weights))
             if self.augment is not None:
-                real_output = entrywise.total(outputs[0])
+                # (One for each sample of a group.)
+                real_output = ops.repeat(
+                    entrywise.total(outputs[0]), self.model.packs.size, axis=0
+                )
                 self.augment.update(self.augment_state, real_output)
             loss = total(loss, added)
             if not self.model.penalties:
@@ -156,7 +165,7 @@ class Round:
             penalty = ops.zeros((), loss.dtype)
             for p in penalties:
                 value = self.penalty_value(p, x, fake, labels, outputs, weights)
-                penalty = penalty + p.every * value
+                penalty = penalty + p.every * ops.cast(value, loss.dtype)
             self.log(x, penalty=penalty)
             return loss + penalty
 
@@ -189,12 +198,15 @@ class Round:
             join = self.model.packs.join
             frozen = self.frozen_discriminator(labels)
 
-            def total(x):
-                return entrywise.total(frozen(x))
+            def whole(x):
+                heads = frozen(x)
+                penalty.check_outputs(keras.tree.flatten(heads))
+                return entrywise.total(heads)
 
             value = penalty.value(
-                total, join(x), join(fake), self.seed, **weights
+                whole, join(x), join(fake), self.seed, **weights
             )
+        one_number(value, f"penalty {type(penalty).__name__}")
         return penalty.weight_at(self.counter, value.dtype) * value
 
     def draw(self, batch: Batch) -> Tensor:

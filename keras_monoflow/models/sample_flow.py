@@ -6,6 +6,7 @@ import keras
 
 from keras_monoflow import velocities
 from keras_monoflow.models import data_checks, label_checks, network_checks
+from keras_monoflow.models.fit_checks import check_trainer_arguments
 from keras_monoflow.models.flow_model import _choice
 from keras_monoflow.models.generator_model import GeneratorModel
 from keras_monoflow.models.rounds import CountsRounds
@@ -152,6 +153,7 @@ class SampleFlow(CountsRounds, GeneratorModel):
             TypeError, ValueError: If a name is unknown, a number is out of
                 range, or the velocity cannot do what is asked.
         """
+        check_trainer_arguments(type(self).__name__, kwargs)
         velocity = velocities.get(velocity)
         choices = TrainingChoices(
             role=self.role,

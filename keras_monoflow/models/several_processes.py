@@ -20,8 +20,10 @@ def check_replicas(model: keras.Model, x: Any, batch_size: int) -> None:
     if count > 1:
         for argument, optimizer in model.optimizers_by_argument().items():
             check_clipping(optimizer, argument)
-        if model.flow_potential is not None:
-            check_separable(model.flow_potential.whole_batch_part, count)
+        parts = [model.flow_potential, *model.penalties, *model.generator_terms]
+        for part in parts:
+            if part is not None:
+                check_separable(part.whole_batch_part, count)
         check_shares(x, batch_size, count // processes.count())
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_monoflow.models.adversarial_model import AdversarialModel
+from keras_monoflow.models.fit_checks import check_trainer_arguments
 from keras_monoflow.models.training_choices import TrainingChoices
 from keras_monoflow.penalties import LipschitzPenalty
 from keras_monoflow.potentials import WassersteinPotential
@@ -144,6 +145,7 @@ class W1FE(AdversarialModel):
             TypeError, ValueError: If an argument is of another type, a name is
                 unknown or a number is out of range.
         """
+        check_trainer_arguments(type(self).__name__, kwargs)
         self._compile(
             generator_optimizer,
             critic_optimizer,

@@ -10,6 +10,7 @@ from keras_monoflow import gradients, penalties
 from keras_monoflow.arguments import check_number
 from keras_monoflow.models import network_checks
 from keras_monoflow.models.adversarial_model import AdversarialModel
+from keras_monoflow.models.fit_checks import check_trainer_arguments
 from keras_monoflow.models.training_choices import TrainingChoices
 from keras_monoflow.penalties import OutputPenalty
 from keras_monoflow.potentials import KantorovichPotential
@@ -164,6 +165,7 @@ class W2FE(AdversarialModel):
             TypeError, ValueError: If an argument is of another type, a name is
                 unknown or a number is out of range.
         """
+        check_trainer_arguments(type(self).__name__, kwargs)
         if not callable(step_size):
             check_number(
                 "step_size",

@@ -1,5 +1,6 @@
 """Checks of weights, and the weights of classes."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,20 @@ def check_weights(weight: Any, rows: int | None = None) -> None:
         raise ValueError(
             "`sample_weight` must not be 0 for all samples: none would count."
         )
+
+
+def mean_weight(weight: Any, validation_split: Any = None) -> float | None:
+    """Returns the mean of the weights that are trained on, if it is known.
+
+    Args:
+        weight: Array `(rows,)`, or `None`.
+        validation_split: The share of the last rows that are not trained on.
+    """
+    if weight is None:
+        return None
+    weight = np.asarray(weight, "float64")
+    trained = math.floor(len(weight) * (1.0 - (validation_split or 0.0)))
+    return float(weight[: max(trained, 1)].mean()) or None
 
 
 def weights_of_classes(y: Any, class_weight: Any) -> Array:

@@ -180,16 +180,20 @@ class R1(Penalty):
             return super().squared_norm(discriminator, x, seed)
         noise = replicas.draw(keras.random.normal, ops.shape(x), x.dtype, seed)
         here = discriminator(x)
-        if keras.backend.standardize_dtype(here.dtype) in HALF:
-            raise ValueError(
-                f"`finite_difference` of {type(self).__name__} needs outputs "
-                "of the discriminator in float32: in half precision their "
-                "differences are lost. Make its last layer with "
-                "dtype='float32', or leave out `finite_difference`."
-            )
+        self.check_outputs([here])
         there = discriminator(x + self.finite_difference * noise)
         slope = ops.cast(there - here, x.dtype) / self.finite_difference
         return ops.reshape(slope, (-1,)) ** 2
+
+    def check_outputs(self, outputs: list[Tensor]) -> None:
+        dtypes = {keras.backend.standardize_dtype(x.dtype) for x in outputs}
+        if self.finite_difference is not None and dtypes & set(HALF):
+            raise ValueError(
+                f"`finite_difference` of {type(self).__name__} needs outputs "
+                "of the discriminator in float32: in half precision their "
+                "differences are lost. Make its last layers with "
+                "dtype='float32', or leave out `finite_difference`."
+            )
 
     def get_config(self) -> Config:
         return {

@@ -99,6 +99,10 @@ class Centering(OutputPenalty):
     def __init__(self, weight: Any = 0.01, every: int = 1) -> None:
         super().__init__(weight, every)
 
+    @property
+    def whole_batch_part(self) -> str | None:
+        return "`Centering`, with its product of two means,"
+
     def of_outputs(
         self,
         real_output: Tensor,

@@ -57,6 +57,18 @@ class WeightedTerm:
         """
         raise NotImplementedError
 
+    @property
+    def whole_batch_part(self) -> str | None:
+        """What of it is not a mean over samples, if anything."""
+        return None
+
+    def check_outputs(self, outputs: list[Tensor]) -> None:
+        """Checks the outputs of a discriminator, one of each head.
+
+        Raises:
+            ValueError: If the penalty cannot act on them.
+        """
+
     def user_objects(self) -> list[tuple[Any, str]]:
         """Returns what a user has passed and must have registered with Keras
         for a model to be saved, each with the name of its argument."""

@@ -38,6 +38,10 @@ class FeatureMatching(GeneratorTerm):
         self.paired = bool(paired)
 
     @property
+    def whole_batch_part(self) -> str | None:
+        return None if self.paired else "`FeatureMatching(paired=False)`"
+
+    @property
     def needs_pairs(self) -> bool:  # type: ignore[override]
         return self.paired
 

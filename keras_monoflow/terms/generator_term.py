@@ -54,6 +54,9 @@ class GeneratorTerm:
 
     default_name = "term"
 
+    #: What of it is not a mean over samples, if anything.
+    whole_batch_part: Any = None
+
     #: Whether a sample is compared with the real one in its row.
     needs_pairs = False
 

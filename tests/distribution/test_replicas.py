@@ -74,6 +74,14 @@ def test_objectives_of_the_whole_batch_are_refused():
         ValueError, match=r"dual loss of W2FE is not a mean over"
     ):
         make_w2fe().fit(x(), verbose=0)
+    centered = make_gan()
+    centered.compile("sgd", "sgd", penalty=kmf.penalties.Centering())
+    with pytest.raises(ValueError, match=r"Centering.* not a mean over"):
+        centered.fit(x(), verbose=0)
+    matched = make_gan()
+    matched.compile("sgd", "sgd", generator_terms="feature_matching")
+    with pytest.raises(ValueError, match=r"FeatureMatching.* not a mean over"):
+        matched.fit(x(), verbose=0)
 
 
 @pytest.mark.usefixtures("two")

@@ -13,6 +13,12 @@ LATENT = np.array([0.7, -0.4])
 
 
 @keras.saving.register_keras_serializable("tests")
+class Shift(kmf.augmentation.Augment):
+    def change(self, x, probability, seed):
+        return x + probability
+
+
+@keras.saving.register_keras_serializable("tests")
 def double(x, seed):
     return 2.0 * x
 
@@ -147,3 +153,24 @@ def test_what_is_refused(rng):
         gan.compile("sgd", "sgd", augment="ada")
     with pytest.warns(UserWarning, match="augment"):
         gan.compile("sgd", "sgd", augment=lambda x, seed: x)
+
+
+@pytest.mark.parametrize("pack", [1, 2])
+def test_the_strength_counts_samples(pack, rng):
+    """Those of a pack count each."""
+    gan = kmf.MonoFlowGAN(
+        kmf.networks.mlp_generator(2, 2, seed=0),
+        kmf.networks.mlp_discriminator(2 * pack, seed=0),
+        pack=pack,
+        seed=0,
+    )
+    gan.compile(
+        "sgd",
+        "sgd",
+        augment=kmf.augmentation.AdaptiveAugment(
+            Shift(), every=1, ramp=640, start=0.5
+        ),
+    )
+    gan.fit(np.float32(rng.normal(size=(64, 2))), batch_size=64, verbose=0)
+    change = float(ops.convert_to_numpy(gan.augment_state.probability)) - 0.5
+    assert abs(change) == pytest.approx(64 / 640, rel=1e-5)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import numpy
+from helpers import make_flow, numpy
 from keras import layers
 
 import keras_monoflow as kmf
@@ -121,3 +121,24 @@ def test_a_warmup_is_that_of_the_models_life(make):
     model.compile(*optimizers, **choices)
     model.fit(X[:8], batch_size=8, verbose=0)
     assert np.abs(samples() - before).max() > 0
+
+
+@pytest.mark.parametrize("flow", ["monoflow", "w1fe"])
+def test_a_layer_that_is_frozen_after_a_fit(flow, data):
+    """What is compiled does not train it on: it is made anew, or refused."""
+    model = make_flow(flow)
+    model.fit(data, verbose=0)
+    frozen = model.generator.layers[0]
+    before = model.generator.get_weights()
+    frozen.trainable = False
+    if keras.backend.backend() == "jax":
+        with pytest.raises(ValueError, match=r"call `compile`.*`trainable`"):
+            model.fit(data, verbose=0)
+        return
+    model.fit(data, verbose=0)
+    kept = [
+        np.array_equal(*w) for w in zip(before, model.generator.get_weights())
+    ]
+    assert kept == [True] * len(frozen.weights) + [False] * (
+        len(before) - len(frozen.weights)
+    )

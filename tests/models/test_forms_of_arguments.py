@@ -1,9 +1,11 @@
 """Forms of arguments that Keras users know, beside the usual ones."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
-from helpers import tanh_network
+from helpers import ROLES, make_flow, make_uncompiled, tanh_network
 
 import keras_monoflow as kmf
 
@@ -80,3 +82,18 @@ def test_a_term_from_its_configuration(rng):
     assert keras.saving.serialize_keras_object(copy) == config
     with pytest.raises(TypeError, match="`name` of Reconstruction"):
         kmf.terms.Reconstruction(name=3)
+
+
+@pytest.mark.parametrize("flow", sorted(ROLES))
+@pytest.mark.parametrize(
+    "argument", ["augment", "generator_terms", "log_names", "potential", "foo"]
+)
+def test_arguments_that_compile_does_not_have(flow, argument):
+    """What only some flows take, or none, is not dropped by the others."""
+    known = inspect.signature(make_uncompiled(flow).compile).parameters
+    if argument in known:
+        return
+    with pytest.raises(
+        TypeError, match=f"compile has no argument `{argument}`"
+    ):
+        make_flow(flow, **{argument: [lambda x, seed: x]})

@@ -331,3 +331,34 @@ def test_what_is_refused(rng, data):
         gan.fit(x, verbose=0)
     gan.compile("sgd", "sgd", generator_terms=mean_of_samples)
     gan.fit(x, verbose=0)
+
+
+@keras.saving.register_keras_serializable("tests")
+def one_for_each(samples, real, condition, features):
+    return ops.sum(samples**2, axis=1)
+
+
+def test_a_term_of_each_sample_is_refused(rng, data):
+    """Its gradient would be that of the sum, its log that of the mean."""
+    gan = make_gan(rng, one_for_each)
+    with pytest.raises(ValueError, match=r"'one_for_each'.*one number.*\("):
+        gan.fit(*data, batch_size=8, verbose=0)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        lambda x: layers.Dense(8, "relu")(x),
+        lambda x: layers.SpectralNormalization(layers.Dense(8, "relu"))(x),
+        lambda x: ops.relu(layers.Dense(8)(x)),
+        lambda x: ops.leaky_relu(layers.Dense(8)(x)),
+        lambda x: keras.activations.gelu(layers.Dense(8)(x)),
+        lambda x: ops.tanh(layers.Dense(8)(x)),
+    ],
+)
+def test_every_way_to_write_an_activation(second):
+    x = keras.Input((2,))
+    h = layers.Dense(9, "relu")(x)
+    network = keras.Model(x, layers.Dense(1)(second(h) * 2.0))
+    found = hidden_layers(network, "discriminator").outputs
+    assert [tuple(h.shape) for h in found] == [(None, 9), (None, 8)]

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import make_networks, slow_except
+from helpers import make_flow, make_networks, slow_except
 from keras import layers, ops
 
 import keras_monoflow as kmf
@@ -429,6 +429,22 @@ def test_a_flow_has_one_source_of_velocities(rng):
     alone = kmf.ParticleFlow(particles=rng.normal(size=(4, 2)))
     with pytest.raises(ValueError, match="not a function of"):
         alone(np.zeros((2, 2), "float32"))
+
+
+@pytest.mark.parametrize("flow", ["monoflow", "particles", "samples"])
+def test_refined_samples_move_as_far_as_in_a_round(flow, data):
+    """With `normalize_velocity` the step size is a length."""
+    model = make_flow(flow, normalize_velocity=True, step_size=0.1)
+    model.fit(data, verbose=0)
+    moved = model.refine(data, steps=1) - data
+    length = np.linalg.norm(moved, axis=1).mean()
+    assert length == pytest.approx(0.1, rel=1e-4)
+    # Twice as many steps of half the length at first.
+    v = model.velocity(data)
+    step = 0.1 / np.linalg.norm(v, axis=1).mean()
+    np.testing.assert_allclose(
+        model.refine(data, steps=1, step_size=step), data + moved, atol=1e-5
+    )
 
 
 def test_nothing_to_refine(rng):

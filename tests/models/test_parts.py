@@ -459,6 +459,12 @@ def test_conditions_of_several_parts(rng, rows, kind):
     np.testing.assert_allclose(
         model.log_ratio(x, labels), flat.log_ratio(x, rows), rtol=1e-3
     )
+    one = keras.tree.map_structure(lambda part: part[0], labels)
+    np.testing.assert_allclose(
+        model.sample(5, seed=0, labels=one),
+        flat.sample(5, seed=0, labels=rows[0]),
+        rtol=1e-4,
+    )
     with pytest.raises(ValueError, match="`labels` must be given"):
         model.sample(3)
     with pytest.raises(ValueError, match="have parts of the shapes"):

@@ -138,3 +138,35 @@ def test_what_is_refused(rng):
     flow = kmf.W2FE(kmf.networks.mlp_generator(2, 2), mlp(2), mlp(2))
     with pytest.raises(ValueError, match="gradients alone"):
         flow.compile("sgd", "sgd", penalty="lecam")
+
+
+@keras.saving.register_keras_serializable("tests")
+class OneForEach(kmf.penalties.WeightedTerm):
+    def value(self, discriminator, real, generated, seed=None):
+        return discriminator(real) ** 2
+
+
+def test_a_penalty_of_each_sample_is_refused(data, rng):
+    """Its gradient would be that of the sum, its log that of the mean."""
+    gan = make_gan(rng, OneForEach(1.0))
+    with pytest.raises(ValueError, match=r"OneForEach must be one number"):
+        train(gan, data[0])
+
+
+def test_differences_of_patches_are_not_taken_in_half_precision(rng):
+    """Their sum is in float32, and what was rounded is lost."""
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    patches = keras.Sequential(
+        [keras.Input((4, 4, 1)), keras.layers.Conv2D(1, 3)]
+    )
+    generator = keras.Sequential(
+        [
+            keras.Input((2,)),
+            keras.layers.Dense(16, dtype="float32"),
+            keras.layers.Reshape((4, 4, 1), dtype="float32"),
+        ]
+    )
+    gan = kmf.MonoFlowGAN(generator, patches, seed=0)
+    gan.compile("sgd", "sgd", penalty=kmf.penalties.R1(finite_difference=0.01))
+    with pytest.raises(ValueError, match="in half precision"):
+        gan.fit(rng.normal(size=(8, 4, 4, 1)), batch_size=8, verbose=0)

@@ -522,3 +522,44 @@ def test_what_is_refused(data):
             model.fit(x, labels, verbose=0, **arguments)
     with pytest.raises(TypeError, match="must be a dictionary"):
         model.fit(x, classes, class_weight=[1.0], verbose=0)
+
+
+@pytest.mark.parametrize("form", ["arrays", "classes", "data set"])
+@pytest.mark.parametrize("batch_size", [32, 128])
+def test_rare_rows_that_count_much(form, batch_size, rng):
+    """A batch without them counts less than one with them: the weights are
+    divided by their mean over the data, not over a batch."""
+    x = np.zeros((3200, 1), "float32")
+    x[:32] = 1.0
+    y = x[:, 0].astype("int32")
+    judge = keras.Sequential([keras.Input((1,)), layers.Dense(1)])
+    judge.set_weights([np.ones((1, 1)), np.zeros(1)])
+    generator = keras.Sequential([keras.Input((1,)), layers.Dense(1)])
+    gan = kmf.MonoFlowGAN(generator, judge)
+    gan.compile(keras.optimizers.SGD(0.0), keras.optimizers.SGD(0.0))
+    weights = 1.0 + 98.0 * y
+    arguments = {"batch_size": batch_size, "verbose": 0}
+    if form == "arrays":
+        history = gan.fit(x, sample_weight=weights, **arguments)
+    elif form == "classes":
+        history = gan.fit(x, y, class_weight={1: 99.0}, **arguments)
+    else:
+        data = kmf.datasets.ShuffledDataset(
+            x, sample_weight=weights, batch_size=batch_size
+        )
+        history = gan.fit(data, verbose=0)
+    # `u` is `x`, and half of the weight is that of the rare rows.
+    ratio = history.history["log_ratio_real"][-1]
+    assert ratio == pytest.approx(99 / (99 + 99), rel=1e-4)
+
+
+def test_other_weights_are_not_taken_for_the_first_ones(data):
+    """The mean of the weights is part of the compiled step."""
+    x, _, weights = data
+    twice, once = make_model(), make_model()
+    twice.fit(x, sample_weight=5.0 + weights, batch_size=3, verbose=0)
+    twice.set_weights(once.get_weights())
+    for model in (twice, once):
+        fit = {"batch_size": 3, "shuffle": False, "verbose": 0}
+        model.fit(x, sample_weight=weights, **fit)
+    assert_alike(twice, once, rtol=1e-6, atol=1e-7)

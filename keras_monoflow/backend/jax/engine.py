@@ -26,6 +26,7 @@ from keras_monoflow.backend.scopes import (
     postponed,
 )
 from keras_monoflow.backend.warn_once import warn_once
+from keras_monoflow.optimizers import without_loss_scaling
 from keras_monoflow.typing import Tensor
 
 # -------------------------------------------------------------- gradients
@@ -162,6 +163,13 @@ def _on_cpu() -> bool:
 def apply_gradients(
     optimizer: keras.Optimizer, gradients: Sequence, variables: Sequence
 ) -> None:
+    known = without_loss_scaling(optimizer)._trainable_variables
+    if len(variables) != len(known):
+        raise ValueError(
+            f"Of the {len(known)} variables that {optimizer.name!r} was made "
+            f"for, {len(variables)} are trainable now. On JAX, call `compile` "
+            "again after a change of `trainable`."
+        )
     # `apply` of a LossScaleOptimizer branches on traced values and would leak
     # them from the branches; `stateless_apply` returns them.
     new_variables, new_state = optimizer.stateless_apply(

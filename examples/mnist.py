@@ -7,10 +7,10 @@ loss, DCGANs with 64 feature maps and batch normalization, learning rates of
 2e-4 and 1e-4. Both: Adam with beta_1 = 0.5, batches of 128, latent points in
 100 dimensions, one discriminator step a round, and the same generated samples
 in both steps. A grid of digits is drawn after every epoch. A run that was
-killed goes on when started again with the same `--output`, and so does one that
-should have more epochs; by R3GAN's recipe the learning rates then begin to fall
-again from where a cosine of that length would be. About a quarter of an hour on two cores, or half an hour with
-`--recipe monoflow`.
+killed goes on when started again with the same `--output`. So does one that
+should have more epochs; with R3GAN's recipe its learning rates rise first, to
+those of the longer cosine. About a quarter of an hour on two cores, or half an
+hour with `--recipe monoflow`.
 
     python examples/mnist.py
     python examples/mnist.py --recipe monoflow --mapping arcsinh --output runs/a

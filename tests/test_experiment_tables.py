@@ -16,7 +16,11 @@ RESULTS = EXPERIMENTS / "results"
 #: page that shows its table.
 TABLES = [
     ("stacked_mnist", ["--output", "stacked_mnist"], "strong_gans"),
-    ("small_data", ["--output", "small_data"], "small_data"),
+    (
+        "small_data",
+        ["--rounds", "12000", "--output", "small_data"],
+        "small_data",
+    ),
     ("packing", ["--data", "ring", "--file", "packing.jsonl"], "strong_gans"),
     ("packing", ["--data", "grid", "--file", "packing.jsonl"], "strong_gans"),
 ]

@@ -21,7 +21,7 @@ import sys
 
 import keras
 import numpy as np
-from sample_flows import results_of
+from sample_flows import of_kind, results_of
 from small_data import make_gan
 
 import keras_monoflow as kmf
@@ -121,6 +121,7 @@ def main():
         arguments.output / "results.jsonl",
         make_run(arguments),
     )
+    results = of_kind(results, rounds=arguments.rounds)
     if results:
         print_table(results)
 

@@ -22,7 +22,7 @@ import sys
 
 import keras
 import numpy as np
-from sample_flows import results_of
+from sample_flows import of_kind, results_of
 
 import keras_monoflow as kmf
 
@@ -69,12 +69,12 @@ def train(choice, images):
         penalty=[kmf.penalties.R1(gamma), kmf.penalties.R2(gamma)],
         ema_half_life=5000.0,
     )
-    data = kmf.datasets.ShuffledDataset(
-        images, batch_size=choice["batch"], seed=seed, drop_remainder=True
+    batch = choice["batch"]
+    rounds = choice["images"] // batch
+    rows = np.random.default_rng(seed).integers(
+        len(images), size=rounds * batch
     )
-    gan.fit(
-        data, steps_per_epoch=choice["images"] // choice["batch"], verbose=0
-    )
+    gan.fit(images[rows], batch_size=batch, shuffle=False, verbose=0)
     return gan
 
 
@@ -147,13 +147,12 @@ def main():
         for size, batch in dict.fromkeys(kinds)
         for gamma in arguments.gammas
     ]
-    print_table(
-        results_of(
-            [] if arguments.table else choices,
-            arguments.file,
-            make_run(arguments),
-        )
+    results = results_of(
+        [] if arguments.table else choices,
+        arguments.file,
+        make_run(arguments),
     )
+    print_table(of_kind(results, images=arguments.images))
 
 
 if __name__ == "__main__":

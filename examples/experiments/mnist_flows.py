@@ -24,7 +24,7 @@ import time
 
 import keras
 import numpy as np
-from sample_flows import results_of
+from sample_flows import of_kind, results_of
 
 import keras_monoflow as kmf
 
@@ -183,18 +183,18 @@ def make_run(arguments):
 def main():
     arguments = parse_arguments()
     arguments.output.mkdir(parents=True, exist_ok=True)
+    kind = {"seconds": arguments.seconds, "filters": arguments.filters}
     choices = [
-        {"run": run, "seed": seed, "seconds": arguments.seconds}
+        {"run": run, "seed": seed, **kind}
         for seed in range(arguments.seeds)
         for run in arguments.only
     ]
-    print_table(
-        results_of(
-            [] if arguments.table else choices,
-            arguments.output / "results.jsonl",
-            make_run(arguments),
-        )
+    results = results_of(
+        [] if arguments.table else choices,
+        arguments.output / "results.jsonl",
+        make_run(arguments),
     )
+    print_table(of_kind(results, **kind))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ import pathlib
 
 import keras
 import numpy as np
-from sample_flows import UPDATES, VELOCITIES, results_of
+from sample_flows import UPDATES, VELOCITIES, of_kind, results_of
 from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -146,7 +146,9 @@ def main():
     distance = kmf.metrics.FrechetDistance()
     floor = distance(held_out, images[: len(held_out)])
     print(f"\nFréchet distance of training digits: {floor:.2f}")
-    print_table(done)
+    print_table(
+        of_kind(done, rounds=arguments.rounds, step_size=arguments.step_size)
+    )
 
 
 if __name__ == "__main__":

@@ -229,7 +229,7 @@ def read(path):
 
 def print_table(results, arguments):
     """One row for each velocity, one column for each update and batch."""
-    results = [r for r in results if r["data"] == arguments.data]
+    results = of_kind(results, data=arguments.data, rounds=arguments.rounds)
     columns = sorted({(r["update"], r["batch"]) for r in results})
     rows = list(dict.fromkeys(r["velocity"] for r in results))
     print(f"\n{arguments.data}, W1 (floor {floor(arguments.data):.3f})\n")
@@ -259,6 +259,11 @@ def print_table(results, arguments):
         print(
             f"\n{len(results)} runs, {np.median(seconds):.0f} s at the median"
         )
+
+
+def of_kind(results, **kind):
+    """The results with these settings: a file may hold those of others."""
+    return [r for r in results if kind.items() <= r.items()]
 
 
 def results_of(choices, path, run=run):

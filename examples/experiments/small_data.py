@@ -24,7 +24,7 @@ import sys
 
 import keras
 import numpy as np
-from sample_flows import read, results_of
+from sample_flows import of_kind, read, results_of
 
 import keras_monoflow as kmf
 
@@ -152,7 +152,12 @@ def make_run(arguments):
             verbose=0,
         )
         # (One of a run that was stopped may be there twice.)
-        looks = {look["rounds"]: look for look in read(folder / "looks.jsonl")}
+        # So may those of a longer one.
+        looks = {
+            look["rounds"]: look
+            for look in read(folder / "looks.jsonl")
+            if look["rounds"] <= choice["rounds"]
+        }
         return {**choice, "known": known, "looks": list(looks.values())}
 
     return run
@@ -214,6 +219,7 @@ def main():
         arguments.output / "results.jsonl",
         make_run(arguments),
     )
+    results = of_kind(results, images=arguments.images, rounds=arguments.rounds)
     if results:
         show(results, arguments.output)
 

@@ -169,7 +169,10 @@ def make_run(arguments):
             callbacks=[Modes(coverage, folder), backup],
             verbose=0,
         )
-        return {**read(folder / "looks.jsonl")[-1], **choice}
+        # (A longer run may have left some more.)
+        looks = read(folder / "looks.jsonl")
+        last = [r for r in looks if r["rounds"] <= choice["rounds"]][-1]
+        return {**last, **choice}
 
     return run
 

@@ -3,8 +3,9 @@
 The port of keras.io's "CycleGAN". One generator holds both translators: given a
 digit and the edges of another digit, it makes edges of the first and a digit of
 the second, and translates both back. The discriminator has a head of patches
-for each side; a further term keeps what was translated twice as it was. At the end a classifier reads the digits that are
-made from the edges of test images. A run that was killed goes on.
+for each side; a further term keeps what was translated twice as it was. At the
+end a classifier reads the digits that are made from the edges of test images. A
+run that was killed goes on.
 
     python examples/ports/cycle.py
 """

@@ -95,6 +95,15 @@ def unscaled():
     gan(generator, discriminator).fit(images, verbose=0)
 
 
+def by_numpy(shape, dtype=None, seed=None):
+    return np.random.normal(size=shape).astype(dtype)
+
+
+class OneForEach(kmf.penalties.WeightedTerm):
+    def value(self, discriminator, real, generated, seed=None):
+        return discriminator(real) ** 2
+
+
 def late(callback):
     return lambda: gan().fit(POINTS, verbose=0, callbacks=[callback()])
 
@@ -106,6 +115,9 @@ ATTEMPTS = {
     "shapes that do not fit": lambda: gan(dense(3, 5)),
     "a discriminator with two outputs": lambda: gan(None, dense(2, 2)),
     "one network for both": same_network,
+    "a `prior` that draws by NumPy": lambda: kmf.MonoFlowGAN(
+        dense(2, 2), dense(2, 1), prior=by_numpy
+    ),
     "a discriminator that ends in a sigmoid": lambda: gan(
         None, dense(2, 1, "sigmoid")
     ),
@@ -120,6 +132,10 @@ ATTEMPTS = {
     "`discriminator_steps=0`": lambda: gan(discriminator_steps=0),
     "`step_size='fast'`": lambda: gan(step_size="fast"),
     "`loss='mse'`": lambda: gan(loss="mse"),
+    "`velocity='mmd'` with a discriminator": lambda: gan(velocity="mmd"),
+    "a penalty of each sample": lambda: gan(penalty=OneForEach(1.0)).fit(
+        POINTS, verbose=0
+    ),
     "**Data**": None,
     "`fit(None)`": fit(None),
     "a dictionary": fit({"image": POINTS, "label": LABELS}),

@@ -116,12 +116,16 @@ def check_draws(function: Any, latent_shape: tuple[int, ...]) -> None:
         raise ValueError(
             "A function given as `prior` must draw from its `seed`, as those "
             "of `keras.random` do. NumPy would draw once, while the step is "
-            f"compiled. Received: prior={function}."
+            f"compiled. Received: prior={name_of(function)}."
         )
     if np.array_equal(first, other):
         warnings.warn(
             "The function given as `prior` returns the same points for all "
             "seeds, so that all rounds have the same. Let it draw from its "
-            f"`seed`, as those of `keras.random` do: {function}.",
+            f"`seed`, as those of `keras.random` do: {name_of(function)}.",
             stacklevel=3,
         )
+
+
+def name_of(function: Any) -> str:
+    return getattr(function, "__name__", repr(function))

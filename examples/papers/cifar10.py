@@ -119,13 +119,13 @@ def verdict(results):
     common = min(r["curve"][-1]["seconds"] for r in results)
     last = {r["run"]: r["curve"][-1]["fid"] for r in results}
     equal = {r["run"]: float(at(r, common)) for r in results}
+    at_rounds, at_seconds = (
+        "; ".join(f"{name}: {fid:.1f}" for name, fid in of.items())
+        for of in (last, equal)
+    )
     why = (
-        "Fréchet distances at equal rounds ({}), at equal seconds ({})".format(
-            *(
-                "; ".join(f"{name}: {fid:.1f}" for name, fid in of.items())
-                for of in (last, equal)
-            )
-        )
+        f"Fréchet distances at equal rounds ({at_rounds}), at equal seconds "
+        f"({at_seconds})"
     )
     ahead = [
         of[name] < of["K=1"]
@@ -168,9 +168,9 @@ CLAIM = Claim(
     "curves, no numbers.",
     setup="DCGANs of 24 feature maps, two critic steps a round with the "
     "one-sided penalty, batches of 64, step size 1 (data lie about 27 from "
-    "their mean) and once 5, 3000 rounds, one seed. Both distances are those of "
-    "the features of a classifier that `images.py` trains, and no FID of "
-    "others. Other programs ran beside these, so seconds are rough: the two "
+    "their mean) and once 5, 3000 rounds, one seed. Both distances are of the "
+    "features of a classifier that `images.py` trains, and no FID of others. "
+    "Other programs ran beside these, so seconds are rough: the two "
     "runs with persistent K = 5 do the same work in a round.",
     advice="Take `persistency=3`, which is ahead of K = 1 at equal rounds and "
     "at equal seconds. Naive fits, which fail on mixtures of points, ended "

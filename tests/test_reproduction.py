@@ -55,6 +55,25 @@ def make_claim(claims, run):
     )
 
 
+def test_longer_runs_go_to_a_file_of_their_own(claims, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    seen = []
+
+    def run(choice):
+        seen.append(choice)
+        return {"b": choice["rounds"]}
+
+    claim = claims.dataclasses.replace(
+        make_claim(claims, run), choices=lambda quick: [{"a": 1, "rounds": 7}]
+    )
+    monkeypatch.setattr(sys, "argv", ["name.py", "--longer", "3"])
+    claims.main(claim)
+    assert seen == [{"a": 1, "rounds": 21}]
+    assert (tmp_path / "runs" / "papers" / "name_x3.json").exists()
+    with pytest.raises(ValueError, match="no rounds"):
+        make_claim(claims, run).longer(3)
+
+
 def test_only_results_of_todays_choices_count(claims, tmp_path):
     claim = make_claim(claims, run=None)
     path = tmp_path / "results.json"

@@ -82,6 +82,24 @@ class Claim:
         note = ["", f"{len(of)} of {len(results)} runs diverged."]
         return [*self.table(results), *(note if of else [])]
 
+    def longer(self, times: int) -> "Claim":
+        """The same with so many times the rounds.
+
+        Raises:
+            ValueError: If a choice has no rounds.
+        """
+        if not all("rounds" in choice for choice in self.choices(False)):
+            raise ValueError(f"{self.name}.py trains for no rounds.")
+
+        def choices(quick: bool) -> list[dict[str, Any]]:
+            return [
+                {**choice, "rounds": times * choice["rounds"]}
+                for choice in self.choices(quick)
+            ]
+
+        name = f"{self.name}_x{times}"
+        return dataclasses.replace(self, name=name, choices=choices)
+
     def is_complete(self, path: pathlib.Path, quick: bool = False) -> bool:
         return not self.left(path, quick)
 
@@ -99,9 +117,14 @@ def main(claim: Claim) -> None:
     add = parser.add_argument
     add("--quick", action="store_true", help="a minute, to see that it works")
     add("--table", action="store_true", help="print what there is, and end")
+    add("--longer", type=int, metavar="N", help="N times the rounds: for a GPU")
     add("--file", type=pathlib.Path, default=None, help="for the results")
     arguments = parser.parse_args()
-    path = arguments.file or claim.path(arguments.quick)
+    aside = arguments.quick
+    if arguments.longer is not None:
+        # (The page shows what anybody can run.)
+        claim, aside = claim.longer(arguments.longer), True
+    path = arguments.file or claim.path(aside)
     left = [] if arguments.table else claim.left(path, arguments.quick)
     stamp = made_with()  # Before the work, which no fault of it may cost.
     for i, choice in enumerate(left):

@@ -39,9 +39,10 @@ NAMES = [
 TOP = """# What the papers claim, and what this package measures
 
 Each claim has a script in `examples/papers`, which anybody can run (`--quick`
-takes a minute, and `--longer 10` ten times the rounds, for a GPU), and which stores its results next to it. This page is made from
-those files. Where a paper leaves a question open, the verdict is about the
-answer that one might expect.
+takes a minute; `--longer 10` trains for ten times the rounds, on a GPU), and
+which stores its results next to it. This page is made from those files. Where a
+paper leaves a question open, the verdict is about the answer that one might
+expect.
 """
 
 

@@ -70,7 +70,8 @@ def test_two_workers_of_which_one_dies(tmp_path, environment, capfd):
 #: Says who it is, and after a while that it is still there.
 WAITS = """
 import os, time
-print(os.environ["KERASTUNER_TUNER_ID"], flush=True)
+# (`print` writes the end of the line by itself, so that two lines may mix.)
+os.write(1, (os.environ["KERASTUNER_TUNER_ID"] + "\\n").encode())
 time.sleep(20)
 print("survived", flush=True)
 """

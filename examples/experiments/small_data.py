@@ -151,8 +151,8 @@ def make_run(arguments):
             ],
             verbose=0,
         )
-        # (One of a run that was stopped may be there twice.)
-        # So may those of a longer one.
+        # (There may be some twice, of a run that was stopped, and some of a
+        # longer one.)
         looks = {
             look["rounds"]: look
             for look in read(folder / "looks.jsonl")

@@ -25,7 +25,7 @@ SHOWN = 12
 
 def run(choice):
     data, seed = choice["data"], choice["seed"]
-    persistency, update, step_size = RUNS[choice["run"]]
+    persistency, update, _ = RUNS[choice["run"]]
     filters = 8 if data == "digits" else 24
     model = kmf.W1FE(*images.networks(data, seed, filters), seed=seed)
     model.compile(
@@ -37,7 +37,7 @@ def run(choice):
         split_batch=True,
         persistency=persistency,
         update=update,
-        step_size=step_size,
+        step_size=choice["step"],
         ema=0.99,
     )
     looks = images.train(

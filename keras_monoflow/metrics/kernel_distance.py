@@ -122,10 +122,10 @@ class KernelDistance(FeatureMetric):
     def statistics(self, name: str, features: Array) -> float | None:
         least = 2 if self.subsets is None else self.subset_size
         if len(features) < least:
+            other = "" if self.subsets is None else " or lower `subset_size`"
             raise ValueError(
                 f"`{name}` must hold at least {least} samples. Received: "
-                f"{name} with {len(features)}. Pass more samples"
-                f"{'.' if self.subsets is None else ' or lower `subset_size`.'}"
+                f"{name} with {len(features)}. Pass more samples{other}."
             )
         return self._mean_within(features) if self.subsets is None else None
 

@@ -82,8 +82,8 @@ def _read(data, argument):
                 f"`{argument}` must be an array of shape (rows, ...), or an "
                 f"iterable of such batches. Received: {argument}={data!r}."
             )
-        rows = isinstance(data, (list, tuple)) and len(data) > 0
-        if rows and not any(map(_is_batch, data)):
+        is_list = isinstance(data, (list, tuple)) and len(data) > 0
+        if is_list and not any(map(_is_batch, data)):
             return np.asarray(data, "float32")
         batches = [b[0] if isinstance(b, (tuple, list)) else b for b in data]
         batches = [ops.convert_to_numpy(b) for b in batches]

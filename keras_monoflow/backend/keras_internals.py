@@ -308,6 +308,14 @@ def train_writer(callback: keras.callbacks.TensorBoard) -> Any:
     return writer
 
 
+def variables_of(optimizer: Any) -> list | None:
+    """Returns the variables that an optimizer was built for.
+
+    Fallback: `None`, they are not known.
+    """
+    return getattr(optimizer, "_trainable_variables", None)
+
+
 # ---------------------------------------------------------------- PyTorch
 
 

@@ -9,6 +9,7 @@ from keras import ops
 from keras_monoflow import gradients
 from keras_monoflow.backend import keras_internals, processes
 from keras_monoflow.data import rows_of_data
+from keras_monoflow.datasets.shuffled_dataset import ShuffledDataset
 from keras_monoflow.models import (
     data_checks,
     fit_checks,
@@ -149,18 +150,18 @@ class FitsData(keras.Model):
         y, weight = self._weights_of(x, y, kwargs)
         # What is looked at are rows, whatever is trained on.
         seen, seen_y = self._seen(x, y)
-        held_out, trained = validation_data, (seen, seen_y)
+        trained, held_out = (seen, seen_y, weight), validation_data
         if held_out is None:
             trained, held_out = fitting.split(
-                seen, seen_y, weight, kwargs.get("validation_split")
+                *trained, kwargs.get("validation_split")
             )
         else:
             held_out = self._seen_pair(held_out)
-        self._check_fit(*trained, batch_size or 32, callbacks, held_out)
-        self.mean_weight = weight_checks.mean_weight(
-            getattr(x, "sample_weight", None) if weight is None else weight,
-            kwargs.get("validation_split"),
-        )
+        *known, of_trained = trained
+        self._check_fit(known, batch_size or 32, callbacks, held_out)
+        if isinstance(x, ShuffledDataset):
+            of_trained = x.sample_weight
+        self._take_for_granted(weight_checks.mean_weight(of_trained))
         if hasattr(x, "set_epoch"):
             # The order is the data set's own business.
             kwargs["shuffle"] = False
@@ -236,9 +237,10 @@ class FitsData(keras.Model):
             return x
         return (x, y) if weight is None else (x, y, weight)
 
-    def _check_fit(self, x, y, batch_size, callbacks, held_out):
-        """Checks all that `fit` can know before the first round, of the data
-        that it trains on and of those held out."""
+    def _check_fit(self, trained, batch_size, callbacks, held_out):
+        """Checks all that `fit` can know before the first round, of the samples
+        and labels that it trains on and of those held out."""
+        x, y = trained
         for role, (_, networks) in self._trained_networks().items():
             network_checks.check_trainable(networks, role)
         self._check_data(x, y, batch_size)

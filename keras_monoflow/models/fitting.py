@@ -241,13 +241,15 @@ def labels_with(weight: Any, y: Any) -> Any:
 
 def split(
     x: Any, y: Any, weight: Any, validation_split: float | None
-) -> tuple[tuple[Any, Any], Any]:
-    """Returns what Keras trains on of arrays with `validation_split`, samples
-    and labels, and what it holds back, or `None`."""
+) -> tuple[tuple, Any]:
+    """Returns what Keras trains on of arrays with `validation_split`, samples,
+    labels and weights, and what it holds back, or `None`."""
     if not validation_split or not is_array(x):
-        return (x, y), None
+        return (x, y, weight), None
     # As in Keras, the last rows, before any shuffling.
     first = math.floor(len(x) * (1.0 - validation_split))
-    trained = x[:first], None if y is None else y[:first]
-    held_out = x[first:], None if y is None else y[first:]
-    return trained, held_out if weight is None else (*held_out, weight[first:])
+    trained, held_out = (
+        tuple(None if part is None else part[rows] for part in (x, y, weight))
+        for rows in (slice(first), slice(first, None))
+    )
+    return trained, held_out[:2] if weight is None else held_out

@@ -336,6 +336,7 @@ class FlowModel(FitsData, Refinement, Evaluation, ExactSaving):
             names.append(term.name)
         self._trainer_arguments = dict(kwargs)
         super().compile(optimizer=optimizer, auto_scale_loss=False, **kwargs)
+        self._take_for_granted(None)
         self._round = self.round_class(self, names)
         # Layers, so that Keras finds and saves what they remember.
         states: list = list(self._round.penalty_states.values())
@@ -425,21 +426,27 @@ class FlowModel(FitsData, Refinement, Evaluation, ExactSaving):
         return self._round.step_size()
 
     def make_train_function(self, force: bool = False) -> Any:
-        # What a compiled step does not look at again.
-        taken = (self.mean_weight, *map(id, self.trainable_variables))
-        changed = taken != self._taken_for_granted
-        self._taken_for_granted = taken
         return self._remake(
             "train_function",
             super().make_train_function,
             gradients.make_train_function,
-            force or changed,
+            force,
         )
+
+    def _take_for_granted(self, mean_weight):
+        """Has the step compiled anew if what it does not look at again has
+        changed: the mean of weights, and what is trainable."""
+        self.mean_weight = mean_weight
+        taken = (mean_weight, *map(id, self.trainable_variables))
+        if taken != self._taken_for_granted:
+            self._taken_for_granted = taken
+            self.train_function = None
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """As in Keras."""
         self._check_compiled("train_on_batch")
-        self.mean_weight = None
+        if self.mean_weight is not None:
+            self._take_for_granted(None)
         with gradients.keep_variables(self):
             return super().train_on_batch(*args, **kwargs)
 

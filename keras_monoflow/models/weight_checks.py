@@ -1,6 +1,5 @@
 """Checks of weights, and the weights of classes."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -37,18 +36,12 @@ def check_weights(weight: Any, rows: int | None = None) -> None:
         )
 
 
-def mean_weight(weight: Any, validation_split: Any = None) -> float | None:
-    """Returns the mean of the weights that are trained on, if it is known.
-
-    Args:
-        weight: Array `(rows,)`, or `None`.
-        validation_split: The share of the last rows that are not trained on.
-    """
+def mean_weight(weight: Any) -> float | None:
+    """Returns the mean of an array of weights, or `None` where there is none
+    or all are 0."""
     if weight is None:
         return None
-    weight = np.asarray(weight, "float64")
-    trained = math.floor(len(weight) * (1.0 - (validation_split or 0.0)))
-    return float(weight[: max(trained, 1)].mean()) or None
+    return float(np.mean(weight, dtype="float64")) or None
 
 
 def weights_of_classes(y: Any, class_weight: Any) -> Array:

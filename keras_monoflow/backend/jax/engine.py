@@ -13,7 +13,7 @@ from jax import numpy as jnp
 
 from keras_monoflow.backend.jax.look_function import make_look_function
 from keras_monoflow.backend.jax.train_function import TrainFunction
-from keras_monoflow.backend.keras_internals import restore_value
+from keras_monoflow.backend.keras_internals import restore_value, variables_of
 from keras_monoflow.backend.keras_internals import (
     take_back_state as take_back_variables,
 )
@@ -163,8 +163,8 @@ def _on_cpu() -> bool:
 def apply_gradients(
     optimizer: keras.Optimizer, gradients: Sequence, variables: Sequence
 ) -> None:
-    known = without_loss_scaling(optimizer)._trainable_variables
-    if len(variables) != len(known):
+    known = variables_of(without_loss_scaling(optimizer))
+    if known is not None and len(variables) != len(known):
         raise ValueError(
             f"Of the {len(known)} variables that {optimizer.name!r} was made "
             f"for, {len(variables)} are trainable now. On JAX, call `compile` "

@@ -108,7 +108,9 @@ class FlowModel(FitsData, Refinement, Evaluation, ExactSaving):
         else:
             network_checks.check_outputs(self.discriminator, self.role)
             network_checks.warn_if_squashed(self.discriminator, self.role)
-        self.seed = None if seed is None else check_integer("seed", seed)
+        if seed is not None:
+            seed = check_integer("seed", seed, minimum=0)
+        self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(
             self.seed, name="noise"
         )

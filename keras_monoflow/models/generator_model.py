@@ -19,7 +19,7 @@ from keras_monoflow.models.averaging import (
 from keras_monoflow.models.chosen_samples import ChosenSamples
 from keras_monoflow.models.flow_model import FlowModel, _choice
 from keras_monoflow.models.label_counter import LabelCounter
-from keras_monoflow.models.looking import looking, random_seed
+from keras_monoflow.models.looking import looking, seed_or_random
 from keras_monoflow.models.parts import Parts
 from keras_monoflow.models.prior import Prior
 from keras_monoflow.models.round import with_labels
@@ -178,7 +178,7 @@ class GeneratorModel(ChosenSamples, FlowModel):
                 "`labels` to `sample`."
             )
         check_integer("n", n, minimum=1)
-        seed = random_seed() if seed is None else check_integer("seed", seed)
+        seed = seed_or_random(seed)
         with processes.local(self.prior.variables):
             return ops.convert_to_numpy(self.prior.draw(n, seed))
 
@@ -225,7 +225,7 @@ class GeneratorModel(ChosenSamples, FlowModel):
         """
         check_integer("n", n, minimum=1)
         check_integer("batch_size", batch_size, minimum=1)
-        seed = random_seed() if seed is None else check_integer("seed", seed)
+        seed = seed_or_random(seed)
         if self.conditional and labels is None:
             labels = self.labels.draw(n, seed)
         labels = self._check_own_labels(labels, n)
@@ -239,6 +239,8 @@ class GeneratorModel(ChosenSamples, FlowModel):
 
     def _generate(self, inputs, n, batch_size, seed, averaged=True):
         """Returns rows, the `n` samples that the generator makes of inputs."""
+        if n == 0:
+            return np.zeros((0, *self.sample_shape), "float32")
         size = min(n, batch_size)
         # Full batches only: another size would compile anew.
         rows = np.arange(n + -n % size).reshape(-1, size) % n

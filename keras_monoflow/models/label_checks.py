@@ -33,9 +33,16 @@ def check_label_range(
 ) -> None:
     """Checks integer labels against the classes that the networks know.
 
-    Labels out of range would give NaN, or rows of other classes.
+    Labels out of range would give NaN, or rows of other classes; what does not
+    fit into 32 bits would become another number in a step.
     """
     y = np.asarray(ops.convert_to_numpy(y))
+    if y.dtype.kind in "iu" and y.size and y.max() > np.iinfo("int32").max:
+        raise ValueError(
+            f"`{argument}` has a label of {y.max()}, and labels must be less "
+            "than 2**31. Number the classes from 0: `np.unique(labels, "
+            "return_inverse=True)[1]`."
+        )
     classes = [
         layer.classes
         for network in networks

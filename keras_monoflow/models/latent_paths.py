@@ -1,5 +1,7 @@
 """Paths between latent points."""
 
+import math
+
 import numpy as np
 
 from keras_monoflow.typing import Array
@@ -20,7 +22,9 @@ def latent_paths(
     Source: White 2016, arXiv 1609.04468, section 2.
     """
     shape = start.shape[1:]
-    a, b = (p.reshape(len(p), 1, -1).astype("float64") for p in (start, end))
+    # (Not -1, which no points at all leave open.)
+    rows = (len(start), 1, math.prod(shape))
+    a, b = (p.reshape(rows).astype("float64") for p in (start, end))
     t = np.linspace(0.0, 1.0, steps).reshape(1, -1, 1)
     paths = (1.0 - t) * a + t * b
     if on_sphere:

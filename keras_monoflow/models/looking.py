@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_monoflow import gradients
+from keras_monoflow.arguments import check_integer
 from keras_monoflow.backend import keras_internals
 
 
@@ -37,12 +38,18 @@ def looking(model: Any, seed: int | None = None) -> Iterator[None]:
                 state.assign(value)
 
 
-def random_seed() -> int:
-    """Returns an integer that follows `keras.utils.set_random_seed`.
+def seed_or_random(seed: int | None) -> int:
+    """Returns `seed`, or for `None` one that follows
+    `keras.utils.set_random_seed`.
 
     What shuffles training data is left alone.
+
+    Raises:
+        TypeError, ValueError: If it is not an integer of at least 0.
     """
-    return int(keras.random.randint((), 0, 2**31 - 1))
+    if seed is None:
+        return int(keras.random.randint((), 0, 2**31 - 1))
+    return check_integer("seed", seed, minimum=0)
 
 
 def _noise_states(model):

@@ -13,7 +13,7 @@ from keras_monoflow.models.array_sampler import ArraySampler
 from keras_monoflow.models.fit_checks import check_trainer_arguments
 from keras_monoflow.models.fitting import with_extra
 from keras_monoflow.models.flow_model import FlowModel, _choice
-from keras_monoflow.models.looking import random_seed
+from keras_monoflow.models.looking import seed_or_random
 from keras_monoflow.models.particle_round import ParticleRound
 from keras_monoflow.models.rounds import CountsRounds
 from keras_monoflow.models.sample_round import ParticleSampleRound
@@ -341,7 +341,7 @@ class ParticleFlow(CountsRounds, FlowModel):
                 f"`n` must be at most the number of particles, "
                 f"{len(self._rows)}. Received: n={n}."
             )
-        rng = np.random.default_rng(random_seed() if seed is None else seed)
+        rng = np.random.default_rng(seed_or_random(seed))
         return self.particles[rng.permutation(len(self._rows))[:n]]
 
     # --------------------------------------------------------- trajectory

@@ -7,7 +7,7 @@ from keras import ops
 from keras_monoflow.arguments import check_integer, check_number
 from keras_monoflow.models import data_checks, label_checks
 from keras_monoflow.models.forward_euler import follow
-from keras_monoflow.models.looking import looking, random_seed
+from keras_monoflow.models.looking import looking, seed_or_random
 from keras_monoflow.models.round import mean_speed
 from keras_monoflow.models.training_choices import check_temperature
 from keras_monoflow.registry import lookup
@@ -164,7 +164,7 @@ class Refinement(keras.Model):
             shape, owner = self.latent_shape, "generator"
         data_checks.check_data(samples, shape, owner, len(samples), "samples")
         labels = self._check_own_labels(labels, len(samples))
-        seed = random_seed() if seed is None else seed
+        seed = seed_or_random(seed)
         with looking(self, seed):
             reference = self._field.reference() if len(samples) else None
 
@@ -192,9 +192,7 @@ class Refinement(keras.Model):
                 seed,
                 batch_size,
             )
-        if latent and not len(moved):
-            moved = np.zeros((0, *self.sample_shape), "float32")
-        elif latent:
+        if latent:
             inputs = self.generator_inputs(moved, labels)
             moved = self._generate(inputs, len(moved), batch_size, seed)
         return self.parts.split(moved)

@@ -5,7 +5,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from helpers import make_gan, make_networks, slow_except
+from helpers import make_flow, make_gan, make_networks, slow_except
 from keras import layers, ops
 
 import keras_monoflow as kmf
@@ -171,6 +171,50 @@ def test_names_of_objectives_in_any_case(data):
     )
     with pytest.raises(ValueError, match="W1FE"):
         make_gan(discriminator_loss="Wasserstein")
+
+
+@pytest.mark.parametrize(
+    ("seed", "error"), [(-1, ValueError), ("a", TypeError)]
+)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda seed, x: make_gan(seed=seed),
+        lambda seed, x: make_gan().sample(4, seed=seed),
+        lambda seed, x: make_gan().sample_latent(4, seed=seed),
+        lambda seed, x: make_gan().calibrate(x, seed=seed),
+        lambda seed, x: make_gan().refine(x, seed=seed),
+        lambda seed, x: make_flow("particles").sample(4, seed=seed),
+        lambda seed, x: make_flow("particles").refine(x, seed=seed),
+    ],
+)
+def test_seeds(call, seed, error, data):
+    with pytest.raises(error, match=f"`seed` must be .*seed={seed!r}"):
+        call(seed, data)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda gan, x, y: gan.fit(x, y, verbose=0),
+        lambda gan, x, y: gan.evaluate(x, y, verbose=0),
+        lambda gan, x, y: gan.sample(len(y), labels=y),
+        lambda gan, x, y: gan.log_ratio(x, y),
+    ],
+    ids=["fit", "evaluate", "sample", "log_ratio"],
+)
+def test_labels_of_more_than_32_bits(call, data):
+    def network(size, outputs):
+        x, y = keras.Input((size,)), keras.Input(())
+        both = [x, ops.cast(ops.expand_dims(y, 1), "float32")]
+        joined = layers.Concatenate()(both)
+        return keras.Model([x, y], layers.Dense(outputs)(joined))
+
+    gan = kmf.MonoFlowGAN(network(2, 2), network(2, 1))
+    gan.compile("sgd", "sgd")
+    labels = np.arange(len(data)) + 2**32
+    with pytest.raises(ValueError, match="less than 2"):
+        call(gan, data, labels)
 
 
 def test_no_ratio_before_compile():

@@ -139,6 +139,13 @@ def test_each_path_has_its_label(rng):
     )
 
 
+def test_no_points_have_no_paths():
+    gan = make_gan()
+    none = np.zeros((0, *gan.latent_shape), "float32")
+    paths = gan.interpolate(none, none, steps=3)
+    assert paths.shape == (0, 3, *gan.sample_shape)
+
+
 def test_what_is_refused(rng):
     gan = make_gan()
     with pytest.raises(ValueError, match="Call `calibrate"):

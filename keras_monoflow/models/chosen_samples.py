@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_monoflow.arguments import check_integer
+from keras_monoflow.arguments import check_integer, check_number
 from keras_monoflow.models import label_checks, rejection
 from keras_monoflow.models.data_checks import check_has_rows
 from keras_monoflow.models.latent_paths import latent_paths
@@ -32,13 +32,15 @@ class ChosenSamples(keras.Model):
         labels: ArrayLike | None = None,
         seed: int = 0,
         averaged: bool = True,
+        quantile: float = 1.0,
     ) -> rejection.Calibration:
         """Learns from held-out samples how far `log_ratio` can be trusted, for
         `sample(n, accept="rejection")`.
 
         A logistic regression on the estimates at held-out and at as many
-        generated samples; their largest calibrated ratio becomes the bound. It
-        is kept until it is done again, and not saved in files.
+        generated samples; their largest calibrated ratio becomes the bound, at
+        which a sample is always accepted. It is kept until it is done again,
+        and not saved in files.
 
         Args:
             x: Array `(n, *sample_shape)` of data that were not trained on, some
@@ -47,16 +49,23 @@ class ChosenSamples(keras.Model):
             seed: Integer seed of the generated samples.
             averaged: Whether these come from the averaged generator, if there
                 is one.
+            quantile: With less than 1, this quantile of the calibrated ratios
+                of generated samples is the bound in the place of the largest:
+                more samples are accepted, and those above are no longer told
+                apart.
 
         Returns:
-            The `slope` and `offset` of the regression and the `bound`; a slope
-            of 1 and an offset of 0 are those of a perfect discriminator.
+            The `slope` and `offset` of the regression, the `bound`, and the
+            `acceptance`, the share of generated samples that will be accepted;
+            a slope of 1 and an offset of 0 are those of a perfect
+            discriminator.
 
         Raises:
             ValueError: If the flow estimates no density ratio of single
-                samples, or the shapes do not fit.
+                samples, a number is out of range, or the shapes do not fit.
 
-        Source: Turner et al. 2019, arXiv 1811.11357, section 3.2.
+        Source: Turner et al. 2019, arXiv 1811.11357, section 3.2; Azadi et al.
+        2019, arXiv 1810.06758, section 3.2, for a lower bound.
         """
         self._check_compiled("calibrate")
         if self.packs.size > 1:
@@ -64,13 +73,14 @@ class ChosenSamples(keras.Model):
                 "`calibrate` needs the ratio of single samples, but with "
                 f"`pack={self.packs.size}` the discriminator sees groups alone."
             )
+        quantile = check_number("quantile", quantile, above=0, maximum=1)
         check_has_rows(x)
         real_ratio = self.log_ratio(x, labels)
         known = {} if labels is None else {"labels": labels}
         n = len(real_ratio)
         generated = self.sample(n, seed=seed, averaged=averaged, **known)
         fake_ratio = self.log_ratio(generated, labels)
-        self.calibration = rejection.calibrate(real_ratio, fake_ratio)
+        self.calibration = rejection.calibrate(real_ratio, fake_ratio, quantile)
         return self.calibration
 
     def _accepted(self, n, seed, batch_size, labels, averaged):

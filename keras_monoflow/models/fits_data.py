@@ -172,11 +172,10 @@ class FitsData(keras.Model):
             held_out = seen, seen_y, weight
         fitting.introduce(callbacks, self, seen, seen_y, held_out)
         callbacks = fitting.callbacks_for(x, callbacks)
-        if not self._has_learned:
+        alone = self.rounds_alone()
+        if alone > 0 or not self._has_learned:
             self._has_learned = True
-            check = LearningCheck(
-                self._trained_networks(), self.discriminator_warmup
-            )
+            check = LearningCheck(self._trained_networks(), max(alone, 0))
             callbacks = fitting.with_extra(callbacks, [check])
         # Keras keeps the epoch of a backup for all later calls of `fit`.
         keras_internals.set_initial_epoch(self, 0)
@@ -242,13 +241,22 @@ class FitsData(keras.Model):
         and labels that it trains on and of those held out."""
         x, y = trained
         for role, (_, networks) in self._trained_networks().items():
-            network_checks.check_trainable(networks, role)
+            if role != "generator" or self.rounds_alone() <= 0:
+                network_checks.check_trainable(networks, role)
         self._check_data(x, y, batch_size)
         self._field.remember(x, y)
         several_processes.check_replicas(self, x, batch_size)
         validates = held_out is not None
         fit_checks.check_callbacks(self, callbacks, validates=validates)
         fit_checks.check_validation_data(self, held_out, batch_size)
+
+    def rounds_alone(self) -> int:
+        """For how many more rounds the discriminator learns alone: as long, the
+        generator may be frozen. Below 0 where more than these are over."""
+        if not self.discriminator_warmup:
+            return 0
+        rounds = int(ops.convert_to_numpy(self.rounds_counter))
+        return self.discriminator_warmup - rounds
 
     def _check_data(self, x, y, batch_size):
         data_checks.check_structure(x, type(self).__name__)

@@ -27,6 +27,9 @@ _CAUSES = {
     "and the features if there are any, return real numbers",
     "other": "its loss has no gradient there. Look for layers that choose or "
     "round, and for a penalty or loss that is not finite",
+    "frozen": "it is frozen, and the rounds in which the discriminator learns "
+    "alone are over. Raise their number, or set `generator.trainable = True`, "
+    "and call `compile` again",
     "half": "its weights are in half precision, where steps are rounded away, "
     "and Adam's `beta_2=0.999` to 1. Take the dtype policy `mixed_bfloat16` or "
     "`mixed_float16`, which keeps weights in float32",
@@ -70,6 +73,10 @@ class LearningCheck(keras.callbacks.Callback):
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
+        is_frozen = self._before.get("generator") == []
+        if is_frozen and self.model.rounds_alone() < 0:
+            del self._before["generator"]
+            _warn("The generator has not learned", "frozen")
         for role in list(self._before):
             optimizer, networks = self._networks[role]
             # (On JAX, `model` gives variables their values.)

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_monoflow.typing import Array
@@ -23,12 +24,14 @@ class Calibration:
     Args:
         slope: Float, at least 0; with 0 all samples are accepted.
         offset: Float. `slope u + offset` is the calibrated log ratio.
-        bound: Its largest value on generated samples.
+        bound: Its largest value on generated samples, or a quantile of it.
+        acceptance: The share of these samples that would be accepted.
     """
 
     slope: float
     offset: float
     bound: float
+    acceptance: float = float("nan")
 
     def chances(self, ratio: Array) -> Array:
         """Returns the chance of acceptance for estimates `(n,)`."""
@@ -36,7 +39,9 @@ class Calibration:
         return np.exp(np.minimum(ratio - self.bound, 0.0))
 
 
-def calibrate(real_ratio: Array, fake_ratio: Array) -> Calibration:
+def calibrate(
+    real_ratio: Array, fake_ratio: Array, quantile: float = 1.0
+) -> Calibration:
     """Returns the calibration of log ratios of held-out and generated samples.
 
     Logistic regression: `sigmoid(slope u + offset)` is the chance that a sample
@@ -45,6 +50,7 @@ def calibrate(real_ratio: Array, fake_ratio: Array) -> Calibration:
     Args:
         real_ratio: Estimates of `log(p_data / p_gen)` at held-out samples.
         fake_ratio: The same at as many generated ones.
+        quantile: Which quantile of their calibrated ratios is the bound.
     """
     u = np.concatenate([real_ratio, fake_ratio]).astype("float64")
     is_real = np.repeat([1.0, 0.0], [len(real_ratio), len(fake_ratio)])
@@ -67,9 +73,12 @@ def calibrate(real_ratio: Array, fake_ratio: Array) -> Calibration:
             "accepted.",
             stacklevel=3,
         )
-        return Calibration(0.0, 0.0, 0.0)
-    bound = weights[0] * np.max(fake_ratio) + weights[1]
-    return Calibration(float(weights[0]), float(weights[1]), float(bound))
+        return Calibration(0.0, 0.0, 0.0, 1.0)
+    slope, offset = map(float, weights)
+    bound = slope * float(np.quantile(fake_ratio, quantile)) + offset
+    found = Calibration(slope, offset, bound)
+    acceptance = float(np.mean(found.chances(fake_ratio)))
+    return dataclasses.replace(found, acceptance=acceptance)
 
 
 def accept(
@@ -79,7 +88,8 @@ def accept(
     size: int,
     seed: int,
 ) -> tuple[Array, int]:
-    """Returns `n` accepted samples, and how many were drawn.
+    """Returns `n` accepted samples, and how many were drawn. Shows a progress
+    bar.
 
     Args:
         draw: Function of the places `(size,)` in `range(n)` that samples are
@@ -95,12 +105,14 @@ def accept(
     rng = np.random.default_rng(seed)
     accepted: dict[int, Array] = {}
     drawn = 0
+    progress = keras.utils.Progbar(n, unit_name="sample")
     while len(accepted) < n:
         if drawn >= MOST_DRAWN * n:
             raise ValueError(
                 f"Of {drawn} samples, {len(accepted)} of {n} were accepted: "
                 "the generator hardly makes what the discriminator takes for "
-                "data. Train longer, or take `refine`."
+                "data. Train longer, call `calibrate` with `quantile=0.9`, or "
+                "take `refine`."
             )
         waiting = [i for i in range(n) if i not in accepted]
         places = np.resize(waiting, size)
@@ -109,4 +121,5 @@ def accept(
         lucky = rng.uniform(size=size) < calibration.chances(ratio)
         for place, sample in zip(places[lucky], samples[lucky]):
             accepted.setdefault(int(place), sample)
+        progress.update(len(accepted))
     return np.stack([accepted[i] for i in range(n)]), drawn

@@ -1,5 +1,7 @@
 """Rejection by the density ratio, and paths between latent points."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -56,12 +58,35 @@ def test_accepted_samples_are_those_of_the_data(scale, shift, capsys):
     supremum = (
         np.exp(top**2 / 2 - ((top - MEAN) / DEVIATION) ** 2 / 2) / DEVIATION
     )
-    drawn = int(capsys.readouterr().out.split()[3])
+    printed = capsys.readouterr().out
+    assert f"{n}/{n}" in printed  # the progress bar
+    drawn = int(re.search(rf"Accepted {n} of (\d+)", printed)[1])
     np.testing.assert_allclose(n / drawn, 1 / supremum, rtol=0.2)
+    np.testing.assert_allclose(found.acceptance, 1 / supremum, rtol=0.1)
     plain = gan.sample(n, seed=3)
     assert abs(plain.mean()) < 0.1
     again = gan.sample(n, seed=3, batch_size=500, accept="rejection")
     np.testing.assert_array_equal(x, again)
+
+
+def test_a_lower_bound_accepts_more():
+    """With the chances `min(1, w / b)`, by quadrature."""
+    gan = make_gan()
+    found = gan.calibrate(held_out(4000), quantile=0.3)
+    z = np.linspace(-6.0, 6.0, 20001)
+    density = np.exp(-(z**2) / 2)
+    density /= density.sum()
+    ratio = np.exp(z**2 / 2 - ((z - MEAN) / DEVIATION) ** 2 / 2) / DEVIATION
+    order = np.argsort(ratio)
+    at = np.searchsorted(np.cumsum(density[order]), 0.3)
+    chances = np.minimum(ratio / ratio[order][at], 1.0)
+    acceptance = np.sum(density * chances)
+    np.testing.assert_allclose(found.acceptance, acceptance, atol=0.04)
+    n = 4000
+    x = gan.sample(n, seed=3, accept="rejection")
+    mean = np.sum(z * density * chances) / acceptance
+    assert MEAN - mean > 0.1
+    np.testing.assert_allclose(x.mean(), mean, atol=0.05)
 
 
 def test_calibration_is_logistic_regression(rng):
@@ -150,6 +175,8 @@ def test_what_is_refused(rng):
     gan = make_gan()
     with pytest.raises(ValueError, match="Call `calibrate"):
         gan.sample(3, accept="rejection")
+    with pytest.raises(ValueError, match="quantile=0"):
+        gan.calibrate(held_out(20), quantile=0)
     with pytest.raises(ValueError, match="accept"):
         gan.sample(3, accept="yes")
     gan.calibration = rejection.Calibration(1.0, 0.0, 1000.0)

@@ -5,7 +5,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from helpers import make_flow, make_networks
+from helpers import ROLES, make_flow, make_networks, make_uncompiled
 from keras import layers, ops
 
 import keras_monoflow as kmf
@@ -33,7 +33,9 @@ def compiled(generator, discriminator, **arguments):
 def warnings_of(gan, x, **arguments):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        gan.fit(x, batch_size=8, verbose=0, **arguments)
+        if not isinstance(x, keras.utils.PyDataset):
+            arguments["batch_size"] = 8
+        gan.fit(x, verbose=0, **arguments)
     return [
         str(w.message)
         for w in caught
@@ -101,6 +103,42 @@ def test_a_frozen_network(role, data):
     getattr(gan, role).trainable = False
     with pytest.raises(ValueError, match=f"`{role}.trainable = True`"):
         gan.fit(data, verbose=0)
+
+
+@pytest.mark.parametrize("flow", ["monoflow", "w1fe", "w2fe"])
+def test_a_frozen_generator_is_judged(flow, data):
+    """As long as the discriminator learns alone, and as one that is not frozen
+    would be."""
+    batches = kmf.datasets.ShuffledDataset(data, batch_size=8, seed=0)
+    role = ROLES[flow]
+    arguments = {f"{role}_warmup": len(batches), f"{role}_optimizer": "sgd"}
+    judges = []
+    for frozen in (True, False):
+        keras.utils.set_random_seed(0)
+        model = make_uncompiled(flow)
+        before = model.generator.get_weights()
+        model.generator.trainable = not frozen
+        model.compile("sgd", **arguments)
+        assert warnings_of(model, batches) == []
+        for old, new in zip(before, model.generator.get_weights()):
+            np.testing.assert_array_equal(old, new)
+        judges.append(model.discriminator.get_weights())
+        if frozen:
+            with pytest.raises(ValueError, match="`generator` has no train"):
+                model.fit(batches, verbose=0)
+    for ours, theirs in zip(*judges):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_frozen_generator_that_is_trained_on(epochs, data):
+    generator, discriminator = make_networks()
+    generator.trainable = False
+    gan = compiled(
+        generator, discriminator, discriminator_warmup=8 * epochs - 1
+    )
+    (message,) = warnings_of(gan, data, epochs=2)
+    assert message.startswith("The generator has not learned")
 
 
 def test_a_discriminator_that_ends_in_a_sigmoid():

@@ -102,21 +102,24 @@ def print_table(results):
 
 
 def draw(arguments):
-    """The samples of both recipes with the first seed, side by side."""
+    """The samples of both recipes with the first seed that both were run with,
+    side by side."""
     import matplotlib.pyplot as plt
 
-    paths = {
-        recipe: folder_of(arguments, recipe, arguments.seeds[0]) / "samples.png"
-        for recipe in RECIPES
-    }
-    if not all(path.exists() for path in paths.values()):
+    for seed in arguments.seeds:
+        paths = {
+            recipe: folder_of(arguments, recipe, seed) / "samples.png"
+            for recipe in RECIPES
+        }
+        if all(path.exists() for path in paths.values()):
+            break
+    else:
         return
-    figure, axes = plt.subplots(1, 2, figsize=(10, 5.2))
+    figure, axes = plt.subplots(1, 2, figsize=(10, 5.4), layout="constrained")
     for axis, (recipe, path) in zip(axes, paths.items()):
         axis.imshow(plt.imread(path), cmap="gray")
         axis.set_title(RECIPES[recipe])
         axis.set_axis_off()
-    figure.tight_layout()
     figure.savefig(arguments.output / "mnist_recipes.png", dpi=110)
 
 
@@ -133,6 +136,7 @@ def main():
         make_run(arguments),
     )
     results = [r for r in results if r["epochs"] == arguments.epochs]
+    results.sort(key=lambda r: r["seed"])
     if results:
         print_table(results)
         draw(arguments)

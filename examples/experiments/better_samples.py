@@ -36,7 +36,7 @@ import mnist
 
 SAMPLES = HELD_OUT = 5_000
 #: Steps and their size, of samples and of latent points.
-REFINED, LATENT = (10, 0.1), (40, 0.01)
+REFINED, LATENT = [(10, 0.01), (10, 0.1)], (40, 0.01)
 
 
 @keras.saving.register_keras_serializable("better_samples")
@@ -111,10 +111,10 @@ def ways_of(gan, train_images, held_out):
         chosen = gan.sample(SAMPLES, seed=0, accept="rejection")
         yield f"accepted by the ratio{after}", chosen
         judge = make_judge(gan, Calibrated(found.slope))
-        steps, size = REFINED
         samples = judge.sample(SAMPLES, seed=0)
-        samples = judge.refine(samples, steps=steps, step_size=size)
-        yield f"refined{after}", samples
+        for steps, size in REFINED:
+            refined = judge.refine(samples, steps=steps, step_size=size)
+            yield f"refined, {steps} steps of {size:g}{after}", refined
         steps, size = LATENT
         latent = judge.sample_latent(SAMPLES, seed=0)
         samples = judge.refine(

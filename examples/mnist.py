@@ -9,7 +9,7 @@ loss, DCGANs with 64 feature maps and batch normalization, learning rates of
 in both steps. A grid of digits is drawn after every epoch. A run that was
 killed goes on when started again with the same `--output`. So does one that
 should have more epochs; with R3GAN's recipe its learning rates rise first, to
-those of the longer cosine. About a quarter of an hour on two cores, or half an
+those of the longer cosine. About a quarter of an hour on one core, or half an
 hour with `--recipe monoflow`.
 
     python examples/mnist.py

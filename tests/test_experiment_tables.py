@@ -15,6 +15,7 @@ RESULTS = EXPERIMENTS / "results"
 #: A script, its arguments, of which the last is where its results are, and the
 #: page that shows its table.
 TABLES = [
+    ("better_samples", ["--output", "better_samples"], "sampling"),
     ("mnist_recipes", ["--output", "mnist_recipes"], "strong_gans"),
     ("stacked_mnist", ["--output", "stacked_mnist"], "strong_gans"),
     (

@@ -17,6 +17,11 @@ RESULTS = EXPERIMENTS / "results"
 TABLES = [
     ("better_samples", ["--output", "better_samples"], "sampling"),
     ("mnist_recipes", ["--output", "mnist_recipes"], "strong_gans"),
+    (
+        "gamma",
+        ["--images", "50000", "--file", "gamma.jsonl"],
+        "strong_gans",
+    ),
     ("stacked_mnist", ["--output", "stacked_mnist"], "strong_gans"),
     (
         "small_data",

@@ -1,7 +1,7 @@
 """Which weight of R1 + R2 suits which resolution and which batch?
 
 A small DCGAN learns MNIST at 8, 16 and 32 pixels, and at 16 with three batch
-sizes, with R3GAN's pairing loss and R1 + R2 of weights from .001 to 100. All
+sizes, with R3GAN's pairing loss and R1 + R2 of weights from .001 to 10000. All
 see equally many images. A classifier compares 10000 samples with the test
 images of the same resolution, both enlarged to 28 pixels, by the Fréchet
 distance of its features.
@@ -29,7 +29,7 @@ import keras_monoflow as kmf
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 import mnist
 
-GAMMAS = [0.001, 0.01, 0.1, 1.0, 10.0, 100.0]
+GAMMAS = [0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0, 10_000.0]
 
 
 def parse_arguments():

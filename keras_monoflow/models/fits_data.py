@@ -251,8 +251,8 @@ class FitsData(keras.Model):
         fit_checks.check_validation_data(self, held_out, batch_size)
 
     def rounds_alone(self) -> int:
-        """For how many more rounds the discriminator learns alone: as long, the
-        generator may be frozen. Below 0 where more than these are over."""
+        """For how many more rounds the discriminator learns alone. Until then
+        the generator may be frozen. Below 0 once it has to learn."""
         if not self.discriminator_warmup:
             return 0
         rounds = int(ops.convert_to_numpy(self.rounds_counter))

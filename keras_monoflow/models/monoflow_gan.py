@@ -104,8 +104,8 @@ class MonoFlowGAN(AdversarialModel):
                 The generator's batch has the size of a slice, and rows that
                 do not fill a slice are left out.
             discriminator_warmup: How many batches at the start of the model's
-                life train the discriminator only. As long, the generator may
-                be frozen, and is only judged.
+                life train the discriminator only. Until these are over, the
+                generator may be frozen: it is only judged.
             persistency: Number `K` of generator updates that fit the same
                 moved samples (W1-FE, arXiv 2405.16351).
             step_size: How far samples move along the velocity in a round: a

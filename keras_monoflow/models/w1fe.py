@@ -120,7 +120,8 @@ class W1FE(AdversarialModel):
             critic_steps: Critic updates a round.
             split_batch: As in `MonoFlowGAN.compile`.
             critic_warmup: How many batches at the start of the model's life
-                train the critic only. As long, the generator may be frozen.
+                train the critic only. Until these are over, the generator may
+                be frozen.
             persistency: Number `K` of generator updates that fit the same
                 moved samples.
             step_size: How far a sample moves in a round where the critic's

@@ -146,7 +146,8 @@ class W2FE(AdversarialModel):
             potential_steps: Updates of both potentials a round.
             split_batch: As in `MonoFlowGAN.compile`.
             potential_warmup: How many batches at the start of the model's life
-                train the potentials only. As long, the generator may be frozen.
+                train the potentials only. Until these are over, the generator
+                may be frozen.
             persistency: Number `K` of generator updates that fit the same
                 moved samples.
             step_size: The fraction of its way that a sample moves in a round,

@@ -102,7 +102,9 @@ def learn_alone(gan, images, epochs=2):
 
 def ways_of(gan, train_images, held_out):
     """Yields a name and `SAMPLES` samples for each way to have them."""
-    yield "as they are", gan.sample(SAMPLES, seed=0)
+    samples = gan.sample(SAMPLES, seed=0)
+    latent = gan.sample_latent(SAMPLES, seed=0)
+    yield "as they are", samples
     for after in ("", ", after learning alone"):
         if after:
             learn_alone(gan, train_images)
@@ -111,16 +113,14 @@ def ways_of(gan, train_images, held_out):
         chosen = gan.sample(SAMPLES, seed=0, accept="rejection")
         yield f"accepted by the ratio{after}", chosen
         judge = make_judge(gan, Calibrated(found.slope))
-        samples = judge.sample(SAMPLES, seed=0)
         for steps, size in REFINED:
             refined = judge.refine(samples, steps=steps, step_size=size)
             yield f"refined, {steps} steps of {size:g}{after}", refined
         steps, size = LATENT
-        latent = judge.sample_latent(SAMPLES, seed=0)
-        samples = judge.refine(
+        refined = judge.refine(
             latent, steps=steps, step_size=size, seed=0, space="latent"
         )
-        yield f"latent points refined{after}", samples
+        yield f"latent points refined{after}", refined
 
 
 def make_run(arguments):

@@ -124,8 +124,8 @@ def print_table(results):
     for size, batch in sorted({(r["size"], r["batch"]) for r in results}):
         cells = []
         for gamma in gammas:
-            kind = {"size": size, "batch": batch, "gamma": gamma}
-            fids = [r["fid"] for r in results if kind.items() <= r.items()]
+            of = of_kind(results, size=size, batch=batch, gamma=gamma)
+            fids = [r["fid"] for r in of]
             cells.append(f"{np.mean(fids):.3g}" if fids else "-")
         print(f"| {size} | {batch} | " + " | ".join(cells) + " |")
 

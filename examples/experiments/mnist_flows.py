@@ -142,7 +142,7 @@ def print_table(results):
     print("\n| | rounds | Fréchet distance | confidence | classes |")
     print("|---" * 5 + "|")
     for run in runs:
-        of = [r for r in results if r["run"] == run]
+        of = of_kind(results, run=run)
         cells = [f"{np.mean([r['rounds'] for r in of]):.0f}"]
         for name in ("fid", "confidence"):
             values = [r[name] for r in of]

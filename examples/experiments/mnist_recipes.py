@@ -19,7 +19,7 @@ import time
 
 import keras
 import numpy as np
-from sample_flows import results_of
+from sample_flows import of_kind, results_of
 
 import keras_monoflow as kmf
 
@@ -90,7 +90,7 @@ def print_table(results):
     print("\n| recipe | Fréchet distance | confidence | classes | minutes |")
     print("|---|---|---|---|---|")
     for recipe, title in RECIPES.items():
-        of = [r for r in results if r["recipe"] == recipe]
+        of = of_kind(results, recipe=recipe)
         if not of:
             continue
         fids = ", ".join(f"{r['fid']:.2f}" for r in of)
@@ -135,7 +135,7 @@ def main():
         arguments.output / "results.jsonl",
         make_run(arguments),
     )
-    results = [r for r in results if r["epochs"] == arguments.epochs]
+    results = of_kind(results, epochs=arguments.epochs)
     results.sort(key=lambda r: r["seed"])
     if results:
         print_table(results)

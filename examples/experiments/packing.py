@@ -24,7 +24,7 @@ import pathlib
 import keras
 import numpy as np
 from keras import layers, ops
-from sample_flows import results_of
+from sample_flows import of_kind, results_of
 
 import keras_monoflow as kmf
 
@@ -110,12 +110,11 @@ def run(choice):
 
 
 def print_table(results, data):
-    results = [r for r in results if r["data"] == data]
+    results = of_kind(results, data=data)
     print(f"\n| {data} | rounds | modes | high quality | KL |")
     print("|---" * 5 + "|")
     for name, rounds in dict.fromkeys((r["run"], r["rounds"]) for r in results):
-        kind = {"run": name, "rounds": rounds}
-        of = [r for r in results if kind.items() <= r.items()]
+        of = of_kind(results, run=name, rounds=rounds)
         cells = [f"{rounds:,}"]
         for value, form in (
             ("modes", ".1f"),

@@ -25,7 +25,7 @@ import sys
 
 import keras
 import numpy as np
-from sample_flows import read, results_of
+from sample_flows import of_kind, read, results_of
 
 import keras_monoflow as kmf
 
@@ -183,8 +183,7 @@ def print_table(results):
         (r["run"], r["filters"], r["rounds"]) for r in results
     )
     for run, filters, rounds in kinds:
-        kind = {"run": run, "filters": filters, "rounds": rounds}
-        of = [r for r in results if kind.items() <= r.items()]
+        of = of_kind(results, run=run, filters=filters, rounds=rounds)
         cells = [f"{rounds * GROUPS * RUNS[run][0]:,}"]
         for name, form in (("modes", ".0f"), ("kl", ".2g")):
             cells.append(", ".join(f"{r[name]:{form}}" for r in of))
